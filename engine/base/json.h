@@ -1,0 +1,56 @@
+#pragma once
+// JSON of job files, control messages and reports: nlohmann/json with the order of keys kept, and a scanner that adds what it drops: positions and
+// duplicate keys. ParseJob never throws and bounds size, depth and UTF-8 before anything is built; records of streams are not parsed here (simdjson).
+// Any thread; values.
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/status.h"
+
+namespace weir {
+
+using Json = nlohmann::ordered_json;
+
+inline constexpr size_t kJobBytesMax = size_t{1} << 20;
+inline constexpr int kJobDepthMax = 64;
+
+struct TextPosition {
+  uint32_t line = 1, column = 1;  // 1-based, columns in characters
+  uint64_t offset = 0;            // bytes
+};
+struct TextRange {
+  TextPosition start, end;  // end exclusive
+};
+
+/// One problem of a JSON text, codes W01xx.
+struct JsonProblem {
+  std::string code, message, help;
+  std::string pointer;
+  TextRange range;
+};
+
+struct JsonDocument {
+  Json root;
+  std::map<std::string, TextRange, std::less<>> values;  // JSON pointer -> where its value stands
+  std::map<std::string, TextRange, std::less<>> keys;    // JSON pointer -> where its key stands
+  std::vector<JsonProblem> problems;                     // empty: the text is sound
+
+  /// Position of byte `index` of the decoded string value at `pointer`: through the escapes of the text.
+  TextPosition InsideString(std::string_view text, std::string_view pointer, size_t index) const;
+};
+
+/// Comments (// and /* */) are accepted if `comments`. All problems at once as far as the text can be read.
+JsonDocument ParseJob(std::string_view text, bool comments);
+
+/// Plain parse of a trusted-format text (manifests, reports): kCorruption with the position on any fault, no comments, depth bounded.
+Result<Json> ParseJson(std::string_view text);
+
+/// `a/b~c` as one reference token of a JSON pointer.
+std::string PointerToken(std::string_view key);
+
+}  // namespace weir
