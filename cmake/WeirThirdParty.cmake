@@ -51,7 +51,8 @@ weir_third_party(nlohmann_json PACKAGE nlohmann-json3-dev HEADER nlohmann/json.h
 weir_third_party(fmt PACKAGE libfmt-dev HEADER fmt/format.h SHARED fmt DEFINES FMT_SHARED)
 weir_third_party(spdlog PACKAGE libspdlog-dev HEADER spdlog/spdlog.h SHARED spdlog
   DEFINES SPDLOG_COMPILED_LIB SPDLOG_SHARED_LIB SPDLOG_FMT_EXTERNAL LINK weir_third_party::fmt Threads::Threads)
-weir_third_party(xxhash PACKAGE libxxhash-dev HEADER xxhash.h STATIC xxhash)
+# xxHash inlined: librdkafka.a carries the same symbols, a second static copy would not link; and short keys hash faster.
+weir_third_party(xxhash PACKAGE libxxhash-dev HEADER xxhash.h DEFINES XXH_INLINE_ALL)
 weir_third_party(pg_query PACKAGE libpg-query-dev HEADER pg_query.h STATIC pg_query LINK Threads::Threads)
 weir_third_party(re2 PACKAGE libre2-dev HEADER re2/re2.h STATIC re2 LINK Threads::Threads)
 weir_third_party(utf8proc PACKAGE libutf8proc-dev HEADER utf8proc.h STATIC utf8proc DEFINES UTF8PROC_STATIC)
