@@ -25,7 +25,8 @@ target_compile_options(weir_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Werror
   -fno-omit-frame-pointer -fstack-protector-strong
   # Paths inside the sources: __FILE__ in logs and checks is relative, and a build is the same in any directory.
-  "-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=")
+  # (The compiler cache passes them relative to build/<preset>.)
+  "-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=" -ffile-prefix-map=../../=)
 target_link_options(weir_options INTERFACE -Wl,-z,relro,-z,now)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC 12 reports these two inside its own inlined standard library at -O2 (std::string, std::vector).
