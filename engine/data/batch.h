@@ -176,7 +176,7 @@ struct Batch {
     SchemaRef schema;
     std::vector<Column> columns;
     size_t arena_bytes = 0;
-    size_t row_bytes = 0;
+    size_t row_bits = 0;
   };
   std::shared_ptr<const Body> body_;
   uint32_t offset_ = 0, rows_ = 0;

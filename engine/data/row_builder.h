@@ -47,6 +47,7 @@ class ColumnBuilder {
 
   uint32_t rows() const { return rows_; }
   size_t bytes() const { return size_t{rows_} * width_ + arena_bytes_; }
+  size_t arena_bytes() const { return arena_bytes_; }
   /// Back to `rows` rows; arena bytes of dropped rows stay until the batch is built.
   void Truncate(uint32_t rows);
   Column Build();
@@ -56,14 +57,18 @@ class ColumnBuilder {
   void SetValid(uint32_t row) { validity_->as<uint64_t>()[row >> 6] |= uint64_t{1} << (row & 63); }
   void MakeValidity();
   std::string_view Store(std::string_view value);
+  void StartArena(size_t bytes_least);
+  void TrimLastArena();
 
   Type type_;
   size_t width_;
   uint32_t rows_ = 0, capacity_ = 0, reserved_;
   std::shared_ptr<Buffer> values_, validity_;
   std::shared_ptr<Arenas> arenas_;
+  std::shared_ptr<Buffer> arena_;  // the last of arenas_, still being filled
   char* arena_next_ = nullptr;
   size_t arena_left_ = 0, arena_bytes_ = 0;
+  size_t arena_block_bytes_;  // size of the next block: follows what batches need
 };
 
 class RowBuilder {
@@ -73,8 +78,11 @@ class RowBuilder {
   const SchemaRef& schema() const { return schema_; }
   ColumnBuilder& column(ColumnIndex column) { return columns_[column.value]; }
   ColumnBuilder& column(size_t column) { return columns_[column]; }
-  /// Every column must have got its value. Counts bytes once per kBytesCheckRows rows or when columns grew long strings.
-  void FinishRow();
+  /// Every column must have got its value.
+  void FinishRow() {
+    ++rows_;
+    WEIR_DCHECK(ColumnsAgree());
+  }
   /// `rows` rows were appended column by column.
   void FinishRows(uint32_t rows);
   void CancelRow();
@@ -82,7 +90,12 @@ class RowBuilder {
   uint32_t rows() const { return rows_; }
   bool empty() const { return rows_ == 0; }
   bool full() const { return rows_ >= rows_max_ || bytes() >= bytes_max_; }
-  size_t bytes() const;
+  /// Of the finished rows, and of the strings of an unfinished one.
+  size_t bytes() const {
+    size_t bytes = rows_ * row_bytes_;
+    for (const uint16_t column : text_columns_) bytes += columns_[column].arena_bytes();
+    return bytes;
+  }
   void SetLimits(uint32_t rows_max, size_t bytes_max) {
     rows_max_ = rows_max;
     bytes_max_ = bytes_max;
@@ -93,8 +106,12 @@ class RowBuilder {
   Batch Build();
 
  private:
+  bool ColumnsAgree() const;
+
   SchemaRef schema_;
   std::vector<ColumnBuilder> columns_;
+  std::vector<uint16_t> text_columns_;
+  size_t row_bytes_ = 0;
   uint32_t rows_ = 0, rows_max_;
   size_t bytes_max_;
 };
