@@ -2,14 +2,14 @@
 
 #include <array>
 
-#define XXH_INLINE_ALL
 #include <openssl/evp.h>
 #include <xxhash.h>
+
+#include "engine/base/check.h"
+
 #if defined(__x86_64__)
 #include <nmmintrin.h>
 #endif
-
-#include "engine/base/check.h"
 
 namespace weir {
 namespace {

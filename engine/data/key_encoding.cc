@@ -7,7 +7,6 @@
 #include <limits>
 #include <type_traits>
 
-#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 namespace weir {
