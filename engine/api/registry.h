@@ -126,6 +126,7 @@ struct NodeShape {
   std::optional<SourceShape> source;
   std::set<std::string> uses;             // input columns that the node itself reads
   bool passes_through = false;            // its outputs carry the input's columns: what followers need is needed of the input too
+  bool passes_metadata = false;           // its outputs carry the input's metadata columns only (project): likewise for those
   std::optional<uint32_t> parallelism_max;  // 1: a single task (print, aggregate without key)
   bool exact_conservation = true;         // semantics 15
   Guarantee guarantee = Guarantee::kNone;  // sinks
@@ -212,6 +213,7 @@ class NodeConfig {
   const Registry& registry() const { return *registry_; }
   std::string pointer(std::string_view below = "") const;  // "/nodes/<id>/<below>"
 
+  /// Input ports. All entries of an `inputs` array are one port (a union of equal columns); only joins ({alias: port}) have more.
   size_t inputs() const { return inputs_.size(); }
   const PortShape& input(Port port) const { return inputs_[port.value].shape; }
   const std::string& alias(Port port) const { return inputs_[port.value].alias; }
