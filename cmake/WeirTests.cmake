@@ -25,8 +25,7 @@ function(weir_tests folder)
   add_executable(${target} ${sources})
   weir_own_target(${target})
   target_link_libraries(${target} PRIVATE ${arg_LINK} weir_third_party::gmock)
-  target_compile_definitions(${target} PRIVATE "WEIR_SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\""
-    "WEIR_BINARY_DIR=\"${PROJECT_BINARY_DIR}\"" ${arg_DEFINES})
+  target_compile_definitions(${target} PRIVATE ${arg_DEFINES})
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")
   target_precompile_headers(${target} PRIVATE <gmock/gmock.h> <gtest/gtest.h>)
   gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60

@@ -15,6 +15,8 @@
 #include <thread>
 #include <vector>
 
+#include "tests/harness/paths.h"
+
 namespace weir {
 namespace {
 
@@ -29,7 +31,7 @@ struct ScriptResult {
 
 /// Runs kafka.sh with `arguments` and returns what it printed.
 Result<ScriptResult> RunScript(const std::string& arguments) {
-  const std::string command = std::string("'") + WEIR_SOURCE_DIR + "/deploy/kafka/kafka.sh' " + arguments + " 2>&1";
+  const std::string command = "'" + SourceDirectory() + "/deploy/kafka/kafka.sh' " + arguments + " 2>&1";
   FILE* pipe = popen(command.c_str(), "r");
   if (pipe == nullptr) {
     return Status(Code::kIo, "cannot run " + command + ": " + std::strerror(errno));
@@ -172,7 +174,7 @@ Status KafkaBroker::Restart() {
 }
 
 Result<KafkaAddresses> SharedKafka() {
-  const std::string directory = std::string(WEIR_BINARY_DIR) + "/kafka";
+  const std::string directory = BinaryDirectory() + "/kafka";
   const Status status = RunScriptOk("up --port 0 --secure --dir " + Quoted(directory));
   if (!status.ok()) {
     return status;
