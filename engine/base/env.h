@@ -88,6 +88,8 @@ class Env {
   virtual Status SyncDirectory(const Path& path) = 0;
 };
 
+/// The directory that holds the name `path` ends in: "a/b" of "a/b/c", "." of "c", "/" of "/c".
+Path ParentDirectory(std::string_view path);
 /// The whole file, at most `bytes_max` (kLimit beyond).
 Result<std::string> ReadWholeFile(Env& env, const Path& path, uint64_t bytes_max);
 /// Durable on return: temporary file beside it, fsync, rename over `path`, fsync of the directory.
