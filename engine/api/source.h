@@ -15,6 +15,7 @@
 #include "engine/api/format.h"
 #include "engine/api/operator.h"
 #include "engine/base/status.h"
+#include "engine/data/key_encoding.h"
 #include "engine/data/row_builder.h"
 
 namespace weir {
@@ -39,6 +40,8 @@ class SplitEnumerator {
   virtual Result<std::vector<SplitState>> Discover() = 0;
   virtual bool complete() const = 0;  // bounded: no further split will come
   virtual Duration discovery_interval() const { return Seconds(10); }
+  /// Which task reads a split: a function of its id alone (semantics 9). Kafka partitions are dealt by topic and number.
+  virtual TaskIndex TaskOf(const SplitState& split, uint32_t parallelism) const { return TaskOfSplit(split.id, parallelism); }
 };
 
 /// The idle clock runs only in kCaughtUp (semantics 1.3).
