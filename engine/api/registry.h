@@ -219,7 +219,8 @@ class NodeConfig {
   const std::string& alias(Port port) const { return inputs_[port.value].alias; }
   bool inputs_known() const;              // every input has a schema
 
-  // Options by name, or by path "window/size". REQUIRES: declared with that type. Without a value and a fallback: Has is false.
+  // Options by name, or by path "window/size", "routes/" + PointerToken(name). REQUIRES: declared with that type (own or common: engine/api/options.h).
+  // Without a value and a fallback: Has is false. Several `inputs` of a type without named ones are one port: a union, already checked and merged.
   bool Has(std::string_view path) const;
   const Json& json(std::string_view path) const;  // null if absent
   bool Bool(std::string_view path) const;
