@@ -48,12 +48,9 @@ Result<ScriptResult> RunScript(const std::string& arguments) {
 }
 
 Status RunScriptOk(const std::string& arguments) {
-  auto result = RunScript(arguments);
-  if (!result.ok()) {
-    return result.status();
-  }
-  if (result->exit_code != 0) {
-    return Status(Code::kUnavailable, "kafka.sh " + arguments + " failed: " + result->output);
+  WEIR_ASSIGN(const ScriptResult result, RunScript(arguments));
+  if (result.exit_code != 0) {
+    return Status(Code::kUnavailable, "kafka.sh " + arguments + " failed: " + result.output);
   }
   return Status::Ok();
 }
@@ -112,24 +109,14 @@ Result<std::unique_ptr<KafkaBroker>> KafkaBroker::Start(const Options& options) 
     return Status(Code::kIo, "cannot make " + directory + ": " + std::strerror(errno));
   }
   std::unique_ptr<KafkaBroker> broker(new KafkaBroker(options, directory));
-  const Status status = broker->Up();
-  if (!status.ok()) {
-    return status;
-  }
+  WEIR_TRY(broker->Up());
   return broker;
 }
 
 Status KafkaBroker::Up() {
-  const Status status = RunScriptOk("up --port 0 --dir " + Quoted(directory_) + (options_.secure ? " --secure" : "") +
-                                    (options_.load ? " --load" : ""));
-  if (!status.ok()) {
-    return status;
-  }
-  auto addresses = ReadAddresses(directory_, options_.secure);
-  if (!addresses.ok()) {
-    return addresses.status();
-  }
-  addresses_ = *addresses;
+  WEIR_TRY(RunScriptOk("up --port 0 --dir " + Quoted(directory_) + (options_.secure ? " --secure" : "") +
+                       (options_.load ? " --load" : "")));
+  WEIR_ASSIGN(addresses_, ReadAddresses(directory_, options_.secure));
   process_id_ = std::atoi(FirstLine(directory_ + "/kafka.pid").c_str());
   return Status::Ok();
 }
@@ -149,10 +136,7 @@ Status KafkaBroker::Signal(int signal) {
 }
 
 Status KafkaBroker::Kill() {
-  const Status status = Signal(SIGKILL);
-  if (!status.ok()) {
-    return status;
-  }
+  WEIR_TRY(Signal(SIGKILL));
   const auto deadline = std::chrono::steady_clock::now() + kKilledWaitMax;
   while (kill(process_id_, 0) == 0) {
     if (std::chrono::steady_clock::now() > deadline) {
@@ -175,10 +159,7 @@ Status KafkaBroker::Restart() {
 
 Result<KafkaAddresses> SharedKafka() {
   const std::string directory = BinaryDirectory() + "/kafka";
-  const Status status = RunScriptOk("up --port 0 --secure --dir " + Quoted(directory));
-  if (!status.ok()) {
-    return status;
-  }
+  WEIR_TRY(RunScriptOk("up --port 0 --secure --dir " + Quoted(directory)));
   return ReadAddresses(directory, /*secure=*/true);
 }
 
