@@ -40,14 +40,15 @@ fail() {
 }
 
 # Own apt directories: the machine's package lists and sources stay as they are.
-mirror=$(sed -n 's/^URIs:[[:space:]]*//p' /etc/apt/sources.list.d/*.sources 2>/dev/null | head -n 1)
-[[ -n $mirror ]] || mirror=$(sed -nE 's/^deb[[:space:]]+(\[[^]]*\][[:space:]]+)?([^[:space:]]+).*/\2/p' \
-  /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | head -n 1)
+mirror=$(cat /etc/apt/sources.list.d/*.sources 2>/dev/null |
+  sed -nE 's/^URIs:[[:space:]]*([^[:space:]]*debian)\/?([[:space:]].*)?$/\1/p' | head -n 1)
+[[ -n $mirror ]] || mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
+  sed -nE 's/^deb[[:space:]]+(\[[^]]*\][[:space:]]+)?([^[:space:]]*debian)\/?[[:space:]].*/\2/p' | head -n 1)
 [[ -n $mirror ]] || mirror=http://deb.debian.org/debian
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 [[ -f $keyring ]] || fail "no $keyring: install debian-archive-keyring"
 mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/source"
-echo "deb-src [signed-by=$keyring] ${mirror%% *} trixie main" >"$work/sources.list"
+echo "deb-src [signed-by=$keyring] $mirror trixie main" >"$work/sources.list"
 apt_options=(-o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=/nonexistent
   -o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work/cache" -o "APT::Sandbox::User=$(id -un)")
 echo "librdkafka.sh: building librdkafka $VERSION once, into $prefix" >&2
