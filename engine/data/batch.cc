@@ -300,7 +300,8 @@ Batch Concat(std::span<const Batch> batches) {
 
 Batch TakeChanges(const Batch& batch, const Selection& selection) {
   const std::optional<ColumnIndex> op_column = batch.schema().Find(kOpColumn);
-  if (!op_column || selection.size() == batch.rows()) return batch.Take(selection);
+  if (!op_column) return batch.Take(selection);
+  // Also when all rows are selected: the other half of a pair that the batch's border cuts may not be.
   const std::span<const int32_t> ops = batch.Values<int32_t>(*op_column);
   const auto is = [&](uint32_t row, Op op) { return row < ops.size() && ops[row] == static_cast<int32_t>(op); };
   const std::span<const uint32_t> rows = selection.rows();

@@ -187,7 +187,8 @@ struct Batch {
 /// `batches` of one schema as one batch; keys are dropped.
 Batch Concat(std::span<const Batch> batches);
 
-/// A Take that keeps changelogs right: where only one half of an update_before/update_after pair is selected it becomes delete or insert (semantics 7.2).
+/// A Take that keeps changelogs right: where only one half of an update_before/update_after pair is selected, or the batch's border cuts the pair, a half
+/// becomes delete or insert (semantics 7.2).
 /// Without an `_op` column a plain Take.
 Batch TakeChanges(const Batch& batch, const Selection& selection);
 
