@@ -1,0 +1,947 @@
+#include "engine/control/coordinator.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <deque>
+#include <mutex>
+#include <set>
+
+#include "engine/base/bytes.h"
+#include "engine/base/log.h"
+#include "engine/control/error_threshold.h"
+#include "engine/control/restart_policy.h"
+#include "engine/control/restore.h"
+#include "engine/control/retention.h"
+#include "engine/control/split_discovery.h"
+
+namespace weir::control {
+namespace {
+
+using runtime::JobAttempt;
+using runtime::NodeValues;
+using runtime::TaskKey;
+using runtime::TaskSnapshot;
+
+constexpr Duration kTurnSleepMax = Milliseconds(100);
+constexpr Duration kConnectRetryInterval = Milliseconds(500);
+constexpr Duration kOwnerPollInterval = Milliseconds(250);
+constexpr Duration kJudgeInterval = Seconds(1);
+constexpr Duration kLanePollInterval = Milliseconds(20);
+constexpr uint64_t kOrphanCollectionCheckpoints = 20;  // a listing every so many checkpoints finds what late uploads left
+
+constexpr std::array<std::string_view, kJobStates> kStateNames = {"created",  "scheduling", "running",    "finishing", "finished",
+                                                                  "stopping", "stopped",    "restarting", "failing",   "failed"};
+
+/// Events from any thread to the loop; outlives the coordinator in whoever still holds it.
+class Mailbox {
+ public:
+  void Post(std::function<void()> event) {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return;
+    events_.push_back(std::move(event));
+    if (loop_ != nullptr) loop_->Wake();
+  }
+  void Attach(Loop* loop) {
+    const std::lock_guard lock(mutex_);
+    loop_ = loop;
+  }
+  /// No event runs after this.
+  void Close() {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    loop_ = nullptr;
+    events_.clear();
+  }
+  std::deque<std::function<void()>> Take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(events_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  // Guarded by mutex_.
+  std::deque<std::function<void()>> events_;
+  Loop* loop_ = nullptr;
+  bool closed_ = false;
+};
+
+std::string Uuid(Env& env) {
+  static constexpr std::string_view kHex = "0123456789abcdef";
+  std::string text;
+  uint64_t bits = 0;
+  for (int i = 0; i < 32; ++i) {
+    if (i % 16 == 0) bits = env.Random();
+    if (i == 8 || i == 12 || i == 16 || i == 20) text += '-';
+    text += kHex[bits & 15];
+    bits >>= 4;
+  }
+  return text;
+}
+
+/// What pool jobs touch; they hold a share, so none outlives it.
+struct Shared {
+  Shared(const CoordinatorOptions& from)
+      : options(from), storage(*from.env, *from.store, from.plan->job, from.state_directory), retention(storage, from.plan->checkpoint.retain) {}
+  const CoordinatorOptions options;
+  JobStorage storage;
+  Retention retention;
+  std::unique_ptr<FileLock> lock;
+};
+
+/// Answer of the preparation of an attempt.
+struct Prepared {
+  Head head;
+  bool finished_before = false;  // a bounded job that has ended: nothing to run
+  EventTime finished_at{};
+  std::optional<RestoredJob> restored;
+  std::unique_ptr<SplitDiscovery> discovery;
+  Path restore_directory;
+  std::string cluster;
+};
+
+/// A checkpoint between trigger and completion.
+struct Pending {
+  CheckpointId id;
+  CheckpointKind kind = CheckpointKind::kCheckpoint;
+  Duration started{};
+  std::set<TaskKey> missing;
+  std::vector<TaskSnapshot> snapshots;
+  uint64_t changes = 0;
+  bool publishing = false;
+};
+
+struct Published {
+  Head head;
+  uint64_t bytes = 0, uploaded_bytes = 0;
+  Manifest manifest;
+};
+
+std::string ChainNodes(const PhysicalPlan& plan, uint32_t chain, std::vector<std::string>& ids) {
+  for (const NodeIndex node : plan.chains[chain].nodes) ids.push_back(plan.nodes[node.value].id);
+  return std::to_string(chain);
+}
+
+/// Task parts, manifest, read-back, HEAD (reliability 5.2, steps 3 and 4). Pool.
+Result<Published> Publish(Shared& shared, const Head& head, const std::string& cluster, Attempt attempt, Pending pending) {
+  const PhysicalPlan& plan = *shared.options.plan;
+  JobStorage& storage = shared.storage;
+  Published published;
+  Manifest& manifest = published.manifest;
+  manifest.cluster = cluster;
+  manifest.job = plan.job;
+  manifest.incarnation = head.incarnation;
+  manifest.job_hash = plan.job_hash;
+  manifest.attempt = attempt;
+  manifest.checkpoint = pending.id;
+  manifest.kind = pending.kind;
+  manifest.time = shared.options.env->Now();
+  manifest.key_groups = plan.key_groups;
+  manifest.description = shared.options.description;
+  const std::string folder = "chk/" + std::to_string(pending.id.value) + "-" + std::to_string(attempt.value);
+  std::set<std::string> listed;
+  std::sort(pending.snapshots.begin(), pending.snapshots.end(), [](const TaskSnapshot& a, const TaskSnapshot& b) { return a.task < b.task; });
+  for (const TaskSnapshot& snapshot : pending.snapshots) {
+    ManifestTask task;
+    task.chain = snapshot.task.chain;
+    task.task = snapshot.task.task;
+    task.groups = snapshot.groups;
+    task.finished = snapshot.finished;
+    task.part = folder + "/" + ChainNodes(plan, snapshot.task.chain, task.nodes) + "-" + std::to_string(snapshot.task.task.value) + ".task";
+    std::string part;
+    runtime::EncodeTaskSnapshot(snapshot, part);
+    WEIR_TRY(storage.store().Put(storage.InIncarnation(head.incarnation, task.part), part));
+    manifest.files.push_back({task.part, part.size(), HashContent(part).Hex(), false});
+    published.uploaded_bytes += part.size();
+    if (snapshot.image) {
+      for (const ImageFile& file : snapshot.image->files) {
+        if (!listed.insert(file.name).second) continue;
+        manifest.files.push_back({file.name, file.bytes, file.hash, file.shared});
+        if (!file.local.empty()) published.uploaded_bytes += file.bytes;
+      }
+    }
+    manifest.tasks.push_back(std::move(task));
+  }
+  const std::string manifest_name = head.incarnation + "/" + folder + "/MANIFEST";
+  const std::string text = EncodeManifest(manifest);
+  WEIR_TRY(storage.store().Put(plan.job + "/" + manifest_name, text));
+
+  // Read back what was just written, and see that every file it names is there in full length.
+  Head next = head;
+  next.attempt = attempt;
+  next.checkpoint = pending.id;
+  next.next = pending.id;
+  next.manifest = manifest_name;
+  next.manifest_sha256 = Sha256Hex(text);
+  WEIR_ASSIGN(const Manifest read_back, storage.ReadManifest(next));
+  for (const ManifestFile& file : read_back.files) {
+    WEIR_ASSIGN(const uint64_t bytes, storage.store().Size(storage.InIncarnation(head.incarnation, file.name)));
+    if (bytes != file.bytes) {
+      return Status(Code::kCorruption, file.name + ": written with " + std::to_string(file.bytes) + " bytes, found " + std::to_string(bytes));
+    }
+  }
+  WEIR_ASSIGN(published.head, storage.Advance(head, next));
+  published.bytes = manifest.bytes();
+  return published;
+}
+
+class Coordinator final : public JobCoordinator {
+ public:
+  explicit Coordinator(CoordinatorOptions options)
+      : shared_(std::make_shared<Shared>(options)),
+        options_(shared_->options),
+        plan_(*options_.plan),
+        env_(*options_.env),
+        mailbox_(std::make_shared<Mailbox>()),
+        restart_(plan_.restart),
+        threshold_(plan_) {
+    status_.checkpoints.duration.bounds = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600};
+    status_.checkpoints.duration.counts.resize(status_.checkpoints.duration.bounds.size() + 1);
+  }
+
+  ~Coordinator() override {
+    mailbox_->Close();
+    loop_.reset();  // joins: nothing below runs beside a turn
+    SetAttempt(nullptr);
+  }
+
+  void Start() override {
+    loop_ = env_.Start("coordinator", [this] { return Turn(); });
+    mailbox_->Attach(loop_.get());
+    mailbox_->Post([this] { BeginFirstAttempt(); });
+  }
+
+  void Stop(bool drain) override {
+    mailbox_->Post([this, drain] { BeginStop(drain); });
+  }
+
+  JobStatus status() const override {
+    const std::lock_guard lock(mutex_);
+    return status_;
+  }
+
+  bool ended() const override { return ended_.load(std::memory_order_acquire); }
+
+  std::vector<NodeValues> Values() const override {
+    std::shared_ptr<JobAttempt> attempt;
+    {
+      const std::lock_guard lock(mutex_);
+      attempt = attempt_;
+    }
+    return attempt == nullptr ? std::vector<NodeValues>() : attempt->Values();
+  }
+
+ private:
+  /// The tasks' voice: turns calls from their threads into events of one attempt.
+  class Listener final : public runtime::AttemptListener {
+   public:
+    Listener(Coordinator& coordinator, Attempt attempt) : coordinator_(coordinator), mailbox_(coordinator.mailbox_), attempt_(attempt) {}
+    void OnRunning() override {
+      Post([](Coordinator& c) { c.HandleRunning(); });
+    }
+    void OnAck(CheckpointId n, TaskSnapshot snapshot) override {
+      auto held = std::make_shared<TaskSnapshot>(std::move(snapshot));
+      Post([n, held](Coordinator& c) { c.HandleAck(n, std::move(*held)); });
+    }
+    void OnDeclined(TaskKey task, CheckpointId n, Status why) override {
+      Post([task, n, why](Coordinator& c) { c.HandleDeclined(task, n, why); });
+    }
+    void OnFailed(const std::string& node_id, TaskKey, Status why) override {
+      Post([node_id, why](Coordinator& c) { c.HandleFailure(node_id, why, "task_failed"); });
+    }
+    void OnFinished(TaskKey task) override {
+      Post([task](Coordinator& c) { c.HandleFinished(task); });
+    }
+    void OnLaneResolved(const std::string&, LaneProgress progress) override {
+      Post([progress](Coordinator& c) { c.HandleLane(progress); });
+    }
+
+   private:
+    void Post(std::function<void(Coordinator&)> event) {
+      mailbox_->Post([this_coordinator = &coordinator_, attempt = attempt_, event = std::move(event)] {
+        if (this_coordinator->current_attempt_ == attempt) event(*this_coordinator);
+      });
+    }
+    Coordinator& coordinator_;  // alive whenever an event runs: the mailbox is closed first
+    const std::shared_ptr<Mailbox> mailbox_;
+    const Attempt attempt_;
+  };
+
+  // --- the loop
+
+  Duration Turn() {
+    for (auto& event : mailbox_->Take()) event();
+    const Duration now = env_.Steady();
+    for (size_t i = 0; i < timers_.size();) {
+      if (timers_[i].at > now) {
+        ++i;
+        continue;
+      }
+      auto action = std::move(timers_[i].action);
+      timers_.erase(timers_.begin() + static_cast<ptrdiff_t>(i));
+      action();
+    }
+    Duration sleep = kTurnSleepMax;
+    for (const Deadline& timer : timers_) sleep = std::min(sleep, std::max(Duration{0}, timer.at - env_.Steady()));
+    return sleep;
+  }
+
+  void After(Duration delay, std::function<void()> action) { timers_.push_back({env_.Steady() + delay, std::move(action)}); }
+
+  /// As After, but void once another attempt has begun.
+  void AfterInAttempt(Duration delay, std::function<void()> action) {
+    After(delay, [this, attempt = current_attempt_, action = std::move(action)] {
+      if (attempt == current_attempt_ && attempt_ != nullptr) action();
+    });
+  }
+
+  /// `work` on the pool, then `done` with its answer on the loop.
+  template <class T>
+  void OnPool(std::function<T()> work, std::function<void(T)> done) {
+    env_.Post([work = std::move(work), done = std::move(done), mailbox = mailbox_] {
+      auto answer = std::make_shared<T>(work());
+      mailbox->Post([answer, done] { done(std::move(*answer)); });
+    });
+  }
+
+  void SetState(JobState state) {
+    const std::lock_guard lock(mutex_);
+    status_.state = state;
+  }
+  JobState state() const {
+    const std::lock_guard lock(mutex_);
+    return status_.state;
+  }
+  template <class Change>
+  void Update(Change change) {
+    const std::lock_guard lock(mutex_);
+    change(status_);
+  }
+  void SetAttempt(std::shared_ptr<JobAttempt> attempt) {
+    {
+      const std::lock_guard lock(mutex_);
+      attempt_.swap(attempt);
+    }
+    attempt.reset();  // outside of the lock: it joins the tasks
+  }
+
+  // --- start
+
+  void BeginFirstAttempt() {
+    SetState(JobState::kScheduling);
+    connect_deadline_ = env_.Steady() + options_.connect_timeout;
+    OnPool<Result<std::optional<std::string>>>(
+        [shared = shared_]() -> Result<std::optional<std::string>> {
+          Env& env = *shared->options.env;
+          WEIR_TRY(env.MakeDirectory(shared->options.state_directory));
+          WEIR_ASSIGN(shared->lock, env.Lock(shared->options.state_directory + "/LOCK"));
+          return shared->storage.ForeignOwner();
+        },
+        [this](Result<std::optional<std::string>> owner) {
+          if (!owner.ok()) return End(JobState::kFailed, owner.status(), "");
+          if (*owner) {
+            options_.say("the storage names another owner of job '" + plan_.job + "'; watching it for up to " +
+                         std::to_string(kOwnerWatchTime.us / 1'000'000) + " s");
+            return WatchOwner(**owner, env_.Steady() + kOwnerWatchTime);
+          }
+          PrepareAttempt();
+        });
+  }
+
+  void WatchOwner(std::string text, Duration deadline) {
+    if (stop_requested_) return End(JobState::kStopped, Status::Ok(), "");
+    OnPool<Status>([shared = shared_, text] { return shared->storage.CheckUnchanged(text); },
+                   [this, text, deadline](Status status) {
+                     if (!status.ok()) return End(JobState::kFailed, status, "");
+                     if (env_.Steady() >= deadline) return PrepareAttempt();
+                     After(kOwnerPollInterval, [this, text, deadline] { WatchOwner(text, deadline); });
+                   });
+  }
+
+  void PrepareAttempt() {
+    if (stop_requested_) return End(JobState::kStopped, Status::Ok(), "");
+    SetState(JobState::kScheduling);
+    OnPool<Result<std::shared_ptr<Prepared>>>(
+        [shared = shared_, first = !head_.has_value(), last_head = head_, cluster = status().cluster] { return Prepare(*shared, first, last_head, cluster); },
+        [this](Result<std::shared_ptr<Prepared>> prepared) {
+          if (!prepared.ok()) return HandlePrepareFailure(prepared.status());
+          StartAttempt(**prepared);
+        });
+  }
+
+  /// Pool: everything between "we may run" and "the tasks can be made".
+  static Result<std::shared_ptr<Prepared>> Prepare(Shared& shared, bool first, const std::optional<Head>& last_head, const std::string& cluster) {
+    const CoordinatorOptions& options = shared.options;
+    const PhysicalPlan& plan = *options.plan;
+    JobStorage& storage = shared.storage;
+    auto prepared = std::make_shared<Prepared>();
+    prepared->cluster = !cluster.empty() ? cluster : options.cluster;
+    if (prepared->cluster.empty()) {
+      WEIR_ASSIGN(prepared->cluster, storage.ClusterId());
+    }
+
+    std::optional<Head> current = last_head;
+    if (first) {
+      WEIR_ASSIGN(current, storage.ReadHead());
+    }
+    Head next;
+    const bool obeyed = current && !options.nonce.empty() && current->nonce == options.nonce;
+    if (!current || (first && options.from_none && !obeyed)) {
+      next.incarnation = Uuid(*options.env);
+      next.attempt.value = current ? current->attempt.value + 1 : 1;
+    } else {
+      next = *current;
+      next.attempt.value = current->attempt.value + 1;
+      if (first && options.from_checkpoint && !obeyed) {
+        WEIR_TRY(SelectCheckpoint(storage, *options.from_checkpoint, next));
+      }
+    }
+    if (!options.nonce.empty()) next.nonce = options.nonce;
+
+    Manifest manifest;
+    if (!next.manifest.empty()) {
+      WEIR_ASSIGN(manifest, storage.ReadManifest(next));
+      WEIR_TRY(options.check_upgrade(manifest));
+      if (first && manifest.kind == CheckpointKind::kFinished) {
+        prepared->finished_before = true;
+        prepared->finished_at = manifest.time;
+        prepared->head = next;
+        return prepared;
+      }
+    }
+    if (first) WEIR_TRY(storage.TakeOwner());
+    // The attempt is taken by moving HEAD, so whatever was paused has lost from here on.
+    WEIR_ASSIGN(prepared->head, storage.Advance(current, next));
+
+    WEIR_TRY(RemoveDeadAttempts(*options.env, options.state_directory));
+    prepared->restore_directory = options.state_directory + "/restore-" + std::to_string(next.attempt.value);
+    if (!next.manifest.empty()) {
+      Result<RestoredJob> restored = LoadCheckpoint(*options.env, storage, prepared->head, plan, prepared->restore_directory);
+      if (!restored.ok()) return restored.status().At("checkpoint " + std::to_string(next.checkpoint.value));
+      prepared->restored = std::move(restored).value();
+    }
+    WEIR_TRY(shared.retention.Rebuild(prepared->head));
+    WEIR_ASSIGN(prepared->discovery,
+                SplitDiscovery::Open(plan, {options.env, options.clients, options.memory, prepared->cluster, prepared->head.incarnation, prepared->head.attempt},
+                                     prepared->restored ? prepared->restored->splits : std::map<std::string, std::vector<SplitState>>()));
+    return prepared;
+  }
+
+  static Status SelectCheckpoint(JobStorage& storage, uint64_t id, Head& head) {
+    const std::string prefix = storage.InIncarnation(head.incarnation, "chk/" + std::to_string(id) + "-");
+    WEIR_ASSIGN(const std::vector<StoredFile> files, storage.store().List(prefix));
+    for (auto file = files.rbegin(); file != files.rend(); ++file) {
+      if (!file->name.ends_with("/MANIFEST")) continue;
+      WEIR_ASSIGN(const std::string text, storage.store().Read(file->name, 0, file->bytes));
+      head.manifest = file->name.substr(storage.job().size() + 1);
+      head.manifest_sha256 = Sha256Hex(text);
+      head.next = std::max(head.next, head.checkpoint);
+      head.checkpoint.value = id;
+      return Status::Ok();
+    }
+    return Status(Code::kNotFound, "there is no checkpoint " + std::to_string(id) + " of job '" + storage.job() + "' in " + storage.store().Describe() +
+                                       "; `weir ckpt ls` shows what there is");
+  }
+
+  /// With RocksDB's log off a working directory stands at no barrier: what a dead attempt left is of no use.
+  static Status RemoveDeadAttempts(Env& env, const Path& state_directory) {
+    WEIR_ASSIGN(const std::vector<DirectoryEntry> entries, env.List(state_directory));
+    for (const DirectoryEntry& entry : entries) {
+      if (entry.directory) WEIR_TRY(env.RemoveTree(state_directory + "/" + entry.name));
+    }
+    return Status::Ok();
+  }
+
+  void HandlePrepareFailure(const Status& status) {
+    if (status.code() == Code::kFenced) return LoseHead(status);
+    const bool waits = status.retry() == Retry::kBackoff;
+    if (!running_once_ && waits && env_.Steady() < connect_deadline_ && !stop_requested_) {
+      WEIR_LOG_EVERY_MS(5'000, kWarn, "cannot start yet, trying again", {"job", plan_.job}, {"error", status.message()});
+      After(kConnectRetryInterval, [this] { PrepareAttempt(); });
+      return;
+    }
+    if (!running_once_) return End(JobState::kFailed, status, "");
+    HandleFailure("", status, "task_failed");
+  }
+
+  void StartAttempt(Prepared& prepared) {
+    if (prepared.finished_before) {
+      options_.say("job '" + plan_.job + "' has finished before; --from none runs it again");
+      head_ = prepared.head;
+      return End(JobState::kFinished, Status::Ok(), "");
+    }
+    head_ = prepared.head;
+    current_attempt_ = prepared.head.attempt;
+    discovery_ = std::move(prepared.discovery);
+    last_id_ = std::max({last_id_, prepared.head.checkpoint.value, prepared.head.next.value});
+    finished_.clear();
+    drained_ = false;
+    pending_.reset();
+    cleaning_ = false;
+    failures_in_row_ = 0;
+    if (prepared.restored && !running_once_) {
+      const Manifest& manifest = prepared.restored->manifest;
+      options_.say("resumed from checkpoint " + std::to_string(manifest.checkpoint.value) + ", " +
+                   std::to_string((env_.Now().us - manifest.time.us) / 1'000'000) + " s old");
+    }
+    Update([&](JobStatus& status) {
+      status.attempt = current_attempt_;
+      status.cluster = prepared.cluster;
+      status.incarnation = prepared.head.incarnation;
+      status.started = env_.Now();
+      status.checkpoints.current_as_of = env_.Now();
+      if (prepared.restored) status.restored = prepared.restored->manifest.checkpoint;
+    });
+
+    listener_ = std::make_shared<Listener>(*this, current_attempt_);
+    runtime::AttemptOptions options;
+    options.plan = &plan_;
+    options.env = &env_;
+    options.clients = options_.clients;
+    options.backend = options_.backend;
+    options.memory = options_.memory;
+    options.store = options_.store;
+    options.listener = listener_.get();
+    options.cluster = status().cluster;
+    options.incarnation = prepared.head.incarnation;
+    options.attempt = current_attempt_;
+    options.head = prepared.head.checkpoint;
+    options.threads = options_.threads;
+    options.state_directory = options_.state_directory;
+    if (prepared.restored) options.restore = std::move(prepared.restored->tasks);
+    options.batch_rows_initial = options_.batch_rows_initial;
+    options.channel_queue_items = options_.channel_queue_items;
+    options.chaining = options_.chaining;
+    restore_directory_ = prepared.restore_directory;
+
+    Result<std::unique_ptr<JobAttempt>> attempt = JobAttempt::Create(std::move(options));
+    if (!attempt.ok()) {
+      if (!running_once_) return End(JobState::kFailed, attempt.status(), "");
+      return HandleFailure("", attempt.status(), "task_failed");
+    }
+    SetAttempt(std::move(attempt).value());
+    for (SplitDiscovery::Share& share : discovery_->TakeShares()) {
+      attempt_->AddSplits(share.node, share.task, std::move(share.splits), share.complete);
+    }
+    attempt_->Start();
+  }
+
+  void HandleRunning() {
+    running_once_ = true;
+    if (state() == JobState::kScheduling) SetState(JobState::kRunning);
+    env_.Post([shared = shared_, directory = restore_directory_] {
+      IgnoreStatus(shared->options.env->RemoveTree(directory), "the next start removes it");
+    });
+    WEIR_LOG(kInfo, "job running", {"job", plan_.job}, {"attempt", current_attempt_.value}, {"checkpoint", head_->checkpoint.value});
+    ScheduleCheckpoint(plan_.checkpoint.interval);
+    AfterInAttempt(kJudgeInterval, [this] { JudgeErrors(); });
+    AfterInAttempt(kOwnerRenewInterval, [this] { RenewOwner(); });
+    for (const auto& [node, interval] : discovery_->Intervals()) {
+      AfterInAttempt(interval, [this, node = node, interval = interval] { Discover(node, interval); });
+    }
+    if (stop_requested_) ContinueStop();
+  }
+
+  void RenewOwner() {
+    OnPool<Status>([shared = shared_] { return shared->storage.RenewOwner(); }, [this](Status status) {
+      if (!status.ok()) WEIR_LOG_EVERY_MS(60'000, kWarn, "cannot renew OWNER", {"job", plan_.job}, {"error", status.message()});
+    });
+    AfterInAttempt(kOwnerRenewInterval, [this] { RenewOwner(); });
+  }
+
+  void Discover(NodeIndex node, Duration interval) {
+    auto discovery = discovery_;
+    OnPool<Status>([discovery, node] { return discovery->Discover(node); },
+                   [this, discovery, node, interval](Status status) {
+                     if (discovery != discovery_ || attempt_ == nullptr) return;
+                     if (!status.ok() && status.retry() == Retry::kNever) return HandleFailure(plan_.nodes[node.value].id, status, "task_failed");
+                     if (!status.ok()) {
+                       WEIR_LOG_EVERY_MS(60'000, kWarn, "cannot look for new splits", {"job", plan_.job}, {"node_id", plan_.nodes[node.value].id},
+                                         {"error", status.message()});
+                     }
+                     for (SplitDiscovery::Share& share : discovery->TakeShares()) {
+                       attempt_->AddSplits(share.node, share.task, std::move(share.splits), share.complete);
+                     }
+                     if (!discovery->complete(node)) AfterInAttempt(interval, [this, node, interval] { Discover(node, interval); });
+                   });
+  }
+
+  void JudgeErrors() {
+    const Status status = threshold_.Judge(env_.Steady(), attempt_->Values());
+    if (!status.ok()) return HandleFailure(threshold_.last_node(), status, "task_failed");
+    AfterInAttempt(kJudgeInterval, [this] { JudgeErrors(); });
+  }
+
+  // --- checkpoints
+
+  void ScheduleCheckpoint(Duration delay) {
+    if (plan_.checkpoint.off) return;
+    AfterInAttempt(delay, [this] { MaybeCheckpoint(); });
+  }
+
+  void MaybeCheckpoint() {
+    if (pending_ || cleaning_ || stop_requested_ || drained_) return;  // each of these schedules what follows
+    if (attempt_->changes() == last_changes_) {
+      Update([&](JobStatus& status) {
+        ++status.checkpoints.skipped;
+        status.checkpoints.current_as_of = env_.Now();
+      });
+      return ScheduleCheckpoint(plan_.checkpoint.interval);
+    }
+    TriggerCheckpoint(CheckpointKind::kCheckpoint);
+  }
+
+  void TriggerCheckpoint(CheckpointKind kind) {
+    pending_.emplace();
+    pending_->id.value = ++last_id_;
+    pending_->kind = kind;
+    pending_->started = env_.Steady();
+    pending_->changes = attempt_->changes();
+    for (const PlanChain& chain : plan_.chains) {
+      for (uint32_t task = 0; task < chain.parallelism; ++task) pending_->missing.insert({chain.index, TaskIndex{static_cast<uint16_t>(task)}});
+    }
+    Update([](JobStatus& status) { status.checkpoints.in_progress = true; });
+    AfterInAttempt(plan_.checkpoint.timeout, [this, id = pending_->id] {
+      if (pending_ && pending_->id == id && !pending_->publishing) {
+        GiveUpCheckpoint("expired", Status(Code::kTimedOut, "checkpoint " + std::to_string(id.value) + " was not complete within checkpoint.timeout"));
+      }
+    });
+    attempt_->Trigger(pending_->id);
+  }
+
+  void HandleAck(CheckpointId n, TaskSnapshot snapshot) {
+    if (!pending_ || pending_->id != n || pending_->publishing) return;  // of an older checkpoint
+    if (pending_->missing.erase(snapshot.task) == 0) return;             // repeated
+    pending_->snapshots.push_back(std::move(snapshot));
+    if (!pending_->missing.empty()) return;
+    if (plan_.checkpoint.off) return HandleUnstoredBarrier();
+    pending_->publishing = true;
+    auto held = std::make_shared<Pending>(std::move(*pending_));
+    pending_ = Pending{.id = held->id, .kind = held->kind, .started = held->started, .missing = {}, .snapshots = {}, .changes = held->changes, .publishing = true};
+    OnPool<Result<Published>>(
+        [shared = shared_, head = *head_, cluster = status().cluster, attempt = current_attempt_, held] {
+          return Publish(*shared, head, cluster, attempt, std::move(*held));
+        },
+        [this, attempt = current_attempt_](Result<Published> published) { HandlePublished(attempt, std::move(published)); });
+  }
+
+  void HandleDeclined(TaskKey task, CheckpointId n, const Status& why) {
+    if (!pending_ || pending_->id != n || pending_->publishing) return;
+    GiveUpCheckpoint("failed", why.At("task " + std::to_string(task.chain) + "/" + std::to_string(task.task.value)));
+  }
+
+  void HandlePublished(Attempt attempt, Result<Published> published) {
+    if (attempt != current_attempt_) {
+      // The attempt has failed meanwhile. HEAD may have moved all the same, and the next attempt starts from what it says.
+      if (published.ok()) head_ = published->head;
+      publishing_of_dead_attempt_ = false;
+      if (restart_waits_for_publish_) {
+        restart_waits_for_publish_ = false;
+        PrepareAttempt();
+      }
+      return;
+    }
+    if (!published.ok()) {
+      if (published.status().code() == Code::kFenced) return LoseHead(published.status());
+      return GiveUpCheckpoint("failed", published.status());
+    }
+    head_ = published->head;
+    failures_in_row_ = 0;
+    last_changes_ = pending_->changes;
+    const Duration took = env_.Steady() - pending_->started;
+    const CheckpointKind kind = pending_->kind;
+    const CheckpointId id = pending_->id;
+    pending_.reset();
+    Update([&](JobStatus& status) {
+      CheckpointStats& stats = status.checkpoints;
+      ++stats.completed;
+      stats.in_progress = false;
+      stats.last = id;
+      stats.current_as_of = env_.Now();
+      stats.last_duration = took;
+      stats.last_bytes = published->bytes;
+      stats.last_uploaded_bytes = published->uploaded_bytes;
+      const double seconds = static_cast<double>(took.us) / 1e6;
+      const auto& bounds = stats.duration.bounds;
+      ++stats.duration.counts[static_cast<size_t>(std::lower_bound(bounds.begin(), bounds.end(), seconds) - bounds.begin())];
+      stats.duration.sum += seconds;
+    });
+    WEIR_LOG(kInfo, "checkpoint completed", {"job", plan_.job}, {"checkpoint", id.value}, {"bytes", published->bytes},
+             {"uploaded", published->uploaded_bytes}, {"ms", took.us / 1000});
+    attempt_->Complete(id);
+    if (kind == CheckpointKind::kCheckpoint) {
+      Clean(std::move(published->manifest));
+    } else {
+      AwaitLanes(kind, id, env_.Steady() + options_.stop_timeout);
+    }
+  }
+
+  /// Subsumes old checkpoints on the pool; the next one is triggered only afterwards (see Retention).
+  void Clean(Manifest manifest) {
+    cleaning_ = true;
+    const bool orphans = ++completed_since_listing_ >= kOrphanCollectionCheckpoints;
+    if (orphans) completed_since_listing_ = 0;
+    OnPool<bool>(
+        [shared = shared_, manifest = std::move(manifest), name = head_->manifest, orphans] {
+          shared->retention.Completed(manifest, name);
+          if (orphans) shared->retention.CollectOrphans();
+          return true;
+        },
+        [this, attempt = current_attempt_](bool) {
+          if (attempt != current_attempt_ || attempt_ == nullptr) return;
+          cleaning_ = false;
+          ContinueEnd(std::max(plan_.checkpoint.min_pause, plan_.checkpoint.interval));
+        });
+  }
+
+  void GiveUpCheckpoint(const std::string& outcome, const Status& why) {
+    const CheckpointId id = pending_->id;
+    const CheckpointKind kind = pending_->kind;
+    pending_.reset();
+    Update([&](JobStatus& status) {
+      status.checkpoints.in_progress = false;
+      ++(outcome == "expired" ? status.checkpoints.expired : status.checkpoints.failed);
+    });
+    WEIR_LOG(kWarn, "checkpoint failed", {"job", plan_.job}, {"checkpoint", id.value}, {"outcome", outcome}, {"error", why.message()});
+    attempt_->Abort(id);
+    completed_since_listing_ = kOrphanCollectionCheckpoints;  // its files are found by a listing after the next completed one
+    if (kind == CheckpointKind::kStop) {
+      if (env_.Steady() < stop_deadline_) return AfterInAttempt(Seconds(1), [this] { ContinueStop(); });
+      return EndAttemptAndJob(JobState::kStopped, why.At("no final checkpoint; the newest complete one is " + std::to_string(head_->checkpoint.value)));
+    }
+    if (++failures_in_row_ > plan_.checkpoint.tolerable_failures) {
+      return HandleFailure("", Status(why.code(), std::to_string(failures_in_row_) + " checkpoints in a row failed (checkpoint.tolerable_failures): " + why.message(),
+                                      why.fault(), Retry::kBackoff),
+                           "checkpoint");
+    }
+    if (drained_) return AfterInAttempt(Seconds(1), [this] { ContinueEnd({}); });
+    ContinueEnd(plan_.checkpoint.interval);
+  }
+
+  /// Checkpoints are off: the last barrier only makes sinks deliver and publish.
+  void HandleUnstoredBarrier() {
+    const CheckpointId id = pending_->id;
+    const CheckpointKind kind = pending_->kind;
+    pending_.reset();
+    attempt_->Complete(id);
+    AwaitLanes(kind, id, env_.Steady() + options_.stop_timeout);
+  }
+
+  void AwaitLanes(CheckpointKind kind, CheckpointId id, Duration deadline) {
+    if (attempt_->lanes_confirmed(id)) {
+      return EndAttemptAndJob(kind == CheckpointKind::kFinished ? JobState::kFinished : JobState::kStopped, Status::Ok());
+    }
+    if (env_.Steady() >= deadline && kind == CheckpointKind::kStop) {
+      return EndAttemptAndJob(JobState::kStopped, Status(Code::kTimedOut, "sinks did not publish checkpoint " + std::to_string(id.value) +
+                                                                              " within stop_timeout; it goes out at the next start"));
+    }
+    AfterInAttempt(kLanePollInterval, [this, kind, id, deadline] { AwaitLanes(kind, id, deadline); });
+  }
+
+  void HandleLane(const LaneProgress& progress) {
+    if (progress.marked) last_id_ = std::max(last_id_, progress.marked->value);  // R11: ids in a marker never come again
+  }
+
+  // --- end of input, stop
+
+  void HandleFinished(TaskKey task) {
+    finished_.insert(task);
+    size_t all = 0;
+    for (const PlanChain& chain : plan_.chains) all += chain.parallelism;
+    if (finished_.size() != all || (stop_requested_ && !drain_) || drained_) return;
+    drained_ = true;
+    if (!stop_requested_) SetState(JobState::kFinishing);
+    if (pending_ || cleaning_) return;  // what is under way comes back through ContinueEnd
+    TriggerCheckpoint(CheckpointKind::kFinished);
+  }
+
+  /// A checkpoint is out of the way: goes on with whatever waited for it.
+  void ContinueEnd(Duration next_checkpoint) {
+    if (drained_) return TriggerCheckpoint(CheckpointKind::kFinished);
+    if (stop_requested_) return ContinueStop();
+    ScheduleCheckpoint(next_checkpoint);
+  }
+
+  void BeginStop(bool drain) {
+    if (stop_requested_ || ended()) return;
+    stop_requested_ = true;
+    drain_ = drain;
+    stop_deadline_ = env_.Steady() + plan_.checkpoint.timeout;
+    switch (state()) {
+      case JobState::kRunning:
+        SetState(JobState::kStopping);
+        if (drain) {
+          attempt_->Drain();
+        } else {
+          attempt_->StopSources();
+        }
+        return ContinueStop();
+      case JobState::kRestarting:
+        return End(JobState::kStopped, Status(Code::kUnavailable, "stopped while waiting for a restart; the newest checkpoint stands"), "");
+      default:
+        return;  // created, scheduling: HandleRunning goes on; finishing: it ends by itself
+    }
+  }
+
+  void ContinueStop() {
+    if (state() == JobState::kRunning) {
+      SetState(JobState::kStopping);
+      if (drain_) {
+        attempt_->Drain();
+      } else {
+        attempt_->StopSources();
+      }
+    }
+    if (pending_ || cleaning_) return;
+    if (drain_) return;  // HandleFinished goes on
+    TriggerCheckpoint(CheckpointKind::kStop);
+  }
+
+  /// Cancels the tasks and ends.
+  void EndAttemptAndJob(JobState state, const Status& failure) {
+    if (!attempt_->Cancel(options_.cancel_timeout)) {
+      WEIR_LOG(kError, "a task does not stop; the process has to end", {"job", plan_.job});
+    }
+    SetAttempt(nullptr);
+    End(state, failure, "");
+  }
+
+  void End(JobState state, const Status& failure, const std::string& node) {
+    timers_.clear();
+    const bool lost = failure.code() == Code::kFenced;
+    OnPool<bool>(
+        [shared = shared_, lost] {
+          if (!lost) shared->storage.ReleaseOwner();
+          shared->lock.reset();
+          return true;
+        },
+        [this, state, failure, node](bool) {
+          Update([&](JobStatus& status) {
+            status.state = state;
+            status.failure = failure;
+            status.failed_node = node;
+          });
+          ended_.store(true, std::memory_order_release);
+        });
+  }
+
+  // --- failures
+
+  void HandleFailure(const std::string& node, const Status& why, const std::string& reason) {
+    if (why.code() == Code::kFenced) return LoseHead(why);
+    const Status named = node.empty() ? why : why.At("node '" + node + "'");
+    WEIR_LOG(kError, "attempt failed", {"job", plan_.job}, {"attempt", current_attempt_.value}, {"node_id", node}, {"error", why.message()});
+    if (attempt_ != nullptr && !attempt_->Cancel(options_.cancel_timeout)) {
+      WEIR_LOG(kError, "a task does not stop; the process has to end", {"job", plan_.job});
+      return End(JobState::kFailed, Status(Code::kInternal, "a task did not stop within cancel_timeout after: " + named.message()), node);
+    }
+    if (pending_ && pending_->publishing) publishing_of_dead_attempt_ = true;
+    pending_.reset();
+    cleaning_ = false;
+    last_changes_ = 0;
+    SetAttempt(nullptr);
+    discovery_.reset();
+    current_attempt_.value = 0;  // later events of it are void
+    Update([](JobStatus& status) { status.checkpoints.in_progress = false; });
+    if (stop_requested_) return End(JobState::kStopped, named.At("no final checkpoint"), node);
+    if (why.retry() == Retry::kNever) return End(JobState::kFailed, named, node);
+    const double random = static_cast<double>(env_.Random() >> 11) * 0x1p-53;
+    const std::optional<Duration> delay = restart_.OnFailure(env_.Steady(), random);
+    if (!delay) return End(JobState::kFailed, named.At("gave up after " + std::to_string(restart_.failures()) + " failures"), node);
+    Update([&](JobStatus& status) {
+      status.state = JobState::kRestarting;
+      ++status.restarts[reason];
+      status.last_attempt_failure = named;
+    });
+    options_.say("restarting after: " + named.message());
+    After(*delay, [this] {
+      if (publishing_of_dead_attempt_) {
+        restart_waits_for_publish_ = true;  // HEAD may still move; HandlePublished goes on
+        return;
+      }
+      PrepareAttempt();
+    });
+  }
+
+  void LoseHead(const Status& why) {
+    if (attempt_ != nullptr) {
+      attempt_->Cancel(options_.cancel_timeout);
+      SetAttempt(nullptr);
+    }
+    current_attempt_.value = 0;
+    env_.Post([shared = shared_] { shared->storage.MarkLost(); });
+    End(JobState::kFailed, why, "");
+  }
+
+  struct Deadline {
+    Duration at;
+    std::function<void()> action;
+  };
+
+  // Fixed after construction.
+  const std::shared_ptr<Shared> shared_;
+  const CoordinatorOptions& options_;
+  const PhysicalPlan& plan_;
+  Env& env_;
+  const std::shared_ptr<Mailbox> mailbox_;
+
+  // Loop thread only.
+  RestartPolicy restart_;
+  ErrorThresholds threshold_;
+  std::vector<Deadline> timers_;
+  std::optional<Head> head_;
+  Attempt current_attempt_;
+  std::shared_ptr<Listener> listener_;
+  std::shared_ptr<SplitDiscovery> discovery_;
+  std::optional<Pending> pending_;
+  std::set<TaskKey> finished_;
+  Path restore_directory_;
+  Duration connect_deadline_{}, stop_deadline_{};
+  uint64_t last_id_ = 0, last_changes_ = 0, completed_since_listing_ = 0;
+  uint32_t failures_in_row_ = 0;
+  bool cleaning_ = false, running_once_ = false, stop_requested_ = false, drain_ = false, drained_ = false;
+  bool publishing_of_dead_attempt_ = false, restart_waits_for_publish_ = false;
+
+  mutable std::mutex mutex_;
+  // Guarded by mutex_; attempt_ is replaced by the loop thread alone, which may read it without the lock.
+  JobStatus status_;
+  std::shared_ptr<JobAttempt> attempt_;
+
+  std::atomic<bool> ended_{false};
+  std::unique_ptr<Loop> loop_;  // last: ends first
+};
+
+}  // namespace
+
+std::string_view JobStateName(JobState state) { return kStateNames[static_cast<size_t>(state)]; }
+
+std::unique_ptr<JobCoordinator> JobCoordinator::Create(CoordinatorOptions options) { return std::make_unique<Coordinator>(std::move(options)); }
+
+int ExitCodeOf(const JobStatus& status) {
+  constexpr int kDone = 0, kEnvironment = 4, kJobFailed = 6, kState = 7, kFailClosed = 8;
+  if (status.failure.ok()) return kDone;
+  if (status.state == JobState::kStopped) return kState;  // a stop without its final checkpoint
+  switch (status.failure.code()) {
+    case Code::kLocked:
+    case Code::kFenced:
+    case Code::kIncompatible:
+    case Code::kCorruption:
+      return kState;
+    case Code::kMarkerAhead:
+    case Code::kZombie:
+    case Code::kMarkerLost:
+    case Code::kOutputChanged:
+      return kFailClosed;
+    case Code::kUnavailable:
+    case Code::kTimedOut:
+    case Code::kPermissionDenied:
+    case Code::kNotFound:
+    case Code::kDiskFull:
+    case Code::kIo:
+      return status.attempt.value == 0 ? kEnvironment : kJobFailed;  // before anything ran it is the environment's
+    default:
+      return kJobFailed;
+  }
+}
+
+}  // namespace weir::control

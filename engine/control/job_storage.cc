@@ -1,0 +1,191 @@
+#include "engine/control/job_storage.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "engine/base/bytes.h"
+#include "engine/base/log.h"
+
+namespace weir::control {
+namespace {
+
+constexpr int kSequenceDigits = 12;
+constexpr std::string_view kHeadPrefix = "HEAD.";
+constexpr size_t kSmallFileBytesMax = 4096;
+
+std::string HostName() {
+  char name[256] = {};
+  return gethostname(name, sizeof(name) - 1) == 0 ? std::string(name) : std::string("unknown");
+}
+
+/// A text member of an OWNER file, empty if it has none.
+std::string OwnerMember(std::string_view text, const char* name) {
+  const Result<Json> owner = ParseJson(text);
+  if (!owner.ok() || !owner->is_object()) return {};
+  const auto place = owner->find(name);
+  return place != owner->end() && place->is_string() ? place->get<std::string>() : std::string();
+}
+
+}  // namespace
+
+std::string JobStorage::HeadName(uint64_t sequence) const {
+  std::string digits = std::to_string(sequence);
+  digits.insert(0, digits.size() < kSequenceDigits ? kSequenceDigits - digits.size() : 0, '0');
+  return job_ + "/" + std::string(kHeadPrefix) + digits;
+}
+
+Result<std::optional<uint64_t>> JobStorage::HighestSequence() {
+  const std::string prefix = job_ + "/" + std::string(kHeadPrefix);
+  WEIR_ASSIGN(const std::vector<StoredFile> files, store_.List(prefix));
+  std::optional<uint64_t> highest;
+  for (const StoredFile& file : files) {
+    const std::string_view digits = std::string_view(file.name).substr(std::min(prefix.size(), file.name.size()));
+    uint64_t sequence = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), sequence);
+    if (error != std::errc() || end != digits.data() + digits.size()) continue;  // a temporary file
+    if (!highest || sequence > *highest) highest = sequence;
+  }
+  return highest;
+}
+
+Result<std::optional<std::string>> JobStorage::ReadOptional(const std::string& name, size_t bytes_max) {
+  Result<std::string> bytes = store_.Read(name, 0, bytes_max);
+  if (bytes.ok()) return std::optional<std::string>(std::move(bytes).value());
+  if (bytes.status().code() == Code::kNotFound) return std::optional<std::string>();
+  return bytes.status();
+}
+
+Result<std::optional<Head>> JobStorage::ReadHead() {
+  WEIR_ASSIGN(const std::optional<uint64_t> sequence, HighestSequence());
+  if (!sequence) return std::optional<Head>();
+  const std::string name = HeadName(*sequence);
+  WEIR_ASSIGN(const std::string text, store_.Read(name, 0, kHeadBytesMax));
+  Result<Head> head = DecodeHead(text);
+  if (!head.ok()) {
+    return head.status().At(name + " in " + store_.Describe() +
+                            " cannot be used, and an older HEAD is never taken by itself (repair it, or go on with --from)");
+  }
+  if (head->sequence != *sequence) return Status(Code::kCorruption, name + ": it says it is number " + std::to_string(head->sequence));
+  return std::optional<Head>(std::move(head).value());
+}
+
+Result<Head> JobStorage::Advance(const std::optional<Head>& current, Head next) {
+  next.sequence = current ? current->sequence + 1 : 1;
+  next.token = RandomHex(16);
+  const std::string name = HeadName(next.sequence);
+  const std::string text = EncodeHead(next);
+  if (Status created = store_.PutNew(name, text); !created.ok()) {
+    // An answer lost on the way: the file is ours if it holds our token.
+    Result<std::string> stored = store_.Read(name, 0, kHeadBytesMax);
+    if (!stored.ok() || *stored != text) {
+      if (created.code() == Code::kAlreadyExists) {
+        return Status(Code::kFenced, name + " exists already: another process has taken over job '" + job_ + "'");
+      }
+      return created.At(name);
+    }
+  }
+  WEIR_ASSIGN(const std::optional<uint64_t> highest, HighestSequence());
+  if (highest && *highest > next.sequence) {
+    return Status(Code::kFenced, HeadName(*highest) + " is newer than ours: another process has taken over job '" + job_ + "'");
+  }
+  if (next.sequence > kHeadsKept) IgnoreStatus(store_.Remove(HeadName(next.sequence - kHeadsKept)), "an old HEAD that stays costs a few bytes");
+  return next;
+}
+
+Result<Manifest> JobStorage::ReadManifest(const Head& head) {
+  const std::string name = job_ + "/" + head.manifest;
+  WEIR_ASSIGN(const uint64_t bytes, store_.Size(name));
+  if (bytes > kManifestBytesMax) return Status(Code::kCorruption, name + ": larger than a manifest may be");
+  WEIR_ASSIGN(const std::string text, store_.Read(name, 0, bytes));
+  if (const std::string found = Sha256Hex(text); found != head.manifest_sha256) {
+    return Status(Code::kCorruption, name + ": expected SHA-256 " + head.manifest_sha256 + ", found " + found);
+  }
+  Result<Manifest> manifest = DecodeManifest(text);
+  if (!manifest.ok()) return manifest.status().At(name);
+  if (manifest->incarnation != head.incarnation || manifest->checkpoint != head.checkpoint || manifest->job != job_) {
+    return Status(Code::kCorruption, name + ": it belongs to another job or checkpoint");
+  }
+  return manifest;
+}
+
+std::string JobStorage::RandomHex(int digits) {
+  static constexpr std::string_view kHex = "0123456789abcdef";
+  std::string text;
+  uint64_t bits = 0;
+  for (int i = 0; i < digits; ++i) {
+    if (i % 16 == 0) bits = env_.Random();
+    text += kHex[bits & 15];
+    bits >>= 4;
+  }
+  return text;
+}
+
+Result<std::string> JobStorage::ClusterId() {
+  const auto read = [this]() -> Result<std::optional<std::string>> {
+    WEIR_ASSIGN(std::optional<std::string> text, ReadOptional("cluster", kSmallFileBytesMax));
+    if (text && (text->size() < 8 || text->find_first_not_of("0123456789abcdef\n") != std::string::npos)) {
+      return Status(Code::kCorruption, "'cluster' in " + store_.Describe() + " does not hold 8 hex digits");
+    }
+    if (text) text->resize(8);
+    return text;
+  };
+  WEIR_ASSIGN(std::optional<std::string> known, read());
+  if (known) return *known;
+  const std::string made = RandomHex(8);
+  if (Status created = store_.PutNew("cluster", made + "\n"); created.ok()) return made;
+  WEIR_ASSIGN(known, read());  // somebody was first, or the answer was lost
+  if (known) return *known;
+  return Status(Code::kIo, "cannot write 'cluster' in " + store_.Describe());
+}
+
+std::string JobStorage::OwnerText() {
+  Json owner;
+  owner["host"] = HostName();
+  owner["pid"] = getpid();
+  owner["state_dir"] = state_directory_;
+  owner["token"] = owner_token_;
+  owner["renewals"] = ++renewals_;
+  owner["time_us"] = env_.Now().us;
+  return owner.dump() + "\n";
+}
+
+Result<std::optional<std::string>> JobStorage::ForeignOwner() {
+  WEIR_ASSIGN(std::optional<std::string> text, ReadOptional(job_ + "/OWNER", kSmallFileBytesMax));
+  if (!text) return text;
+  // The lock on the state directory already tells whether an owner of this very place still lives; LOST says that it is not to be trusted.
+  const bool own_place = OwnerMember(*text, "host") == HostName() && OwnerMember(*text, "state_dir") == state_directory_;
+  if (own_place && !env_.Stat(state_directory_ + "/LOST").ok()) text.reset();
+  return text;
+}
+
+Status JobStorage::CheckUnchanged(const std::string& text) {
+  WEIR_ASSIGN(const std::optional<std::string> now, ReadOptional(job_ + "/OWNER", kSmallFileBytesMax));
+  if (!now || *now == text) return Status::Ok();
+  return Status(Code::kLocked, "job '" + job_ + "' runs already: a process on host '" + OwnerMember(*now, "host") + "' with state directory '" +
+                                   OwnerMember(*now, "state_dir") + "' renews OWNER in " + store_.Describe() +
+                                   ". Stop it, or give this job another name or storage");
+}
+
+Status JobStorage::TakeOwner() {
+  IgnoreStatus(env_.Remove(state_directory_ + "/LOST"), "absent, or the next start removes it");
+  owner_token_ = RandomHex(16);
+  return RenewOwner();
+}
+
+Status JobStorage::RenewOwner() { return store_.Put(job_ + "/OWNER", OwnerText()); }
+
+void JobStorage::ReleaseOwner() {
+  Result<std::optional<std::string>> text = ReadOptional(job_ + "/OWNER", kSmallFileBytesMax);
+  if (text.ok() && *text && (*text)->find(owner_token_) != std::string::npos) {
+    IgnoreStatus(store_.Remove(job_ + "/OWNER"), "a stale OWNER only delays the next start");
+  }
+}
+
+void JobStorage::MarkLost() {
+  Result<std::unique_ptr<WritableFile>> file = env_.Create(state_directory_ + "/LOST", CreateMode::kTruncate);
+  if (!file.ok()) WEIR_LOG(kWarn, "cannot leave LOST behind", {"error", file.status().message()});
+}
+
+}  // namespace weir::control
