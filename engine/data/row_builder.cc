@@ -131,7 +131,8 @@ void ColumnBuilder::TrimLastArena() {
 }
 
 Column ColumnBuilder::Build() {
-  if (arena_ != nullptr) {
+  // A string reserved for a row that was then given up leaves an arena without rows.
+  if (arena_ != nullptr && values_ != nullptr) {
     TrimLastArena();
     // The next batch will probably need what this one did, and an eighth more.
     arena_block_bytes_ = std::clamp(std::bit_ceil(arena_bytes_ + arena_bytes_ / 8), kArenaBlockBytesLeast, kArenaBlockBytes);

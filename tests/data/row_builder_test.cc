@@ -140,6 +140,12 @@ TEST(RowBuilder, ReservedStringsAreTakenWithoutACopy) {
   EXPECT_EQ(column.Values<Utf8View>()[6].view(), "a string after a room that was given up");
 }
 
+TEST(ColumnBuilder, BuildsWithoutRowsAfterAReservedStringWasGivenUp) {
+  ColumnBuilder builder(Type::Of(TypeKind::kString), 10);
+  ASSERT_NE(builder.ReserveString(100), nullptr);
+  EXPECT_EQ(builder.Build().rows(), 0U);
+}
+
 TEST(RowBuilder, SmallBatchesHoldLittleMemory) {
   RowBuilder builder(NumberAndText(), kBatchRowsMax);
   for (int batch = 0; batch < 3; ++batch) {
