@@ -41,7 +41,6 @@ std::vector<Option> CommonOptions(const NodeType& type) {
     options.push_back({.name = "event_time", .type = OptionType::kObject, .doc = "Where event time comes from.", .fields = EventTimeFields()});
     options.push_back({.name = "rate", .type = OptionType::kRate, .doc = "Upper limit of the source, all tasks together."});
   } else if (type.is_sink()) {
-    options.push_back({.name = "write", .type = OptionType::kEnum, .doc = "What is written of an updating stream.", .fallback = "append", .allowed = "append|upsert|changelog"});
     options.push_back({.name = "delivery", .type = OptionType::kEnum, .doc = "auto: the strongest that the sink supports.", .fallback = "auto",
                        .allowed = "auto|at_least_once|effectively_once|exactly_once", .substitute = true});
     options.push_back({.name = "schema", .type = OptionType::kSchema, .doc = "Assertion: the columns that arrive must equal these."});

@@ -15,7 +15,7 @@
 namespace weir {
 
 /// The entry's own options first, then the common ones: `description`, `labels`, `parallelism`, `on_error`, `error_threshold`, `renamed_from`; operators
-/// `state`; sources `schema`, `event_time`, `rate`; sinks `write`, `delivery`, `schema`. An own option of the same name stands for the common one.
+/// `state`; sources `schema`, `event_time`, `rate`; sinks `delivery`, `schema`. An own option of the same name stands for the common one.
 /// `inputs` is none of them: InputRule says all of it.
 std::vector<Option> OptionsOf(const NodeType& type);
 
