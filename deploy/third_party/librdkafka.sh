@@ -9,9 +9,16 @@ set -euo pipefail
 readonly VERSION=2.8.0
 readonly SHA256=5bd1c46f63265f31c6bfcedcde78703f77d28238eadf23821c2b43fc30be3e25
 
-# The key covers whatever changes the result: this file (version, checksum, options), the compiler and the machine.
+# LZ4: the library's own copy, since its installed CMake files cannot find Debian's. No curl: OAUTHBEARER by OIDC is
+# not used. SASL stays on: without it SCRAM is missing although the feature string lists it.
+readonly OPTIONS=(
+  -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_FLAGS=-fno-omit-frame-pointer -DCMAKE_POSITION_INDEPENDENT_CODE=ON
+  -DRDKAFKA_BUILD_STATIC=ON -DRDKAFKA_BUILD_EXAMPLES=OFF -DRDKAFKA_BUILD_TESTS=OFF
+  -DENABLE_LZ4_EXT=OFF -DWITH_CURL=OFF -DWITH_SSL=ON -DWITH_SASL=ON -DWITH_ZLIB=ON -DWITH_ZSTD=ON)
+
+# The key covers whatever changes the result.
 compiler=$(gcc -dumpfullversion 2>/dev/null || echo none)
-key=$(printf '%s %s %s' "$(sha256sum <"${BASH_SOURCE[0]}")" "$compiler" "$(uname -m)" | sha256sum | cut -c1-12)
+key=$(printf '%s ' "$SHA256" "${OPTIONS[@]}" "$compiler" "$(uname -m)" | sha256sum | cut -c1-12)
 prefix=${WEIR_CACHE:-$HOME/.cache/weir}/librdkafka-$VERSION-$key
 if [[ ${1:-} == --prefix ]]; then
   echo "$prefix"
@@ -40,10 +47,10 @@ fail() {
 }
 
 # Own apt directories: the machine's package lists and sources stay as they are.
-mirror=$(cat /etc/apt/sources.list.d/*.sources 2>/dev/null |
-  sed -nE 's/^URIs:[[:space:]]*([^[:space:]]*debian)\/?([[:space:]].*)?$/\1/p' | head -n 1)
-[[ -n $mirror ]] || mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
-  sed -nE 's/^deb[[:space:]]+(\[[^]]*\][[:space:]]+)?([^[:space:]]*debian)\/?[[:space:]].*/\2/p' | head -n 1)
+# The mirror is the one this machine already uses for Debian.
+mirror=$(find /etc/apt/sources.list /etc/apt/sources.list.d -type f 2>/dev/null -exec cat {} + |
+  sed -nE -e 's/^URIs:[[:space:]]*([^[:space:]]*debian)\/?([[:space:]].*)?$/\1/p' \
+    -e 's/^deb[[:space:]]+(\[[^]]*\][[:space:]]+)?([^[:space:]]*debian)\/?[[:space:]].*/\2/p' | sed -n 1p) || true
 [[ -n $mirror ]] || mirror=http://deb.debian.org/debian
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 [[ -f $keyring ]] || fail "no $keyring: install debian-archive-keyring"
@@ -60,12 +67,7 @@ echo "$SHA256  librdkafka_$VERSION.orig.tar.gz" | sha256sum -c --quiet ||
   fail "the checksum of librdkafka_$VERSION.orig.tar.gz differs from the pinned one"
 tar xzf "librdkafka_$VERSION.orig.tar.gz" -C source --strip-components=1
 
-# LZ4: the library's own copy, since its installed CMake files cannot find Debian's. No curl: OAUTHBEARER by OIDC is
-# not used. SASL stays on: without it SCRAM is missing although the feature string lists it.
-cmake -S source -B build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_FLAGS="-fno-omit-frame-pointer" \
-  -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DCMAKE_INSTALL_PREFIX="$work/prefix" -DCMAKE_INSTALL_LIBDIR=lib \
-  -DRDKAFKA_BUILD_STATIC=ON -DRDKAFKA_BUILD_EXAMPLES=OFF -DRDKAFKA_BUILD_TESTS=OFF \
-  -DENABLE_LZ4_EXT=OFF -DWITH_CURL=OFF -DWITH_SSL=ON -DWITH_SASL=ON -DWITH_ZLIB=ON -DWITH_ZSTD=ON \
+cmake -S source -B build -G Ninja "${OPTIONS[@]}" -DCMAKE_INSTALL_PREFIX="$work/prefix" -DCMAKE_INSTALL_LIBDIR=lib \
   >configure.log 2>&1 || fail "configuring failed" configure.log
 ninja -C build >build.log 2>&1 || fail "compiling failed" build.log
 ninja -C build install >install.log 2>&1 || fail "installing failed" install.log
