@@ -141,10 +141,10 @@ void Infer(NodeConfig& config, NodeShape& shape) {
   const Windows& windows = definition.windows;
   if (windows.size <= 0 || windows.every <= 0) return;  // reported as out of range with the option
   if (windows.offset <= -windows.every || windows.offset >= windows.every) {
-    config.Error("window/offset", "W0208", "|offset| must be below the distance of two windows");
+    config.Error("window/offset", "W0204", "|offset| must be below the distance of two windows");
   }
   if (windows.SlicesOpen(definition.lateness) > kSlicesOpenMax) {
-    config.Error("window", "W0509",
+    config.Error("window", "W0504",
                  "this window would keep " + std::to_string(windows.SlicesOpen(definition.lateness)) + " slices open, more than " +
                      std::to_string(kSlicesOpenMax),
                  "make 'every' longer, or 'size' or 'allowed_lateness' shorter");
