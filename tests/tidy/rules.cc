@@ -403,8 +403,7 @@ Findings SourcesWithoutTarget(const SourceTree& tree, const std::vector<std::str
   const std::set<std::string> known(compiled.begin(), compiled.end());
   Findings findings;
   for (const auto& [path, file] : tree.files()) {
-    // Fuzz targets are built by the fuzz preset alone.
-    if (path.ends_with(".cc") && !path.starts_with("tests/fuzz/") && !known.contains(path)) {
+    if (path.ends_with(".cc") && !known.contains(path)) {
       findings.push_back({"sources_have_targets", path, 0,
                           "belongs to no target: add its line to the CMakeLists.txt of the folder (weir_operator, " +
                               std::string("weir_connector, weir_format, weir_files)")});
