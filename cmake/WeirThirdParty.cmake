@@ -53,7 +53,9 @@ weir_third_party(spdlog PACKAGE libspdlog-dev HEADER spdlog/spdlog.h SHARED spdl
   DEFINES SPDLOG_COMPILED_LIB SPDLOG_SHARED_LIB SPDLOG_FMT_EXTERNAL LINK weir_third_party::fmt Threads::Threads)
 # xxHash inlined: librdkafka.a carries the same symbols, a second static copy would not link; and short keys hash faster.
 weir_third_party(xxhash PACKAGE libxxhash-dev HEADER xxhash.h DEFINES XXH_INLINE_ALL)
-weir_third_party(pg_query PACKAGE libpg-query-dev HEADER pg_query.h STATIC pg_query LINK Threads::Threads)
+weir_third_party(protobuf_c PACKAGE libprotobuf-c-dev HEADER protobuf-c/protobuf-c.h STATIC protobuf-c)
+weir_third_party(pg_query PACKAGE libpg-query-dev HEADER pg_query.h STATIC pg_query
+  LINK weir_third_party::protobuf_c Threads::Threads)
 weir_third_party(re2 PACKAGE libre2-dev HEADER re2/re2.h STATIC re2 LINK Threads::Threads)
 weir_third_party(utf8proc PACKAGE libutf8proc-dev HEADER utf8proc.h STATIC utf8proc DEFINES UTF8PROC_STATIC)
 weir_third_party(date PACKAGE libhowardhinnant-date-dev HEADER date/tz.h SHARED date-tz
