@@ -61,6 +61,7 @@ class Expression {
   /// Normalised text, the same for equal trees: the `meaning` of state, plans.
   std::string ToString() const;
   const ExpressionNode* root() const { return root_.get(); }
+  const std::shared_ptr<const ExpressionNode>& shared_root() const { return root_; }
 
  private:
   std::shared_ptr<const ExpressionNode> root_;
@@ -96,6 +97,8 @@ struct Scope {
 struct BindResult {
   Expression expression;                    // set if no problem is an error
   std::vector<ExpressionProblem> problems;  // warnings too
+  bool descending = false;                  // kOrderBy
+  bool nulls_first = false;                 // kOrderBy: as written, else as PostgreSQL: NULL is larger than all values
 };
 
 enum class ExpressionForm : uint8_t {
@@ -146,7 +149,7 @@ AggregateResult BindAggregates(std::string_view text, const AggregateScope& scop
 
 /// `weir explain fn NAME`, the reference page, completions.
 struct FunctionDoc {
-  std::string_view name, group, signature, doc, null_rule, example;
+  std::string_view name = {}, group = {}, signature = {}, doc = {}, null_rule = {}, example = {};
   bool aggregate = false;
   bool planned = false;
 };
