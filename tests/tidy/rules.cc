@@ -154,7 +154,7 @@ const std::vector<Ban>& Bans() {
       {R"(\b(gettimeofday|clock_gettime|localtime|localtime_r|gmtime)\s*\()", "Env::Now() or Env::Steady()"},
       {R"((^|[^\w.>:])(std::)?time\s*\(\s*(nullptr|NULL|0)\s*\))", "Env::Now()"},
       {R"(\b(sleep_for|sleep_until|usleep|nanosleep|sleep)\s*\()", "a timer of the task, or the pause that Env::Start's turn returns"},
-      {R"(\b(s?rand|random|drand48)\s*\(|\brandom_device\b)", "Env::Random() or a seeded generator"},
+      {R"((^|[^\w.>:]|std::)(s?rand|drand48)\s*\(|\brandom_device\b)", "Env::Random() or a seeded generator"},
       {R"(\bstd::(jthread|async)\b|\bstd::thread\b([^:]|$)|\bpthread_create\b)", "Env::Start or Env::Post"},
       {R"(\bstd::(i|o|basic_i|basic_o|basic_)?fstream\b|\b(fopen|freopen|opendir|mkstemp|mkdtemp)\s*\(|(^|[^\w])::(open|openat|creat|unlink|rename|mkdir|rmdir|fsync|fdatasync|ftruncate|stat|lstat)\s*\(|\bstd::filesystem\b)",
        "the file methods of Env"},
