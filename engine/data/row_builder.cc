@@ -27,13 +27,15 @@ void ColumnBuilder::Grow() {
   WEIR_CHECK_LT(capacity_, uint32_t{1} << 31);
   const uint32_t capacity = capacity_ == 0 ? reserved_ : capacity_ * 2;
   auto values = std::make_shared<Buffer>(capacity * width_);
-  if (rows_ != 0) std::memcpy(values->data(), values_->data(), rows_ * width_);
+  if (rows_ != 0) std::memcpy(values->data(), data_, rows_ * width_);
   values_ = std::move(values);
+  data_ = values_->data();
   if (validity_ != nullptr) {
     auto validity = std::make_shared<Buffer>(ValidityBytes(capacity));
     std::memset(validity->data(), 0, validity->size());
     std::memcpy(validity->data(), validity_->data(), ValidityBytes(capacity_));
     validity_ = std::move(validity);
+    valid_words_ = validity_->as<uint64_t>();
   }
   capacity_ = capacity;
 }
@@ -41,15 +43,15 @@ void ColumnBuilder::Grow() {
 void ColumnBuilder::MakeValidity() {
   validity_ = std::make_shared<Buffer>(ValidityBytes(capacity_));
   std::memset(validity_->data(), 0, validity_->size());
-  auto* words = validity_->as<uint64_t>();
-  for (uint32_t word = 0; word < rows_ / 64; ++word) words[word] = ~uint64_t{0};
-  if (rows_ % 64 != 0) words[rows_ / 64] = (uint64_t{1} << (rows_ % 64)) - 1;
+  valid_words_ = validity_->as<uint64_t>();
+  for (uint32_t word = 0; word < rows_ / 64; ++word) valid_words_[word] = ~uint64_t{0};
+  if (rows_ % 64 != 0) valid_words_[rows_ / 64] = (uint64_t{1} << (rows_ % 64)) - 1;
 }
 
 void ColumnBuilder::AppendNull() {
   if (rows_ == capacity_) Grow();
-  if (validity_ == nullptr) MakeValidity();
-  std::memset(values_->data() + rows_ * width_, 0, width_);
+  if (valid_words_ == nullptr) MakeValidity();
+  std::memset(data_ + rows_ * width_, 0, width_);
   ++rows_;
 }
 
@@ -108,9 +110,8 @@ void ColumnBuilder::AppendStored(const char* data, size_t bytes) {
 
 void ColumnBuilder::Truncate(uint32_t rows) {
   WEIR_CHECK_LE(rows, rows_);
-  if (validity_ != nullptr) {
-    auto* words = validity_->as<uint64_t>();
-    for (uint32_t row = rows; row < rows_; ++row) words[row >> 6] &= ~(uint64_t{1} << (row & 63));
+  if (valid_words_ != nullptr) {
+    for (uint32_t row = rows; row < rows_; ++row) valid_words_[row >> 6] &= ~(uint64_t{1} << (row & 63));
   }
   rows_ = rows;
 }
@@ -122,7 +123,7 @@ void ColumnBuilder::TrimLastArena() {
   auto tight = CopyPrefix(*arena_, used);
   const char* old_begin = arena_->data();
   const char* old_end = old_begin + used;
-  for (Utf8View& view : std::span(values_->as<Utf8View>(), rows_)) {
+  for (Utf8View& view : std::span(reinterpret_cast<Utf8View*>(data_), rows_)) {
     const char* data = view.data();
     if (view.is_inline() || data < old_begin || data >= old_end) continue;
     view = Utf8View(std::string_view(tight->data() + (data - old_begin), view.size()));
@@ -148,8 +149,10 @@ Column ColumnBuilder::Build() {
   } else {
     values = std::move(values_);
     validity = std::move(validity_);
+    data_ = nullptr;
     capacity_ = 0;
   }
+  valid_words_ = nullptr;
   std::shared_ptr<const Arenas> arenas = std::move(arenas_);
   Column column(type_, rows_, std::move(values), std::move(validity), std::move(arenas));
   rows_ = 0;

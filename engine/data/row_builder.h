@@ -26,8 +26,8 @@ class ColumnBuilder {
   template <class T>
   void Append(T value) {
     if (rows_ == capacity_) [[unlikely]] Grow();
-    values_->as<T>()[rows_] = value;
-    if (validity_ != nullptr) SetValid(rows_);
+    reinterpret_cast<T*>(data_)[rows_] = value;
+    if (valid_words_ != nullptr) SetValid(rows_);
     ++rows_;
   }
   /// Copies; longer than 12 bytes into the arena.
@@ -54,7 +54,7 @@ class ColumnBuilder {
 
  private:
   void Grow();
-  void SetValid(uint32_t row) { validity_->as<uint64_t>()[row >> 6] |= uint64_t{1} << (row & 63); }
+  void SetValid(uint32_t row) { valid_words_[row >> 6] |= uint64_t{1} << (row & 63); }
   void MakeValidity();
   std::string_view Store(std::string_view value);
   void StartArena(size_t bytes_least);
@@ -63,6 +63,8 @@ class ColumnBuilder {
   Type type_;
   size_t width_;
   uint32_t rows_ = 0, capacity_ = 0, reserved_;
+  char* data_ = nullptr;             // of values_
+  uint64_t* valid_words_ = nullptr;  // of validity_, null as long as no row is
   std::shared_ptr<Buffer> values_, validity_;
   std::shared_ptr<Arenas> arenas_;
   std::shared_ptr<Buffer> arena_;  // the last of arenas_, still being filled

@@ -1,5 +1,5 @@
 #pragma once
-// Types of columns (job-format 2.1) and their layout in memory: Arrow's, with three deviations of docs/adr/0001: bool is a byte, Utf8View carries a
+// Types of columns (job-format 2.1) and their layout in memory: Arrow's, with three deviations of docs/adr/0003: bool is a byte, Utf8View carries a
 // pointer instead of (buffer, offset), and validity is 64-bit words. Nested kinds have names here already; version 1 does not build columns of them.
 // Values; any thread.
 
@@ -65,7 +65,7 @@ class Utf8View {
   /// Borrows `bytes` if longer than 12: they must outlive the view. At most 4 GiB - 1.
   explicit Utf8View(std::string_view bytes) : size_(static_cast<uint32_t>(bytes.size())), rest_{} {
     if (size_ <= kInlineMax) {
-      if (size_ != 0) std::memcpy(rest_, bytes.data(), size_);
+      CopyShort(bytes.data(), size_);
     } else {
       std::memcpy(rest_, bytes.data(), 4);
       const char* data = bytes.data();
@@ -92,6 +92,21 @@ class Utf8View {
   }
 
  private:
+  /// At most kInlineMax bytes by two copies of a fixed size that may overlap: no call of memcpy.
+  void CopyShort(const char* from, size_t size) {
+    if (size >= 8) {
+      std::memcpy(rest_, from, 8);
+      std::memcpy(rest_ + size - 4, from + size - 4, 4);
+    } else if (size >= 4) {
+      std::memcpy(rest_, from, 4);
+      std::memcpy(rest_ + size - 4, from + size - 4, 4);
+    } else if (size != 0) {
+      rest_[0] = from[0];
+      rest_[size / 2] = from[size / 2];
+      rest_[size - 1] = from[size - 1];
+    }
+  }
+
   uint32_t size_;
   char rest_[kInlineMax];
 };
