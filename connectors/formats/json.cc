@@ -1,6 +1,7 @@
 // Format json. Decoding: simdjson finds the structure of many records at once (its stage 1: structural indexes, UTF-8, closed strings), and a walk over those
 // indexes reads the planned columns straight into the builder. Fields mostly come in the order of the record before, so each object keeps the names it
-// met in order and compares the next one first; only a miss looks the name up. After simdjson's own On-Demand and Mison's speculation.
+// met in order and compares the next one first; only a miss looks the name up. After simdjson's own On-Demand and Mison's speculation. Records that look
+// just like earlier ones need no index at all (json_layouts.h).
 
 #include <simdjson.h>
 
@@ -14,6 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "connectors/formats/json_layouts.h"
 #include "connectors/formats/json_writer.h"
 #include "connectors/formats/line_framer.h"
 #include "connectors/formats/options.h"
@@ -195,6 +197,7 @@ class JsonDecoder final : public Decoder {
       leaf->type = column.field.type.ToString();
       Plan(from)->leaves.push_back(leaf.get());
     }
+    if (!options_.checked_fully && !options_.unknown_fields_refused) layouts_ = std::make_unique<JsonLayouts>(columns);
   }
 
   Result<size_t> Frame(std::string_view bytes, bool at_end, std::vector<Record>& records) override { return framer_.Frame(bytes, at_end, records); }
@@ -207,6 +210,13 @@ class JsonDecoder final : public Decoder {
       const Record& record = records[i];
       const size_t bytes = record.value.size();
       // Rows keep the order of their records, so a record that cannot join the chunk ends it first.
+      if (layouts_ != nullptr && !record.truncated && !record.null_value && bytes <= options_.record_bytes_max && layouts_->Tries()) {
+        if (!chunk_.empty()) WEIR_TRY(DecodeChunk());
+        if (layouts_->Append(record, rows)) {
+          rows.FinishRow();
+          continue;
+        }
+      }
       const bool alone = record.truncated || record.null_value || bytes > kChunkRecordBytesMax;
       if (alone || chunk_bytes_ + bytes + 1 > kChunkBytes) WEIR_TRY(DecodeChunk());
       if (alone) {
@@ -326,6 +336,7 @@ class JsonDecoder final : public Decoder {
     const bool good = (!options_.checked_fully || CheckText(piece)) && WalkRecord(piece) && FinishRow();
     if (good) {
       rows_->FinishRow();
+      if (layouts_ != nullptr) layouts_->Learn({text + piece.begin, piece.end - piece.begin});
     } else {
       rows_->CancelRow();
       errors_->Add(piece.record, fault_code_, fault_);
@@ -534,7 +545,8 @@ class JsonDecoder final : public Decoder {
     switch (leaf.kind) {
       case TypeKind::kBool: {
         uint8_t value = 0;
-        return quoted ? "a string" : Appended(column, ReadBool(text, &value), value);
+        const ReadFault fault = quoted ? "a string" : ReadBool(text, &value);
+        return Appended(column, fault, value);
       }
       case TypeKind::kInt32: {
         int32_t value = 0;
@@ -679,6 +691,7 @@ class JsonDecoder final : public Decoder {
   std::vector<char> buffer_;
   size_t chunk_bytes_ = 0;
   std::vector<Piece> chunk_;
+  std::unique_ptr<JsonLayouts> layouts_;  // null: options ask for checks that it does not do
 
   // The text being walked.
   std::unique_ptr<simdjson::internal::dom_parser_implementation> index_;

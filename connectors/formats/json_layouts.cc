@@ -294,7 +294,8 @@ JsonLayouts::JsonLayouts(std::span<const SourceColumn> columns)
         if (at == column.from.size() || column.from[at] == '/') {
           path.push_back(std::move(key));
           key.clear();
-        } else if (column.from[at] == '~' && at + 1 < column.from.size()) {
+        } else if (column.from[at] == '~' && at + 1 < column.from.size() &&
+                   (column.from[at + 1] == '0' || column.from[at + 1] == '1')) {
           key += column.from[++at] == '0' ? '~' : '/';
         } else {
           key += column.from[at];
@@ -669,11 +670,9 @@ bool JsonLayouts::Match(const Layout& layout, const Record& record, RowBuilder& 
 }
 
 bool JsonLayouts::Append(const Record& record, RowBuilder& rows) {
-  if (wanted_ == nullptr) return false;
-  if (++tried_ == kWindowRecords) EndWindow();
   const std::string_view value = record.value;
   // The brace that ends every layout also stops the scans of digits.
-  if (pause_windows_ > 0 || value.empty() || value.back() != '}') return false;
+  if (value.empty() || value.back() != '}') return false;
   for (size_t i = 0; i < layouts_.size(); ++i) {
     if (Match(*layouts_[i], record, rows)) {
       ++hit_;

@@ -41,8 +41,13 @@ class JsonLayouts {
   JsonLayouts(const JsonLayouts&) = delete;
   JsonLayouts& operator=(const JsonLayouts&) = delete;
 
+  /// Counts a record, and answers whether Append can succeed with it.
+  bool Tries() {
+    if (++tried_ == kWindowRecords) EndWindow();
+    return pause_windows_ == 0 && !layouts_.empty();
+  }
   /// Appends one value to each planned column (the caller finishes the row), or leaves `rows` as it
-  /// was and answers false.
+  /// was and answers false. REQUIRES: Tries().
   bool Append(const Record& record, RowBuilder& rows);
   /// `text` did not fit, and the whole decoder has found it good: makes a layout of it, if it can
   /// have one and there is room.

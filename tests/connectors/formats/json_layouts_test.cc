@@ -41,7 +41,7 @@ class JsonLayoutsTest : public testing::Test {
     std::memcpy(exact.get(), text.data(), text.size());
     Record record;
     record.value = {exact.get(), text.size()};
-    if (!layouts_->Append(record, *rows_)) {
+    if (!layouts_->Tries() || !layouts_->Append(record, *rows_)) {
       EXPECT_EQ(rows_->rows(), 0U);
       EXPECT_EQ(rows_->column(0).rows(), 0U) << "a value was left behind by: " << text;
       return std::nullopt;
