@@ -25,8 +25,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "release"
@@ -34,7 +32,6 @@ JOBS = pathlib.Path(__file__).resolve().parent / "jobs"
 QUERIES = ["q0", "q1", "q2", "q5_count", "q14", "q21", "q22"]
 HAND_LOOP_QUERIES = ["q0", "q5_count"]
 RUN_SECONDS_MAX = 900
-METRICS_POLL_SECONDS = 1.0
 BROKER_CPU = 0
 ENGINE_CPU = 1
 
@@ -171,45 +168,6 @@ def prepare_topic(broker, options):
 # --- Weir -------------------------------------------------------------------------------------------
 
 
-def parse_metrics(text):
-    """Prometheus text as {name: [(labels, value)]}."""
-    series = {}
-    for line in text.splitlines():
-        found = re.match(r"^([a-z_]+)(?:\{(.*)\})? (\S+)", line)
-        if found:
-            labels = dict(re.findall(r'([a-z_]+)="((?:[^"\\]|\\.)*)"', found[2] or ""))
-            series.setdefault(found[1], []).append((labels, float(found[3])))
-    return series
-
-
-def total(series, name, **wanted):
-    return sum(value for labels, value in series.get(name, [])
-               if all(labels.get(k) == v for k, v in wanted.items()))
-
-
-class MetricsWatch:
-    """Keeps the last answer of /metrics of a running `weir run`."""
-
-    def __init__(self, log):
-        self.log = pathlib.Path(log)
-        self.text = ""
-
-    def __call__(self, process, ended):
-        address = None
-        while not ended.wait(METRICS_POLL_SECONDS if address else 0.1):
-            if address is None:
-                found = re.search(r"(?:http://)?((?:127\.0\.0\.1|localhost|\[::1\]):\d+)",
-                                  "\n".join(l for l in self.log.read_text(errors="replace").splitlines()
-                                            if "http" in l.lower()))
-                address = found[1] if found else None
-                continue
-            try:
-                with urllib.request.urlopen(f"http://{address}/metrics", timeout=2) as answer:
-                    self.text = answer.read().decode()
-            except (OSError, urllib.error.URLError):
-                pass
-
-
 class Weir:
     def __init__(self, broker, topic, options):
         self.broker = broker
@@ -242,16 +200,17 @@ class Weir:
 
     def run(self, query, directory, parallelism, to_files, cpus, during=None):
         job = self.write_job(query, directory, parallelism, to_files)
+        report = directory / "report.json"
+        report.unlink(missing_ok=True)
         command = [self.binary, "run", job.name, "-p", f"topic={self.topic}",
-                   "--storage", f"file://{directory}/storage", "--state-dir", "state"]
+                   "--storage", f"file://{directory}/storage", "--state-dir", "state", "--report", report]
         if to_files:
             command += ["-p", "out=out"]
         log = directory / f"log-{len(list(directory.glob('log-*')))}.txt"
-        watch = during or MetricsWatch(log)
-        done = measure(command, cpus, log, directory, self.env, watch)
+        done = measure(command, cpus, log, directory, self.env, during)
         if done.code != 0:
             raise BenchError(f"weir run {query} ended with {done.code}; {log} ends with:\n{done.output[-2000:]}")
-        done.metrics = parse_metrics(watch.text) if isinstance(watch, MetricsWatch) else {}
+        done.report = json.loads(report.read_text())
         return done
 
 
@@ -351,35 +310,48 @@ class Verification:
 # --- Speed ------------------------------------------------------------------------------------------
 
 
-def where_time_goes(metrics):
-    """Seconds by part, summed over nodes and tasks, of the last scrape."""
+def where_time_goes(report):
+    """Seconds of busy time by node and part, summed over tasks, and the tasks' idle and backpressured time."""
     parts = {}
-    for labels, value in metrics.get("weir_node_busy_seconds_total", []):
-        key = f"{labels.get('node_id', '?')}.{labels.get('part', '?')}"
-        parts[key] = parts.get(key, 0.0) + value
-    return {key: round(value, 3) for key, value in sorted(parts.items()) if value > 0}
+    for node in report["nodes"]:
+        for part, busy_us in node.get("busy_us", {}).items():
+            key = f"{node['node_id']}.{part}"
+            parts[key] = parts.get(key, 0.0) + busy_us / 1e6
+    return {key: round(value, 3) for key, value in sorted(parts.items(), key=lambda item: -item[1]) if value >= 0.001}
 
 
-def checkpoint_facts(metrics):
-    count = total(metrics, "weir_checkpoint_duration_seconds_count")
+def checkpoint_facts(report):
+    checkpoints = report["job"]["checkpoints"]
+    completed = checkpoints["completed"]
     return {
-        "completed": total(metrics, "weir_checkpoints_total", outcome="completed"),
-        "mean_seconds": (total(metrics, "weir_checkpoint_duration_seconds_sum") / count) if count else None,
+        "completed": completed,
+        "mean_seconds": checkpoints["seconds_sum"] / completed if completed else None,
+        "last_bytes": checkpoints["last_bytes"],
     }
+
+
+def state_facts(report):
+    """Of the nodes with state: rows, bytes in memory and in RocksDB, calls of RocksDB."""
+    facts = {}
+    for node in report["nodes"]:
+        for name, value in node.get("state", {}).items():
+            facts[name] = facts.get(name, 0) + value
+    return facts
 
 
 def measure_engine(weir, query, options, cpus):
     directory = weir.fresh(f"{query}-speed")
     done = weir.run(query, directory, options.parallelism, False, cpus)
-    records = total(done.metrics, "weir_node_records_in_total", node_id="events")
+    records = sum(node["records_in"] for node in done.report["nodes"] if node["node_id"] == "events")
+    if records != options.events:
+        raise BenchError(f"weir run {query} read {records} events of {options.events}")
     result = {
         "wall_seconds": done.wall_seconds,
         "cpu_seconds": done.cpu_seconds,
         "rss_bytes_max": done.rss_bytes_max,
-        "checkpoints": checkpoint_facts(done.metrics),
-        "busy_seconds": where_time_goes(done.metrics),
-        "records_at_last_scrape": records,
-        "report": [line for line in done.output.splitlines() if line.strip()][-25:],
+        "checkpoints": checkpoint_facts(done.report),
+        "state": state_facts(done.report),
+        "busy_seconds": where_time_goes(done.report),
     }
     if not options.keep:
         shutil.rmtree(directory, ignore_errors=True)
@@ -512,7 +484,7 @@ def print_table(report):
             print(f"{'':9} checkpoints in the last run: {last['checkpoints']['completed']:.0f}, "
                   f"mean {mean:.3f} s" if mean is not None else "")
         if last["busy_seconds"]:
-            busy = ", ".join(f"{k} {v:.2f} s" for k, v in sorted(last["busy_seconds"].items(), key=lambda i: -i[1]))
+            busy = ", ".join(f"{k} {v:.2f} s" for k, v in last["busy_seconds"].items())
             print(f"{'':9} busy: {busy}")
     if report["verify"]:
         print("\nOutput against the oracle")
