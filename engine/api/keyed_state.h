@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -158,7 +159,10 @@ class ListState {  // not keyed, in memory; copied at a barrier, restored as dec
   virtual std::vector<std::pair<ListId, std::string>> Items() const = 0;
 };
 
-/// Keys of timers that carry one, and of a block of a namespace scan; views on the argument.
+/// `items` as they were restored; the task keeps it, copies it at a barrier.
+std::unique_ptr<ListState> MakeListState(std::vector<std::string> items);
+
+/// Keys of timers that carry one, and of a block of a namespace scan; copies of the argument's.
 std::shared_ptr<const KeyStorage> KeysOf(std::span<const Timer> timers);
 std::shared_ptr<const KeyStorage> KeysOf(const RowBlock& block);
 

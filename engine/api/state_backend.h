@@ -95,6 +95,7 @@ class TaskState {
  public:
   virtual ~TaskState() = default;
   virtual StatePointer state(NodeIndex node, StateIndex state) = 0;
+  virtual void Advance(EventTime watermark) = 0;                   // W  reads judge `ttl` by it (processing time without event time); never falls
   virtual void Freeze(CheckpointId n, EventTime watermark) = 0;    // W, <= 1 ms; O(1) hand-over of the dirty set
   virtual Result<StateImage> Write(CheckpointId n) = 0;            // P, beside W calls: frozen rows only
   virtual void Completed(CheckpointId n) = 0;                      // W  its files may be named again

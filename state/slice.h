@@ -1,0 +1,116 @@
+#pragma once
+// Slice: the hot rows of one namespace of one state: fixed-size rows in slabs, long bytes in size classes, an index, and the items of each key group in
+// a list, so that a slice is enumerated by group and dropped whole. W only, but for what P reads of frozen rows (row.h); a slice therefore outlives
+// every write set that was handed over while it lived (HotState buries it).
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "state/eviction.h"
+#include "state/index.h"
+#include "state/row_codec.h"
+#include "state/sorted_rows.h"
+
+namespace weir::state {
+
+/// All rows of one key of a map or log.
+struct KeyEntry : Item {
+  SortedRows rows;
+  uint32_t newest = 0;  // epoch of the last change of any row
+};
+
+/// Objects of one size in slabs that grow from 1 KiB to 256 KiB; freed ones are used again first.
+class Pool {
+ public:
+  Pool(size_t stride, int64_t* account) : stride_((stride + 7) & ~size_t{7}), account_(account) {}
+  void* Allocate();
+  void Free(void* object);
+  size_t used_bytes() const { return used_; }
+
+ private:
+  size_t stride_;
+  int64_t* account_;
+  std::vector<std::unique_ptr<char[]>> slabs_;
+  void* free_ = nullptr;
+  char* next_ = nullptr;
+  size_t left_ = 0, slab_bytes_ = 1024, used_ = 0;
+};
+
+/// Byte strings in size classes of powers of two: up to 64 KiB from slabs, longer ones alone.
+class BytesPool {
+ public:
+  explicit BytesPool(int64_t* account) : account_(account) {}
+  BytesPool(const BytesPool&) = delete;
+  BytesPool& operator=(const BytesPool&) = delete;
+  char* Allocate(uint32_t bytes, uint32_t* capacity);
+  void Free(char* bytes, uint32_t capacity);
+  size_t used_bytes() const { return used_; }
+
+ private:
+  static constexpr uint32_t kClassLeast = 4, kClasses = 17;  // 16 bytes ... 1 MiB
+  static constexpr uint32_t kSlabMost = 64 * 1024;
+  static uint32_t ClassOf(uint32_t bytes);
+
+  int64_t* account_;
+  std::array<void*, kClasses> free_{};
+  std::vector<std::unique_ptr<char[]>> slabs_;
+  std::vector<std::unique_ptr<char[]>> large_;
+  char* next_ = nullptr;
+  size_t left_ = 0, used_ = 0;
+};
+
+struct Slice final : FieldMemory {
+  Slice(uint16_t state, Namespace namespace_, size_t row_stride, size_t buckets, int64_t* account);
+  ~Slice() override;
+
+  char* AllocateField(uint32_t bytes, uint32_t* capacity) override { return bytes_pool.Allocate(bytes, capacity); }
+  void FreeField(char* bytes, uint32_t capacity) override { bytes_pool.Free(bytes, capacity); }
+
+  size_t BucketOf(uint16_t group) const { return group % spilled.size(); }
+  bool SpilledAt(uint16_t group) const { return spilled[BucketOf(group)]; }
+  void Spill(uint16_t group) { SetSpilled(group, true); }
+  void Unspill(uint16_t group) { SetSpilled(group, false); }
+  bool AnySpilled() const { return spilled_groups > 0; }
+  /// Nothing lies here or below: the slice may go.
+  bool Empty() const { return row_index.size() + key_index.size() + evicted.size() == 0 && superseded.empty() && !AnySpilled(); }
+  void AddToList(Item* item);
+  void RemoveFromList(const Item* item);
+  /// After the indexes may have grown.
+  void AccountIndexes();
+
+  // Fixed after construction; P reads them.
+  const uint16_t state;
+  const Namespace ns;
+
+  // W only.
+  int64_t* account;            // of the task: bytes in all slices
+  size_t index_bytes = 0;      // of these, the indexes'
+  Pool rows, keys;
+  BytesPool bytes_pool;
+  Index<Row> row_index;        // values, timers
+  Index<KeyEntry> key_index;   // maps, logs
+  Index<Evicted> evicted;      // what lies in eviction batches, by key
+  std::vector<std::vector<Item*>> lists;  // by bucket of key groups, in no order; none while the slice has no items
+  std::vector<bool> spilled;   // by bucket: below the table may be items that are not in it
+  size_t spilled_groups = 0;   // bits that are set
+  std::vector<Row*> dirty;     // changed in this epoch; holes are nullptr
+  std::vector<Row*> superseded;
+  std::vector<uint16_t> held_groups;  // a part of these is being read or was not used yet: nothing of them is evicted
+  size_t dirty_slot = SIZE_MAX;       // position among the task's slices with changes
+  int64_t live = 0;            // rows, cold ones included; an estimate after blind writes and restores
+  int64_t earliest = INT64_MAX;  // timers
+  bool partly_dropped = false; // some groups lie at or below their horizon
+  bool active = false;         // timers: in the heap of due ones, so never evicted
+  size_t hand = 0;             // the clock's, a slot of the index
+
+ private:
+  void SetSpilled(uint16_t group, bool value) {
+    if (SpilledAt(group) == value) return;
+    spilled[BucketOf(group)] = value;
+    spilled_groups += value ? 1 : size_t(-1);
+  }
+};
+
+}  // namespace weir::state
