@@ -12,14 +12,18 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <optional>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "connectors/register.h"
 #include "engine/api/registry.h"
 #include "engine/base/json.h"
+#include "engine/data/batch_codec.h"
+#include "engine/data/row_builder.h"
 #include "jobs/jobs.h"
 #include "operators/register.h"
 #include "tests/docs/markdown.h"
@@ -89,6 +93,44 @@ TEST(Docs, JsonBlocksAreValid) {
       }
     }
   }
+}
+
+/// The bytes at the beginning of each line, up to the first word that is no pair of hexadecimal digits.
+std::string BytesOfHexLines(const std::string& text) {
+  std::string bytes;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    for (std::string word; words >> word;) {
+      const bool hex = word.size() == 2 && word.find_first_not_of("0123456789abcdef") == std::string::npos;
+      if (!hex) {
+        break;
+      }
+      bytes += static_cast<char>(std::stoi(word, nullptr, 16));
+    }
+  }
+  return bytes;
+}
+
+TEST(Docs, ExampleOfBatchBytesIsWhatTheEncoderWrites) {
+  const auto schema = std::make_shared<const Schema>(std::vector<Field>{
+      {"n", Type::Of(TypeKind::kInt32), true}, {"s", Type::Of(TypeKind::kString), false}});
+  RowBuilder builder(schema);
+  for (const auto& [number, text] : std::vector<std::pair<std::optional<int32_t>, std::string>>{{7, "ab"}, {{}, ""}, {-1, "c"}}) {
+    if (number) {
+      builder.column(size_t{0}).Append<int32_t>(*number);
+    } else {
+      builder.column(size_t{0}).AppendNull();
+    }
+    builder.column(size_t{1}).AppendString(text);
+    builder.FinishRow();
+  }
+  std::string bytes;
+  EncodeBatch(builder.Build(), bytes);
+
+  const auto blocks = FencedBlocks(ReadText(fs::path(SourceDirectory()) / "docs/formats/batch.md"));
+  ASSERT_EQ(blocks.size(), 1u);
+  EXPECT_EQ(BytesOfHexLines(blocks[0].text), bytes);
 }
 
 /// `text` without blanks, so that a quotation does not depend on how the code is laid out.
