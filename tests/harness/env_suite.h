@@ -118,6 +118,17 @@ TEST_P(EnvFiles, RenameReplacesAndKeepsTheIdentity) {
   EXPECT_EQ(after->name, "b");
 }
 
+TEST_P(EnvFiles, RenameMovesDirectoriesWithWhatIsBelow) {
+  EXPECT_TRUE(env_->MakeDirectory(At("x/y")).ok());
+  ASSERT_TRUE(Write(At("x/y/a"), "1").ok());
+  EXPECT_TRUE(env_->Rename(At("x"), At("z")).ok());
+  EXPECT_EQ(Read(At("z/y/a")), "1");
+  EXPECT_EQ(Names(root_), std::vector<std::string>{"z/"});
+  ASSERT_TRUE(Write(At("file"), "2").ok());
+  EXPECT_FALSE(env_->Rename(At("file"), At("z")).ok());
+  EXPECT_FALSE(env_->Rename(At("z"), At("file")).ok());
+}
+
 TEST_P(EnvFiles, OpenReadersOutliveTheName) {
   ASSERT_TRUE(Write(At("a"), "bytes").ok());
   const auto reader = env_->Open(At("a"));

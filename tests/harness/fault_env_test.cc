@@ -6,19 +6,10 @@
 #include <set>
 
 #include "engine/base/env_posix.h"
-#include "tests/harness/env_suite.h"
-
 namespace weir {
 namespace {
 
 Path TestRoot() { return testing::TempDir() + "weir-fault-" + std::to_string(getpid()); }
-
-/// A FaultEnv that owns the real one below it, for the suite that all Envs pass.
-std::unique_ptr<Env> MakeFaultEnv() {
-  static const std::unique_ptr<Env> base = MakePosixEnv(1);
-  return std::make_unique<FaultEnv>(*base, TestRoot() + "-undo", 1);
-}
-INSTANTIATE_TEST_SUITE_P(Fault, EnvFiles, testing::Values(EnvCase{"fault", MakeFaultEnv, TestRoot}), EnvCaseName);
 
 class FaultEnvTest : public ::testing::Test {
  protected:
