@@ -177,6 +177,7 @@ class Weir:
         self.work = pathlib.Path(options.work)
         self.env = dict(os.environ, KAFKA_BROKERS=broker.address, NO_COLOR="1")
         self.number = 0
+        self.session = f"nexmark-out-{time.time_ns():x}"
 
     def fresh(self, label):
         """A directory for one run of a job, with its storage, state and output below it."""
@@ -186,13 +187,28 @@ class Weir:
         directory.mkdir(parents=True)
         return directory
 
+    def output_topic(self, directory):
+        return f"{self.session}-{directory.name}"
+
+    def output_of(self, directory):
+        """The oracle's arguments that name what the run in `directory` wrote; nothing if it wrote nothing."""
+        if self.options.verify_sink == "kafka":
+            return ["--brokers", self.broker.address, "--actual-topic", self.output_topic(directory)]
+        out = directory / "out"
+        return ["--actual", out] if out.exists() else None
+
     def write_job(self, query, directory, parallelism, to_files):
         job = json.loads((JOBS / f"{query}.weir.json").read_text())
         job["execution"]["parallelism"] = parallelism
         job["execution"]["checkpoint"]["interval"] = self.options.checkpoint_interval
         job["execution"]["state"]["backend"] = self.options.backend
+        inputs = job["nodes"]["out"]["inputs"]
         if not to_files:
-            job["nodes"]["out"] = {"type": "blackhole_sink", "inputs": job["nodes"]["out"]["inputs"]}
+            job["nodes"]["out"] = {"type": "blackhole_sink", "inputs": inputs}
+        elif self.options.verify_sink == "kafka":
+            job["nodes"]["out"] = {"type": "kafka_sink", "inputs": inputs, "connection": "main", "format": {"type": "json"},
+                                   "topic": self.output_topic(directory), "create": {"partitions": 4}}
+        if job["nodes"]["out"]["type"] != "file_sink":
             del job["params"]["out"]
         path = directory / f"{query}-p{parallelism}.weir.json"
         path.write_text(json.dumps(job, indent=1))
@@ -204,7 +220,7 @@ class Weir:
         report.unlink(missing_ok=True)
         command = [self.binary, "run", job.name, "-p", f"topic={self.topic}",
                    "--storage", f"file://{directory}/storage", "--state-dir", "state", "--report", report]
-        if to_files:
+        if to_files and self.options.verify_sink == "file":
             command += ["-p", "out=out"]
         log = directory / f"log-{len(list(directory.glob('log-*')))}.txt"
         done = measure(command, cpus, log, directory, self.env, during)
@@ -214,12 +230,11 @@ class Weir:
         return done
 
 
-def digest_of(query, out):
-    """(rows, digest) of the files below `out`."""
-    if not out.exists():
+def digest_of(query, output):
+    """(rows, digest) of what the oracle's arguments `output` name."""
+    if output is None:
         return 0, "none"
-    text = run_tool([BUILD / "bench" / "weir_bench_nexmark_oracle", "--mode", "digest", "--queries", query,
-                     "--actual", out])
+    text = run_tool([BUILD / "bench" / "weir_bench_nexmark_oracle", "--mode", "digest", "--queries", query, *output])
     digest = json.loads(text)[query]
     return int(digest.split(":")[0]), digest
 
@@ -244,16 +259,19 @@ class Verification:
         self.cpus = os.sched_getaffinity(0)
 
     def check(self, query, directory, what):
-        rows, digest = digest_of(query, directory / "out")
+        output = self.weir.output_of(directory)
+        rows, digest = digest_of(query, output)
         if digest == self.expected[query]:
             say(f"{query} {what}: {rows} rows, equal to the oracle")
             return {"case": what, "equal": True, "rows": rows}
-        done = subprocess.run(
-            [BUILD / "bench" / "weir_bench_nexmark_oracle", "--mode", "compare", "--queries", query, "--brokers",
-             self.weir.broker.address, "--topic", self.weir.topic, "--actual", directory / "out"],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        say(f"{query} {what}: DIFFERENT\n{done.stdout}")
-        return {"case": what, "equal": False, "rows": rows, "difference": done.stdout[-4000:]}
+        difference = "nothing was written"
+        if output is not None:
+            where = output if "--brokers" in output else ["--brokers", self.weir.broker.address, *output]
+            difference = subprocess.run(
+                [BUILD / "bench" / "weir_bench_nexmark_oracle", "--mode", "compare", "--queries", query, "--topic",
+                 self.weir.topic, *where], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+        say(f"{query} {what}: DIFFERENT\n{difference}")
+        return {"case": what, "equal": False, "rows": rows, "difference": difference[-4000:]}
 
     def query(self, query):
         results = []
@@ -290,7 +308,7 @@ class Verification:
             directory = self.weir.fresh(f"{query}-p{before}-p{after}")
             stopped = self.weir.run(query, directory, before, True, self.cpus,
                                     during=stop_after(max(0.2, seconds * share)))
-            rows, _ = digest_of(query, directory / "out")
+            rows, _ = digest_of(query, self.weir.output_of(directory))
             say(f"{query} {what}: {rows} of {expected_rows} rows when stopped after {stopped.wall_seconds:.1f} s")
             if 0 < rows < expected_rows:
                 self.weir.run(query, directory, after, True, self.cpus)
@@ -511,6 +529,8 @@ def parse_arguments():
     parser.add_argument("--runs", type=int, default=5, help="measured runs of each side (default 5)")
     parser.add_argument("--parallelism", type=int, default=1, help="of the engine in the speed part (default 1)")
     parser.add_argument("--verify-parallelism", default="1,2,3", help="default 1,2,3")
+    parser.add_argument("--verify-sink", choices=["file", "kafka"], default="file",
+                        help="what the verify part writes to (default file: exactly once)")
     parser.add_argument("--mode", choices=["split", "shared"], default="split",
                         help="split: broker on core 0, engine on core 1; shared: both on all")
     parser.add_argument("--no-verify", action="store_true", help="skip the comparison with the oracle")
