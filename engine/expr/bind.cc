@@ -373,9 +373,10 @@ NodeRef Binder::Arithmetic(char op, NodeRef a, NodeRef b, const PgQuery__Node* a
   }
   if (!operation) {
     const bool text = a->type.kind == TypeKind::kString || b->type.kind == TypeKind::kString;
+    const bool texts = a->type.kind == TypeKind::kString && b->type.kind == TypeKind::kString;
     const bool days = a->type.kind == TypeKind::kTimestamp && b->type.is_numeric();
     return Problem(at, kProblemOperator, "operator " + name + " is not defined for " + a->type.ToString() + " and " + b->type.ToString(),
-                   text && op == '+' ? "texts are joined by ||"
+                   texts && op == '+' ? "texts are joined by ||"
                    : text            ? "write a CAST: text and other types are not converted implicitly"
                    : days            ? "write a duration, INTERVAL '5 minutes'"
                    : op == '%'       ? "a remainder of float64 is not defined; cast to decimal"

@@ -3,6 +3,7 @@
 #include <pg_query.h>
 
 #include <algorithm>
+#include <array>
 
 #include "engine/expr/cast.h"
 #include "engine/expr/problem_codes.h"
@@ -51,6 +52,12 @@ std::string LowerAscii(std::string_view text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
   }
   return lower;
+}
+
+/// Reserved words that are not the syntax of expressions themselves, so that a column may well be meant.
+bool MayBeColumn(std::string_view word) {
+  static constexpr std::array<std::string_view, 15> kSyntax = {"and", "or", "not", "in", "is", "as", "case", "when", "then", "else", "null", "true", "false", "cast", "distinct"};
+  return std::find(kSyntax.begin(), kSyntax.end(), LowerAscii(word)) == kSyntax.end();
 }
 
 }  // namespace
@@ -129,7 +136,8 @@ bool ParsedText::CheckTokens(ExpressionForm form, std::vector<ExpressionProblem>
         return Report(problems, span, kProblemSyntax, "'" + std::string(text) + "' is not allowed", "a parameter of the job is param('name')");
       case PG_QUERY__TOKEN__UIDENT:
       case PG_QUERY__TOKEN__USCONST:
-        return Report(problems, span, kProblemSyntax, "U& escapes are not allowed", "write the characters themselves");
+        // The scanner looks ahead for UESCAPE and gives no range of its own.
+        return Report(problems, {0, text_.size()}, kProblemSyntax, "U& escapes are not allowed", "write the characters themselves");
       case PG_QUERY__TOKEN__BCONST:
       case PG_QUERY__TOKEN__XCONST:
         return Report(problems, span, kProblemSyntax, "bit strings are not allowed", "bytes are from_hex('...')");
@@ -183,7 +191,7 @@ void ParsedText::SyntaxProblem(std::string_view message, int cursor, std::string
     if (token != tokens_.end()) {
       span = {token->start, token->end};
       const std::string word(TextOf(span));
-      if (token->reserved) {
+      if (token->reserved && MayBeColumn(word)) {
         help = "'" + word + "' is a word of SQL; if it is a column, quote it: \\\"" + LowerAscii(word) + "\\\" in the JSON file";
       }
     } else {
@@ -192,8 +200,9 @@ void ParsedText::SyntaxProblem(std::string_view message, int cursor, std::string
     // Words like OFFSET, LIMIT, TO and FROM end the expression early: the fault is seen one token later.
     if (help.empty() && token != tokens_.begin()) {
       const Token& before = *(token - 1);
-      if (before.reserved) {
-        const std::string word(TextOf({before.start, before.end}));
+      const std::string word(TextOf({before.start, before.end}));
+      if (before.reserved && MayBeColumn(word)) {
+        span = {before.start, before.end};
         help = "'" + word + "' is a word of SQL; if it is a column, quote it: \\\"" + LowerAscii(word) + "\\\" in the JSON file";
       }
     }

@@ -9,8 +9,8 @@
 namespace weir {
 namespace {
 
-// Rules are unrolled up to here; later times keep the last offset.
-constexpr int kYearMost = 2200;
+// Beyond the last transition of the system's database.
+constexpr int kYearMost = 2100;
 
 }  // namespace
 

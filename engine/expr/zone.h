@@ -1,6 +1,6 @@
 #pragma once
 // Time zones: the rules of one IANA zone, read once from the system's database when an expression is bound, and looked up without locks afterwards.
-// Immutable; any thread.
+// The database lists transitions up to 2037; later times keep the last offset. Immutable; any thread.
 
 #include <cstdint>
 #include <memory>
