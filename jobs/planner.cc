@@ -149,11 +149,9 @@ class Planner {
   uint32_t Parallelism(const LogicalNode& node) {
     const bool keyed = IsKeyed(node.shape);
     uint32_t most = node.shape.parallelism_max.value_or(kKeyGroupsMax);
-    if (keyed && !node.type->is_sink()) {
-      most = std::min(most, plan_.key_groups);
-      // A single key has a single task.
-      if (node.shape.keys[0] && node.shape.keys[0]->empty()) most = 1;
-    }
+    if (keyed) most = std::min(most, plan_.key_groups);
+    // A single key has a single task.
+    if (keyed && !node.type->is_sink() && node.shape.keys[0] && node.shape.keys[0]->empty()) most = 1;
     const uint32_t inputs = LargestInput(node);
     if (node.config->Has("parallelism")) {
       const auto asked = static_cast<uint32_t>(node.config->Int("parallelism"));
