@@ -4,6 +4,7 @@
 
 #include "state/hot_state.h"
 #include "state/image.h"
+#include "state/rocksdb_store.h"
 
 namespace weir::state {
 namespace {
@@ -123,7 +124,31 @@ class MemoryBackend final : public StateBackend {
   const MemoryOptions options_;
 };
 
+class RocksdbBackend final : public StateBackend {
+ public:
+  RocksdbBackend(Env& env, RocksdbOptions options) : env_(env), options_(options), shared_(std::make_shared<RocksdbShared>(env, options)) {}
+  Result<std::unique_ptr<TaskState>> Open(const TaskStateSpec& spec, std::span<const StateImage> restored) override {
+    return OpenTaskState(env_, name(), options_.eviction_buffer_bytes, spec, restored,
+                         [&](std::span<const RowCodec> codecs, std::span<const RestoredImage> parts, const ImageView& view) {
+                           return OpenRocksdbStore(shared_, spec, codecs, parts, view);
+                         });
+  }
+  std::string_view name() const override { return "rocksdb"; }
+
+ private:
+  Env& env_;
+  const RocksdbOptions options_;
+  const std::shared_ptr<RocksdbShared> shared_;
+};
+
 }  // namespace
+
+Result<std::unique_ptr<StateBackend>> MakeRocksdbBackend(Env& env, RocksdbOptions options) {
+  if (options.background_threads < 2) {
+    return Status(Code::kInvalidArgument, "RocksDB needs at least 2 background threads, not " + std::to_string(options.background_threads));
+  }
+  return std::unique_ptr<StateBackend>(std::make_unique<RocksdbBackend>(env, options));
+}
 
 std::unique_ptr<StateBackend> MakeMemoryBackend(Env& env, MemoryOptions options) { return std::make_unique<MemoryBackend>(env, options); }
 
