@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/base/env.h"
 #include "engine/base/status.h"
 
 namespace weir {
@@ -34,7 +35,7 @@ class MemoryGovernor {
   virtual size_t used(MemoryKind kind) const = 0;
 };
 
-/// cgroup v1/v2 limit, else 75 % of the machine's memory.
-size_t DetectMemoryLimit();
+/// cgroup v1/v2 limit, else 75 % of the machine's memory. P.
+size_t DetectMemoryLimit(Env& env);
 
 }  // namespace weir

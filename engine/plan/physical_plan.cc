@@ -9,4 +9,16 @@ std::string_view EdgeKindName(EdgeKind kind) {
   return kNames[static_cast<size_t>(kind)];
 }
 
+PhysicalPlan Unchained(PhysicalPlan plan) {
+  plan.chains.clear();
+  for (PlanNode& node : plan.nodes) {
+    node.chain = static_cast<uint32_t>(plan.chains.size());
+    plan.chains.push_back({node.chain, {node.index}, node.parallelism});
+  }
+  for (PlanEdge& edge : plan.edges) {
+    if (edge.kind == EdgeKind::kDirect) edge.kind = EdgeKind::kForward;
+  }
+  return plan;
+}
+
 }  // namespace weir

@@ -103,4 +103,7 @@ struct PhysicalPlan {
   uint64_t row_bytes_max() const { return uint64_t{4} * settings->record_bytes_max; }
 };
 
+/// The same plan with every node in a chain of its own: a configuration of tests (it also shows what chaining saves).
+PhysicalPlan Unchained(PhysicalPlan plan);
+
 }  // namespace weir

@@ -46,7 +46,7 @@ struct AttemptOptions {
   std::map<TaskKey, TaskRestore> restore;
   uint32_t batch_rows_initial = 1024;   // test configurations make these tiny
   uint32_t channel_queue_items = 0;     // 0: by the plan
-  bool chaining = true;
+  bool chaining = true;                 // false is refused: give an Unchained plan, as chains name the tasks of a snapshot
 };
 
 /// Files of snapshots are uploaded by the tasks below `<job>/<U>/` of the store: shared/<xx>/<hash>-<length>.sst and chk/<N>-<A>/....
