@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Fills the second column of postgres.tsv with what PostgreSQL 15 answers: python3 postgres_golden.py [psql options].
 
-Each line is an expression, a tab, and its value as text, NULL, or "!" and the SQLSTATE of its error. The database must
-be UTF-8; the session's time zone is set to UTC here.
+Each line is an expression, a tab, and its value as text, NULL, or "!" and the SQLSTATE of its error. \\\\ and \\n stand for a
+backslash and a line end, and \\e closes a value that is empty or ends with a blank. The database must be UTF-8; the session's time zone is set to UTC here.
 """
 import pathlib
 import subprocess
@@ -30,6 +30,10 @@ answers = subprocess.run(["psql", "-qAt", "-v", "ON_ERROR_STOP=1", *sys.argv[1:]
                          capture_output=True).stdout.splitlines()
 out = []
 for line in lines:
-    out.append(line if not line or line.startswith("#") else line + "\t" + answers.pop(0))
+    if not line or line.startswith("#"):
+        out.append(line)
+        continue
+    answer = answers.pop(0)
+    out.append(line + "\t" + answer + ("\\e" if not answer or answer.endswith(" ") else ""))
 assert not answers
 path.write_text("\n".join(out) + "\n")

@@ -29,7 +29,7 @@ std::vector<Answer> ReadAnswers() {
     for (size_t i = tab + 1; i < text.size(); ++i) {
       if (text[i] == '\\' && i + 1 < text.size()) {
         ++i;
-        value += text[i] == 'n' ? '\n' : text[i];
+        if (text[i] != 'e') value += text[i] == 'n' ? '\n' : text[i];
       } else {
         value += text[i];
       }
