@@ -7,6 +7,7 @@
 
 #include "engine/api/registry.h"
 #include "engine/base/bytes.h"
+#include "engine/base/json.h"
 #include "engine/data/key_encoding.h"
 
 namespace weir {

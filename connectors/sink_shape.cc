@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/base/json.h"
+
 namespace weir {
 namespace {
 

@@ -211,7 +211,7 @@ class SpecReader {
 
   void ReadConnections() {
     const auto given = root_.find("connections");
-    spec_.settings->connections = Json::object();
+    spec_.settings->connections = std::make_shared<Json>(Json::object());
     ShapeChecker::Rules rules = {options_.registry, {}, options_.allow_literal_secrets};
     if (given != root_.end() && !given->is_object()) {
       shape_.Fail("W0203", "/connections", "'connections' must be an object of connections by name");
@@ -259,7 +259,7 @@ class SpecReader {
     CheckSecurity(checked, pointer);
     FillFallbacks(*options_.registry, found->options, checked);
     checked["type"] = type_name;
-    spec_.settings->connections[name] = std::move(checked);
+    (*spec_.settings->connections)[name] = std::move(checked);
     return type_name;
   }
 

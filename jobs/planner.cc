@@ -294,7 +294,7 @@ class Planner {
     Json described = Json::object();
     described["name"] = spec_.name;
     described["execution"] = spec_.execution;
-    described["connections"] = spec_.settings->connections;
+    described["connections"] = *spec_.settings->connections;
     for (const NodeSpec& node : spec_.nodes) {
       Json options = node.options;
       options.erase("description");

@@ -11,6 +11,7 @@
 
 #include "engine/api/options.h"
 #include "engine/api/problems.h"
+#include "engine/base/json.h"
 #include "jobs/substitution.h"
 
 namespace weir::jobs {

@@ -8,6 +8,7 @@
 
 #include "engine/api/operator.h"
 #include "engine/api/registry.h"
+#include "engine/base/json.h"
 #include "engine/data/key_encoding.h"
 #include "operators/aggregate_functions.h"
 #include "operators/window.h"

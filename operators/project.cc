@@ -3,6 +3,7 @@
 
 #include "engine/api/operator.h"
 #include "engine/api/registry.h"
+#include "engine/base/json.h"
 
 namespace weir {
 namespace {

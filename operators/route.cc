@@ -1,5 +1,6 @@
 #include "engine/api/operator.h"
 #include "engine/api/registry.h"
+#include "engine/base/json.h"
 
 namespace weir {
 namespace {

@@ -1,5 +1,7 @@
 #include "connectors/formats/options.h"
 
+#include "engine/base/json.h"
+
 namespace weir {
 
 FormatOptions FormatOptions::Of(const NodeConfig& node) {

@@ -8,6 +8,7 @@
 #include "engine/api/registry.h"
 #include "engine/api/secrets.h"
 #include "engine/base/check.h"
+#include "engine/base/json.h"
 #include "engine/data/civil_time.h"
 
 namespace weir {
@@ -57,11 +58,13 @@ NodeConfig::NodeConfig(const Registry& registry, const NodeType& type, std::stri
     : registry_(&registry),
       type_(&type),
       id_(std::move(id)),
-      options_(options.is_object() ? std::move(options) : Json::object()),
+      options_(nullptr),
       inputs_(std::move(inputs)),
       job_(std::move(job)),
       problems_(problems) {
-  FillFallbacks(*registry_, OptionsOf(type), options_);
+  if (!options.is_object()) options = Json::object();
+  FillFallbacks(*registry_, OptionsOf(type), options);
+  options_ = std::make_shared<const Json>(std::move(options));
 }
 
 std::string NodeConfig::pointer(std::string_view below) const {
@@ -75,7 +78,7 @@ bool NodeConfig::inputs_known() const {
 }
 
 const Json& NodeConfig::json(std::string_view path) const {
-  const Json* value = &options_;
+  const Json* value = options_.get();
   while (!path.empty()) {
     const size_t slash = path.find('/');
     const std::string token = UnescapeToken(path.substr(0, slash));
@@ -479,8 +482,10 @@ Result<std::unique_ptr<Encoder>> NodeConfig::MakeEncoder(const SchemaRef& schema
 
 Result<KafkaConnection> NodeConfig::Kafka(std::string_view path) const {
   const std::string name = Text(path);
-  const auto found = job_->connections.find(name);
-  if (found == job_->connections.end() || !found->is_object()) {
+  static const Json kNone = Json::object();
+  const Json& connections = job_->connections == nullptr ? kNone : *job_->connections;
+  const auto found = connections.find(name);
+  if (found == connections.end() || !found->is_object()) {
     return Status(Code::kNotFound, "connection '" + name + "' of node '" + id_ + "' is not declared");
   }
   const Json& connection = *found;

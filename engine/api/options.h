@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "engine/api/registry.h"
-#include "engine/base/json.h"
+#include "engine/base/json_fwd.h"
 
 namespace weir {
 

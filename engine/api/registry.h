@@ -19,7 +19,7 @@
 #include "engine/api/sink.h"
 #include "engine/api/source.h"
 #include "engine/api/state_backend.h"
-#include "engine/base/json.h"
+#include "engine/base/json_fwd.h"
 #include "engine/data/schema.h"
 #include "engine/expr/expression.h"
 
@@ -184,7 +184,7 @@ class Registry {
 struct JobSettings {
   std::string name;
   std::vector<Scope::Parameter> parameters;
-  Json connections;                       // name -> options, substituted; secrets as "${secret:...}" until Resolve
+  std::shared_ptr<Json> connections;  // object: name -> options, substituted; secrets as "${secret:...}" until Resolve
   std::string state_ttl_default;          // execution.state.default_ttl
   bool checkpoints = true;
   bool exactly_once = true;               // checkpoint.mode
@@ -267,7 +267,7 @@ class NodeConfig {
   const Registry* registry_;
   const NodeType* type_;
   std::string id_;
-  Json options_;
+  std::shared_ptr<const Json> options_;
   std::vector<Input> inputs_;
   std::shared_ptr<const JobSettings> job_;
   Problems* problems_;                    // null after validation

@@ -10,11 +10,10 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/base/json_fwd.h"
 #include "engine/base/status.h"
 
 namespace weir {
-
-using Json = nlohmann::ordered_json;
 
 inline constexpr size_t kJobBytesMax = size_t{1} << 20;
 inline constexpr int kJobDepthMax = 64;

@@ -2,6 +2,7 @@
 
 #include "connectors/register.h"
 #include "engine/base/check.h"
+#include "engine/base/json.h"
 
 namespace weir {
 
@@ -29,7 +30,7 @@ std::string TestNode::Messages() const {
 std::unique_ptr<TestNode> MakeNode(std::string_view type, const std::string& options, const TestNodeOptions& more) {
   auto node = std::make_unique<TestNode>();
   node->job->name = "job";
-  node->job->connections = Json::parse(more.connections);
+  node->job->connections = std::make_shared<Json>(Json::parse(more.connections));
   const NodeType* entry = TestRegistry().Find(type);
   WEIR_CHECK(entry != nullptr);
   std::vector<NodeConfig::Input> inputs;
