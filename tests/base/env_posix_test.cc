@@ -153,7 +153,7 @@ TEST_F(PosixFiles, ALockDiesWithItsProcess) {
   const Path path = root_ + "/LOCK";
   const pid_t child = fork();
   if (child == 0) {
-    const auto lock = MakePosixEnv(1)->Lock(path);
+    const auto lock = env_->Lock(path);
     _exit(lock.ok() ? 0 : 1);  // without a destructor
   }
   int status = 0;
