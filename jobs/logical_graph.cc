@@ -475,7 +475,7 @@ class GraphBuilder {
         const std::set<std::string> needs = Needs(node, live[i]);
         std::set<std::string> shared = needs;
         if (node.in_edges.size() > 1) {
-          for (const uint32_t edge : node.in_edges) add(shared, Carried(graph_.nodes[graph_.edges[edge].producer], live[graph_.edges[edge].producer]));
+          for (const uint32_t edge : node.in_edges) shared.merge(Carried(graph_.nodes[graph_.edges[edge].producer], live[graph_.edges[edge].producer]));
         }
         for (const uint32_t edge : node.in_edges) add(live[graph_.edges[edge].producer], node.in_edges.size() > 1 ? shared : needs);
       }
