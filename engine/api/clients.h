@@ -43,7 +43,7 @@ struct KafkaPartition {
   int64_t stable_offset = -1, high_offset = -1;  // -1: not known yet
   Duration last_fetch_age = Duration{INT64_MAX};
   uint64_t queued_messages = 0, queued_bytes = 0;
-  Status error;                  // fatal for the split: offset out of range, authorisation, unknown topic
+  Status error;                  // fatal for the split: offset out of range (kNotFound), topic or partition gone (kIncompatible), kPermissionDenied
 };
 
 struct KafkaConsumerConfig {
@@ -123,6 +123,8 @@ class KafkaAdmin {
   enum class When : uint8_t { kEarliest, kLatest, kLatestStable, kAtTime };
   /// Offsets in the order asked. kAtTime beyond the end answers the end.
   virtual Result<std::vector<int64_t>> Offsets(std::span<const std::pair<std::string, int32_t>> partitions, When when, EventTime time, Duration deadline) = 0;
+  /// The largest record batch that the topic takes, in bytes; 0: unknown.
+  virtual Result<uint64_t> MessageBytesMax(const std::string& topic, Duration deadline) = 0;
   virtual Result<std::vector<int64_t>> Committed(const std::string& group, std::span<const std::pair<std::string, int32_t>> partitions, Duration deadline) = 0;  // -1: none
 };
 

@@ -55,6 +55,8 @@ class Decoder {
   virtual Result<size_t> Frame(std::string_view bytes, bool at_end, std::vector<Record>& records) = 0;
   /// A new file begins: framing state and header line start over. `name` is for messages.
   virtual void BeginFile(std::string_view name) { static_cast<void>(name); }
+  /// A file that is gone on with is shown to Frame from its start, up to the first record, before the rest (csv: the header line).
+  virtual bool needs_file_start() const { return false; }
   /// Appends the planned columns of each good record to the first columns of `rows` (FinishRow included); a bad one to `errors` with its position in
   /// `records`. kDone, or a Status only for what is no record's fault (CSV header without a needed column).
   virtual Result<Step> Decode(std::span<const Record> records, RowBuilder& rows, RowErrors& errors) = 0;

@@ -32,9 +32,9 @@ struct TestNode {
 };
 struct TestNodeOptions {
   std::string connections = "{}";
-  SchemaRef input;
+  SchemaRef input = nullptr;
   StreamKind kind = kAppend;
-  std::vector<std::string> unique_key;
+  std::vector<std::string> unique_key = {};
 };
 std::unique_ptr<TestNode> MakeNode(std::string_view type, const std::string& options, const TestNodeOptions& more);
 inline std::unique_ptr<TestNode> MakeNode(std::string_view type, const std::string& options) { return MakeNode(type, options, {}); }

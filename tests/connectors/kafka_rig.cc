@@ -1,0 +1,127 @@
+#include "tests/connectors/kafka_rig.h"
+
+#include <thread>
+
+#include "connectors/connectors.h"
+#include "engine/base/check.h"
+
+namespace weir {
+namespace {
+
+constexpr std::chrono::seconds kWaitMax(60);
+constexpr Duration kDeadline = Seconds(20);
+
+}  // namespace
+
+bool WaitFor(const std::function<bool()>& done) {
+  const auto end = std::chrono::steady_clock::now() + kWaitMax;
+  while (!done()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return true;
+}
+
+KafkaRig::KafkaRig(std::string brokers) : clients(MakeClients(*env)) {
+  connection.brokers = std::move(brokers);
+  connections = R"({"main": {"type": "kafka", "brokers": ")" + connection.brokers + R"("}})";
+}
+
+std::unique_ptr<KafkaAdmin> KafkaRig::Admin() {
+  Result<std::unique_ptr<KafkaAdmin>> admin = clients->MakeKafkaAdmin(connection);
+  WEIR_CHECK(admin.ok());
+  return std::move(admin).value();
+}
+
+void KafkaRig::CreateTopic(const std::string& topic, int partitions) {
+  const Status status = Admin()->CreateTopic(topic, partitions, 1, kDeadline);
+  if (!status.ok()) CheckFailed(__FILE__, __LINE__, "topic created", status.ToString());
+}
+
+void KafkaRig::Produce(const KafkaRecord& record) {
+  if (producer_ == nullptr) producer_ = clients->MakeKafkaProducer({.connection = connection, .transactional_id = {}}, Waker()).value();
+  Status status;
+  WEIR_CHECK(WaitFor([&] {
+    status = producer_->Produce(record);
+    return status.code() != Code::kQueueFull;
+  }));
+  if (!status.ok()) CheckFailed(__FILE__, __LINE__, "produced", status.ToString());
+}
+
+void KafkaRig::FlushAll() {
+  if (producer_ == nullptr) return;
+  WEIR_CHECK(WaitFor([&] { return producer_->deliveries().delivered + producer_->deliveries().failed == producer_->deliveries().sent; }));
+  WEIR_CHECK_EQ(producer_->deliveries().failed, 0U);
+}
+
+void KafkaRig::Fill(const std::string& topic, int partitions, int first, int count, const std::string& prefix) {
+  for (int i = first; i < first + count; ++i) {
+    const std::string value = prefix + std::to_string(i);
+    const std::string key = "k" + std::to_string(i);
+    KafkaRecord record;
+    record.topic = topic;
+    record.partition = i % partitions;
+    record.key = key;
+    record.value = value;
+    record.timestamp_ms = 1'700'000'000'000 + i;
+    Produce(record);
+  }
+  FlushAll();
+}
+
+SourceRun::SourceRun(KafkaRig& with, const std::string& options)
+    : rig(with), node(MakeNode("kafka_source", options, {.connections = with.connections})), context(*with.env, with.clients.get()) {
+  if (node->problems.has_errors()) return;
+  const auto& create = std::get<Factory<SourceParts>>(node->config->type().create);
+  const Result<SourceParts> parts = create(*node->config, node->shape);
+  WEIR_CHECK(parts.ok());
+  source = parts->source();
+  enumerator = parts->enumerator();
+}
+
+Status SourceRun::Start(const std::vector<SplitState>& restored) {
+  WEIR_TRY(enumerator->Open(context, restored));
+  WEIR_TRY(source->Open(context));
+  splits = restored;
+  WEIR_TRY(source->Add(restored));
+  return Discover();
+}
+
+Status SourceRun::Discover() {
+  WEIR_ASSIGN(const std::vector<SplitState> fresh, enumerator->Discover());
+  splits.insert(splits.end(), fresh.begin(), fresh.end());
+  return source->Add(fresh);
+}
+
+Status SourceRun::PollUntil(const std::function<bool()>& done) {
+  Status status;
+  const bool in_time = WaitFor([&] {
+    const Result<Step> step = source->Poll(out);
+    status = step.status();
+    return !status.ok() || done();
+  });
+  if (status.ok() && !in_time) return Status(Code::kTimedOut, "the source did not come that far: " + std::to_string(out.records.size()) + " records");
+  return status;
+}
+
+std::vector<std::string> SourceRun::Values() const {
+  std::vector<std::string> values;
+  for (const TestSourceOutput::Copied& record : out.records) values.push_back(record.value);
+  return values;
+}
+
+std::vector<SplitState> SourceRun::Positions() const {
+  std::vector<SplitState> states = splits;
+  for (const auto& [split, reported] : out.reports) states[split].position = reported.position;
+  return states;
+}
+
+bool SourceRun::AllEnded() const {
+  if (out.reports.size() < splits.size()) return false;
+  for (const auto& [split, reported] : out.reports) {
+    if (reported.status != SplitStatus::kEnded) return false;
+  }
+  return true;
+}
+
+}  // namespace weir

@@ -1,0 +1,326 @@
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "tests/connectors/kafka_rig.h"
+
+namespace weir {
+namespace {
+
+using ::testing::AnyOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
+
+const KafkaAddresses& Addresses() {
+  static const KafkaAddresses addresses = SharedKafka().value();
+  return addresses;
+}
+
+std::string Options(const std::string& topic, const std::string& more) {
+  return R"({"connection": "main", "topics": [")" + topic + R"("], "format": {"type": "raw"}, "schema": {"value": "string"})" + (more.empty() ? "" : ", " + more) + "}";
+}
+
+std::vector<std::string> Numbered(int first, int count) {
+  std::vector<std::string> values;
+  for (int i = first; i < first + count; ++i) values.push_back("v" + std::to_string(i));
+  return values;
+}
+
+std::multiset<std::string> AsSet(const std::vector<std::string>& values) { return {values.begin(), values.end()}; }
+
+TEST(KafkaSource, ReadsABoundedTopicWholeAndEnds) {
+  KafkaRig rig(Addresses().plaintext);
+  const std::string topic = UniqueTopic("bounded");
+  rig.CreateTopic(topic, 4);
+  rig.Fill(topic, 3, 0, 3000, "v");  // the fourth partition stays empty
+  SourceRun run(rig, Options(topic, R"("stop_at": "latest")"));
+  ASSERT_TRUE(run.Start({}).ok());
+  EXPECT_TRUE(run.enumerator->complete());
+  ASSERT_THAT(run.splits, SizeIs(4));
+  rig.Fill(topic, 4, 3000, 100, "late");  // behind the end that was seen at the start
+  const Status status = run.PollUntil([&] { return run.AllEnded(); });
+  EXPECT_TRUE(status.ok()) << status.ToString();
+  EXPECT_EQ(AsSet(run.Values()), AsSet(Numbered(0, 3000)));
+  std::map<uint32_t, int64_t> next;
+  for (const TestSourceOutput::Copied& record : run.out.records) {
+    EXPECT_EQ(record.offset, next[record.split]++) << "partition " << record.partition;
+    EXPECT_EQ(record.topic, topic);
+    EXPECT_EQ(record.key, "k" + record.value.substr(1));
+    EXPECT_EQ(record.timestamp.us, (1'700'000'000'000 + std::stoll(record.value.substr(1))) * 1000);
+  }
+  EXPECT_THAT(run.Discover().ok(), true);
+  EXPECT_THAT(run.splits, SizeIs(4));
+}
+
+TEST(KafkaSource, StartsWhereItIsTold) {
+  KafkaRig rig(Addresses().plaintext);
+  const std::string topic = UniqueTopic("starts");
+  rig.CreateTopic(topic, 1);
+  rig.Fill(topic, 1, 0, 100, "v");
+  const auto read = [&](const std::string& more) {
+    SourceRun run(rig, Options(topic, more + R"(, "stop_at": "latest")"));
+    EXPECT_EQ(run.node->Messages(), "");
+    EXPECT_TRUE(run.Start({}).ok());
+    const Status status = run.PollUntil([&] { return run.AllEnded(); });
+    EXPECT_TRUE(status.ok()) << status.ToString();
+    return run.Values();
+  };
+  EXPECT_EQ(read(R"("start_from": "earliest")"), Numbered(0, 100));
+  EXPECT_THAT(read(R"("start_from": "latest")"), IsEmpty());
+  EXPECT_EQ(read(R"("start_from": {"timestamp": "2023-11-14T22:13:20.060Z"})"), Numbered(60, 40));
+  EXPECT_THAT(read(R"("start_from": {"timestamp": "2030-01-01T00:00:00Z"})"), IsEmpty());
+  EXPECT_EQ(read(R"("start_from": "committed", "group_id": "none-yet")"), Numbered(0, 100));
+
+  // Offsets are committed after a checkpoint, and found again.
+  const std::string group = topic + "-group";
+  SourceRun run(rig, Options(topic, R"("group_id": ")" + group + R"(")"));
+  ASSERT_TRUE(run.Start({}).ok());
+  run.out.wanted = 30;
+  ASSERT_TRUE(run.PollUntil([&] { return run.out.records.size() >= 30; }).ok());
+  run.source->OnComplete(CheckpointId{1}, run.Positions());
+  const auto seen = static_cast<int>(run.out.records.size());
+  const std::vector<std::pair<std::string, int32_t>> partition = {{topic, 0}};
+  ASSERT_TRUE(WaitFor([&] { return rig.Admin()->Committed(group, partition, Seconds(10)).value().front() == seen; }));
+  EXPECT_EQ(read(R"("start_from": "committed", "group_id": ")" + group + R"(")"), Numbered(seen, 100 - seen));
+
+  SourceRun until(rig, Options(topic, R"("stop_at": {"timestamp": "2023-11-14T22:13:20.040Z"})"));
+  ASSERT_TRUE(until.Start({}).ok());
+  ASSERT_TRUE(until.PollUntil([&] { return until.AllEnded(); }).ok());
+  EXPECT_EQ(until.Values(), Numbered(0, 40));
+}
+
+TEST(KafkaSource, GoesOnAtTheSavedPositionWithoutRepeats) {
+  KafkaRig rig(Addresses().plaintext);
+  const std::string topic = UniqueTopic("resume");
+  rig.CreateTopic(topic, 2);
+  rig.Fill(topic, 2, 0, 1000, "v");
+  std::vector<std::string> values;
+  std::vector<SplitState> restored;
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    SourceRun run(rig, Options(topic, R"("stop_at": "latest")"));
+    ASSERT_TRUE(run.Start(restored).ok());
+    run.out.wanted = 37;
+    const Status status = run.PollUntil([&] { return run.AllEnded() || (attempt < 4 && run.out.records.size() > 200); });
+    ASSERT_TRUE(status.ok()) << status.ToString();
+    for (const std::string& value : run.Values()) values.push_back(value);
+    restored = run.Positions();
+  }
+  EXPECT_THAT(values, SizeIs(1000));
+  EXPECT_EQ(AsSet(values), AsSet(Numbered(0, 1000)));
+}
+
+TEST(KafkaSource, FindsNewPartitionsAndTopicsAndReadsThemFromTheirBeginning) {
+  KafkaRig rig(Addresses().plaintext);
+  const std::string prefix = UniqueTopic("pattern");
+  rig.CreateTopic(prefix + "-a", 1);
+  rig.Fill(prefix + "-a", 1, 0, 10, "v");
+  SourceRun run(rig, R"({"connection": "main", "topic_pattern": ")" + prefix + R"(-[a-z]", "start_from": "latest", "format": {"type": "raw"}, "schema": {"value": "string"}})");
+  ASSERT_EQ(run.node->Messages(), "");
+  ASSERT_TRUE(run.Start({}).ok());
+  ASSERT_THAT(run.splits, SizeIs(1));
+  rig.CreateTopic(prefix + "-b", 2);
+  rig.CreateTopic(prefix + "-long", 1);
+  rig.Fill(prefix + "-b", 2, 10, 10, "v");
+  ASSERT_TRUE(WaitFor([&] { return run.Discover().ok() && run.splits.size() == 3; }));
+  const Status status = run.PollUntil([&] { return run.out.records.size() >= 10; });
+  EXPECT_TRUE(status.ok()) << status.ToString();
+  EXPECT_EQ(AsSet(run.Values()), AsSet(Numbered(10, 10)));
+}
+
+TEST(KafkaSource, SkipsTombstonesOrPassesThemOn) {
+  KafkaRig rig(Addresses().plaintext);
+  const std::string topic = UniqueTopic("tombstones");
+  rig.CreateTopic(topic, 1);
+  KafkaRecord record;
+  record.topic = topic;
+  record.partition = 0;
+  record.timestamp_ms = 1;
+  record.key = "k";
+  const std::string_view bytes("\0\xFF", 2);
+  const std::vector<Header> headers = {{"h", bytes}, {"none", std::nullopt}, {"h", ""}};
+  record.headers = headers;
+  rig.Produce(record);
+  record.value = "";
+  record.key = std::nullopt;
+  rig.Produce(record);
+  rig.FlushAll();
+  SourceRun skip(rig, Options(topic, R"("stop_at": "latest")"));
+  ASSERT_TRUE(skip.Start({}).ok());
+  ASSERT_TRUE(skip.PollUntil([&] { return skip.AllEnded(); }).ok());
+  EXPECT_EQ(skip.out.skipped, 1U);
+  ASSERT_THAT(skip.out.records, SizeIs(1));
+  EXPECT_FALSE(skip.out.records[0].null_value);
+  EXPECT_FALSE(skip.out.records[0].has_key);
+
+  SourceRun pass(rig, Options(topic, R"("stop_at": "latest", "on_null_value": "error")"));
+  ASSERT_TRUE(pass.Start({}).ok());
+  ASSERT_TRUE(pass.PollUntil([&] { return pass.AllEnded(); }).ok());
+  ASSERT_THAT(pass.out.records, SizeIs(2));
+  EXPECT_TRUE(pass.out.records[0].null_value);
+  EXPECT_EQ(pass.out.records[0].key, "k");
+  EXPECT_THAT(pass.out.records[0].headers, ElementsAre(std::pair<std::string, std::string>("h", std::string(bytes)), std::pair<std::string, std::string>("none", "<null>"),
+                                                       std::pair<std::string, std::string>("h", "")));
+}
+
+TEST(KafkaSource, SaysWhenItHasCaughtUpAndHowFarItIsBehind) {
+  KafkaRig rig(Addresses().plaintext);
+  const std::string topic = UniqueTopic("caught-up");
+  rig.CreateTopic(topic, 1);
+  rig.Fill(topic, 1, 0, 500, "v");
+  SourceRun run(rig, Options(topic, ""));
+  ASSERT_TRUE(run.Start({}).ok());
+  run.out.wanted = 10;
+  ASSERT_TRUE(run.PollUntil([&] { return run.out.reports.contains(0) && run.out.reports[0].status == SplitStatus::kCaughtUp; }).ok());
+  EXPECT_THAT(run.out.records, SizeIs(500));
+  EXPECT_EQ(run.out.reports[0].lag, 0);
+  run.out.paused_splits = {0};
+  rig.Fill(topic, 1, 500, 5, "v");
+  ASSERT_TRUE(run.PollUntil([&] { return run.out.reports[0].lag == 5; }).ok());
+  EXPECT_THAT(run.out.records, SizeIs(500));
+  run.out.paused_splits.clear();
+  ASSERT_TRUE(run.PollUntil([&] { return run.out.records.size() == 505; }).ok());
+}
+
+TEST(KafkaSource, RefusesPartitionsThatAreGone) {
+  KafkaRig rig(Addresses().plaintext);
+  const std::string topic = UniqueTopic("gone");
+  rig.CreateTopic(topic, 1);
+  SourceRun run(rig, Options(topic, ""));
+  ASSERT_TRUE(run.Start({}).ok());
+  std::vector<SplitState> restored = run.Positions();
+  SourceRun other(rig, Options(topic, ""));
+  std::vector<SplitState> foreign = restored;
+  foreign[0].id = topic + "/7";
+  EXPECT_THAT(other.Start(foreign).message(), HasSubstr("no longer exist: " + topic + "/7"));
+  SourceRun renewed(rig, Options(topic, ""));
+  foreign = restored;
+  foreign[0].position = "0/-1/AAAAAAAAAAAAAAAAAAAAAA";
+  EXPECT_EQ(renewed.Start(foreign).code(), Code::kIncompatible);
+}
+
+TEST(KafkaSource, FailsWhenRetentionRemovedTheSavedOffsetUnlessToldToGoOn) {
+  KafkaRig rig(Addresses().plaintext);
+  const std::string topic = UniqueTopic("lost");
+  rig.CreateTopic(topic, 1);
+  rig.Fill(topic, 1, 0, 10, "v");
+  SourceRun first(rig, Options(topic, ""));
+  ASSERT_TRUE(first.Start({}).ok());
+  std::vector<SplitState> restored = first.Positions();
+  restored[0].position = "99999" + restored[0].position.substr(restored[0].position.find('/'));
+  SourceRun fails(rig, Options(topic, ""));
+  ASSERT_TRUE(fails.Start(restored).ok());
+  const Status status = fails.PollUntil([] { return false; });
+  EXPECT_EQ(status.code(), Code::kNotFound);
+  EXPECT_THAT(status.message(), HasSubstr("offset 99999 is no longer in the topic"));
+  EXPECT_THAT(status.message(), HasSubstr("on_data_loss"));
+}
+
+TEST(KafkaSource, ReportsMissingTopicsAndSilentBrokersBeforeTheJobStarts) {
+  KafkaRig rig(Addresses().plaintext);
+  const auto probe = [](KafkaRig& with, const std::string& options) {
+    const auto node = MakeNode("kafka_source", options, {.connections = with.connections});
+    EXPECT_EQ(node->Messages(), "");
+    node->config->type().probe(*node->config, node->shape, *with.clients, *with.env, node->problems);
+    return node->Messages();
+  };
+  const std::string missing = UniqueTopic("missing");
+  EXPECT_THAT(probe(rig, Options(missing, "")), HasSubstr("W0701 /nodes/node/topics/0: topic '" + missing + "' does not exist"));
+  const std::string one = UniqueTopic("one");
+  rig.CreateTopic(one, 1);
+  EXPECT_THAT(probe(rig, Options(one, R"("parallelism": 3)")), HasSubstr("W0705"));
+  EXPECT_EQ(probe(rig, Options(one, "")), "");
+  KafkaRig silent("127.0.0.1:1");
+  EXPECT_THAT(probe(silent, Options(one, "")), AllOf(HasSubstr("W0702 /nodes/node/connection: no answer from 127.0.0.1:1"), HasSubstr("refused")));
+}
+
+std::string FileText(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+std::string Secure(const std::string& brokers, const std::string& protocol, const std::string& more) {
+  Json security = Json::parse(R"({"protocol": ")" + protocol + "\"" + (more.empty() ? "" : ", " + more) + "}");
+  if (protocol != "sasl_plaintext") security["ca"] = FileText(Addresses().ca_path);
+  Json connections;
+  connections["main"] = {{"type", "kafka"}, {"brokers", brokers}, {"security", security}};
+  return connections.dump();
+}
+
+TEST(KafkaSource, LogsInAndEncrypts) {
+  KafkaRig rig(Addresses().plaintext);
+  const std::string topic = UniqueTopic("secure");
+  rig.CreateTopic(topic, 1);
+  rig.Fill(topic, 1, 0, 10, "v");
+  const std::string scram = R"("mechanism": "SCRAM-SHA-512", "username": "alice", "password": "alice-secret")";
+  const std::string scram_256 = R"("mechanism": "SCRAM-SHA-256", "username": "alice", "password": "alice-secret")";
+  const std::string plain = R"("mechanism": "PLAIN", "username": "alice", "password": "alice-secret")";
+  const std::vector<std::string> all = {Secure(Addresses().sasl_ssl, "sasl_ssl", scram), Secure(Addresses().sasl_ssl, "sasl_ssl", plain), Secure(Addresses().ssl, "ssl", ""),
+                                        Secure(Addresses().sasl_plaintext, "sasl_plaintext", scram_256)};
+  for (const std::string& connections : all) {
+    rig.connections = connections;
+    SourceRun run(rig, Options(topic, R"("stop_at": "latest")"));
+    const Status started = run.Start({});
+    ASSERT_TRUE(started.ok()) << started.ToString();
+    const Status status = run.PollUntil([&] { return run.AllEnded(); });
+    EXPECT_TRUE(status.ok()) << status.ToString();
+    EXPECT_EQ(run.Values(), Numbered(0, 10));
+  }
+}
+
+TEST(KafkaSource, SaysThatTheLoginWasRefusedAndNeverThePassword) {
+  KafkaRig rig(Addresses().plaintext);
+  rig.connections = Secure(Addresses().sasl_ssl, "sasl_ssl", R"("mechanism": "SCRAM-SHA-512", "username": "alice", "password": "canary-password")");
+  const auto node = MakeNode("kafka_source", Options("any", ""), {.connections = rig.connections});
+  node->config->type().probe(*node->config, node->shape, *rig.clients, *rig.env, node->problems);
+  EXPECT_THAT(node->Messages(), HasSubstr("W0703 /nodes/node/connection: the broker refused the login"));
+  EXPECT_THAT(node->Messages(), Not(HasSubstr("canary")));
+
+  SourceRun run(rig, Options("any", ""));
+  ASSERT_TRUE(run.source->Open(run.context).ok());
+  ASSERT_TRUE(run.source->Add(std::vector<SplitState>{{.id = "any/0", .position = "0/-1/"}}).ok());
+  const Status status = run.PollUntil([] { return false; });
+  EXPECT_EQ(status.code(), Code::kPermissionDenied);
+  EXPECT_THAT(status.message(), Not(HasSubstr("canary")));
+}
+
+TEST(KafkaSource, OutlivesARestartOfTheBrokerUnderLoad) {
+  Result<std::unique_ptr<KafkaBroker>> broker = KafkaBroker::Start({});
+  ASSERT_TRUE(broker.ok()) << broker.status().ToString();
+  KafkaRig rig((*broker)->bootstrap());
+  const std::string topic = UniqueTopic("restart");
+  rig.CreateTopic(topic, 2);
+  rig.Fill(topic, 2, 0, 20'000, "v");
+  SourceRun run(rig, Options(topic, ""));
+  ASSERT_TRUE(run.Start({}).ok());
+  run.out.wanted = 100;
+  ASSERT_TRUE(run.PollUntil([&] { return run.out.records.size() > 2000; }).ok());
+  ASSERT_TRUE((*broker)->Kill().ok());
+  ASSERT_TRUE(run.PollUntil([&] { return std::ranges::any_of(run.out.reports, [](const auto& report) { return report.second.status == SplitStatus::kUnreachable; }); }).ok());
+  ASSERT_TRUE((*broker)->Restart().ok());
+  rig.Fill(topic, 2, 20'000, 100, "v");
+  const Status status = run.PollUntil([&] { return run.out.records.size() >= 20'100; });
+  EXPECT_TRUE(status.ok()) << status.ToString();
+  EXPECT_EQ(AsSet(run.Values()), AsSet(Numbered(0, 20'100)));
+}
+
+TEST(KafkaSource, RefusesContradictoryOptions) {
+  const std::string rest = R"("connection": "main", "format": {"type": "raw"}, "schema": {"value": "string"}})";
+  EXPECT_THAT(MakeNode("kafka_source", "{" + rest)->Codes(), ElementsAre("W0202"));
+  EXPECT_THAT(MakeNode("kafka_source", R"({"topics": ["a"], "topic_pattern": "b", )" + rest)->Codes(), ElementsAre("W0202"));
+  EXPECT_THAT(MakeNode("kafka_source", R"({"topics": [], )" + rest)->Codes(), ElementsAre("W0206"));
+  EXPECT_THAT(MakeNode("kafka_source", R"({"topic_pattern": "(", )" + rest)->Codes(), ElementsAre("W0427"));
+  EXPECT_THAT(MakeNode("kafka_source", R"({"topics": ["a"], "start_from": "yesterday", )" + rest)->Codes(), ElementsAre("W0203"));
+  EXPECT_THAT(MakeNode("kafka_source", R"({"topics": ["a"], "stop_at": {"timestamp": "soon"}, )" + rest)->Codes(), ElementsAre("W0203"));
+}
+
+}  // namespace
+}  // namespace weir
