@@ -177,6 +177,7 @@ TEST(NoFixme, FindsTheWord) {
 TEST(NoTrailingBlanks, FindsThem) {
   EXPECT_THAT(NoTrailingBlanks(With("a/b.cc", "int x;\n")), IsEmpty());
   EXPECT_THAT(NoTrailingBlanks(With("a/b.cc", "int x; \n")), ElementsAre(Found("a/b.cc", "remove the blanks")));
+  EXPECT_THAT(NoTrailingBlanks(With("a/b.tsv", "x\t\n")), IsEmpty());
   EXPECT_THAT(NoTrailingBlanks(With("a/b.cc", "int x;")), ElementsAre(Found("a/b.cc", "newline")));
 }
 
