@@ -177,7 +177,7 @@ std::optional<int64_t> ParseTimestamp(std::string_view text) {
 
 void AppendTimestamp(int64_t us, std::string& out) {
   const int64_t days = FloorDivide(us, kDay);
-  const int64_t time_of_day = us - days * kDay;
+  const int64_t time_of_day = us % kDay + (us % kDay < 0 ? kDay : 0);  // not us - days * kDay, which overflows near the least time
   AppendDate(days, out);
   out.push_back('T');
   AppendPadded(time_of_day / kHour, 2, out);
