@@ -309,7 +309,10 @@ char* TextArena::Reserve(size_t bytes) {
 
 Utf8View TextArena::Commit(size_t used) {
   const Utf8View view(std::string_view(block_->data() + used_, used));
-  if (!view.is_inline()) used_ += used;
+  if (!view.is_inline()) {
+    used_ += used;
+    bytes_ += used;
+  }
   return view;
 }
 

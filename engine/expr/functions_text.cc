@@ -25,7 +25,7 @@ char32_t UpperCodePoint(char32_t c) {
   return static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c)));
 }
 void FailTextLimit(const KernelCall& call, uint32_t row) {
-  call.Fail(row, RecordCode::kExpressionLimit, "a text of more than " + std::to_string(kExpressionStringBytesMax) + " bytes");
+  call.Fail(row, RecordCode::kExpressionLimit, "a text of more than " + std::to_string(kExpressionStringBytesMax) + " bytes, or too many of them at once");
 }
 
 namespace {
@@ -73,7 +73,7 @@ void CaseLoop(const KernelCall& call) {
       const char32_t c = NextCodePoint(text, at);
       size += PutCodePoint(kLower ? LowerCodePoint(c) : UpperCodePoint(c), to + size);
     }
-    if (size > kExpressionStringBytesMax) return FailTextLimit(call, row);
+    if (!arena.Fits(size)) return FailTextLimit(call, row);
     out[row] = arena.Commit(size);
   });
   arena.FinishInto(call.out);
@@ -204,7 +204,7 @@ void ReplaceLoop(const KernelCall& call) {
       found = text.find(from, at);
     }
     result.append(text, at);
-    if (result.size() > kExpressionStringBytesMax) return FailTextLimit(call, row);
+    if (!arena.Fits(result.size())) return FailTextLimit(call, row);
     out[row] = arena.Add(result);
   });
   arena.FinishInto(call.out);
@@ -278,6 +278,7 @@ void RepeatLoop(const KernelCall& call) {
     const int64_t count = text.empty() ? 0 : std::max<int64_t>(0, counts[row]);
     if (count > static_cast<int64_t>(kExpressionStringBytesMax / std::max<size_t>(1, text.size()))) return FailTextLimit(call, row);
     const size_t size = text.size() * static_cast<size_t>(count);
+    if (!arena.Fits(size)) return FailTextLimit(call, row);
     char* to = arena.Reserve(size);
     for (size_t at = 0; at < size; at += text.size()) std::memcpy(to + at, text.data(), text.size());
     out[row] = arena.Commit(size);
@@ -327,7 +328,7 @@ void PadLoop(const KernelCall& call) {
       NextCodePoint(fill, at);
       pad.append(fill, begin, at - begin);
     }
-    if (pad.size() + text.size() > kExpressionStringBytesMax) return FailTextLimit(call, row);
+    if (!arena.Fits(pad.size() + text.size())) return FailTextLimit(call, row);
     if (kLeft) {
       pad.append(text);
     } else {
@@ -356,7 +357,7 @@ void JoinLoop(const KernelCall& call) {
       if (kSeparated && !first) result.append(readers[0][row]);
       first = false;
       result.append(readers[i][row]);
-      if (result.size() > kExpressionStringBytesMax) return FailTextLimit(call, row);
+      if (!arena.Fits(result.size())) return FailTextLimit(call, row);
     }
     out[row] = arena.Add(result);
   });
@@ -459,7 +460,7 @@ void RegexReplaceLoop(const KernelCall& call) {
     const bool changed = compiled.all ? re2::RE2::GlobalReplace(&text, *compiled.regex, compiled.replacement) != 0
                                       : re2::RE2::Replace(&text, *compiled.regex, compiled.replacement);
     if (!changed) return Cut(call, row, in[row]);
-    if (text.size() > kExpressionStringBytesMax) return FailTextLimit(call, row);
+    if (!arena.Fits(text.size())) return FailTextLimit(call, row);
     out[row] = arena.Add(text);
   });
   arena.FinishInto(call.out);
@@ -524,7 +525,7 @@ void EncodeLoop(const KernelCall& call, Encode&& encode) {
       call.Fail(row, RecordCode::kExpressionCast, call.node.text + " cannot read this text");
       return;
     }
-    if (result.size() > kExpressionStringBytesMax) return FailTextLimit(call, row);
+    if (!arena.Fits(result.size())) return FailTextLimit(call, row);
     out[row] = arena.Add(result);
   });
   arena.FinishInto(call.out);

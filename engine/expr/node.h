@@ -135,9 +135,14 @@ inline void KernelCall::Fail(uint32_t row, RecordCode code, std::string_view mes
   SetNull(row);
 }
 
+/// What one operation may write for one batch: far above what batches hold, far below what would end the process.
+inline constexpr size_t kTextArenaBytesMax = size_t{256} << 20;
+
 /// Long strings that a kernel makes: blocks that grow from what is asked first to kArenaBlockBytes.
 class TextArena {
  public:
+  /// Whether a text of so many bytes may be made: its own bound, and that of the batch.
+  bool Fits(size_t bytes) const { return bytes <= kExpressionStringBytesMax && bytes_ + bytes <= kTextArenaBytesMax; }
   /// Room for `bytes` in one piece.
   char* Reserve(size_t bytes);
   /// The first `used` bytes of the last Reserve as a value.
@@ -149,7 +154,7 @@ class TextArena {
  private:
   Arenas blocks_;
   std::shared_ptr<Buffer> block_;
-  size_t used_ = 0, next_block_bytes_ = size_t{4} << 10;
+  size_t bytes_ = 0, used_ = 0, next_block_bytes_ = size_t{4} << 10;
 };
 
 // Evaluation functions of the kinds (evaluate.cc).

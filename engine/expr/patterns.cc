@@ -193,7 +193,7 @@ void ConcatLoop(const KernelCall& call) {
     const std::string_view a = left[row];
     const std::string_view b = right[row];
     const size_t size = a.size() + b.size();
-    if (size > kExpressionStringBytesMax) {
+    if (!arena.Fits(size)) {
       FailTextLimit(call, row);
       return;
     }

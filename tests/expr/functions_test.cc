@@ -118,6 +118,19 @@ n int64 | 1767225600000; 1000000000000000000; -1; 0
 )");
 }
 
+TEST(Functions, BoundWhatOneBatchMayHold) {
+  // Each text is allowed, all of them together are not.
+  const SchemaRef schema = testing::MakeSchema("n int32");
+  std::string rows = "1000000";
+  for (int i = 1; i < 400; ++i) rows += "; 1000000";
+  const BindResult bound = BindExpression("length(repeat('x', n))", testing::MakeScope(schema), {});
+  RowErrors errors;
+  const Column column = bound.expression.Evaluate(testing::MakeBatch(schema, rows), errors);
+  EXPECT_EQ(errors.rows(), 400 - kTextArenaBytesMax / 1'000'000);
+  EXPECT_EQ(testing::Values(column, errors).front(), "1000000");
+  EXPECT_EQ(testing::Values(column, errors).back(), "!expression.limit");
+}
+
 TEST(Functions, ExplainTheirMistakes) {
   using testing::ExpectProblem;
   const char* columns = "t timestamp, s string, a int32";
