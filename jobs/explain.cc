@@ -98,6 +98,15 @@ constexpr auto kPages = std::to_array<CodePage>({
     {"W0607", "this node cannot read an updating stream", "Results that are taken back later make no sense here in this version; windows read append streams.", R"x(an aggregate behind an aggregate with "allowed_lateness")x", ""},
     {"W0608", "an updating stream would be torn apart", "Versions of one row have to stay in order, so they are spread by the unique key; this stream has none.", R"x("parallelism": 4 behind a union of changelogs)x", ""},
     {"W0609", "two tasks would write one key", "Results of one key of the sink come from several tasks, so an older version could win.", R"x("key": ["country"] behind key_by ["city"])x", R"x("key": ["city", "window_start"])x"},
+
+    {"W0701", "a topic does not exist", "The broker has no topic of this name. A sink can make its topic with 'create'; a source cannot.", R"x("topic": "page_stats")x", R"x("topic": "page_stats", "create": {"partitions": 6})x"},
+    {"W0702", "a broker does not answer", "None of the brokers answered in time: wrong address, a firewall, or the broker is down.", R"x("brokers": "localhost:9093")x", R"x("brokers": "localhost:9092")x"},
+    {"W0703", "access refused", "The broker answered and refused the login or the access to the topic.", "", ""},
+    {"W0704", "a connection that cannot be made", "A secret is missing, or the client refuses a setting of the connection.", R"x("password": "${secret:kafka/pasword}")x", R"x("password": "${secret:kafka/password}")x"},
+    {"W0705", "more tasks than partitions", "A partition is read by one task; tasks beyond the number of partitions have nothing to do.", R"x("parallelism": 8 for 4 partitions)x", R"x("parallelism": 4)x"},
+    {"W0706", "a path that jobs may not use", "File connectors stay below the allowed paths of the process: in `weir run` the working directory.", R"x("path": "../../etc/passwd")x", R"x("path": "./out")x"},
+    {"W0707", "no file to read", "No file matches the pattern now. With 'follow' one may still come.", R"x("path": "./in/*.jsn")x", R"x("path": "./in/*.json")x"},
+    {"W0708", "a directory that cannot be written", "The sink could not make its directory, or not write into it: permissions, a read-only or full disk.", "", ""},
 });
 
 std::string Defaults(const Option& option) {

@@ -9,7 +9,7 @@ namespace {
 
 constexpr size_t kLineShownMax = 120;     // characters of a line of the file that are printed
 constexpr size_t kLeadShown = 60;         // of them before the caret
-constexpr size_t kMessageBytesMax = 2048;
+constexpr size_t kMessageCharactersMax = 2048;
 
 /// A problem with its place.
 struct Located {
@@ -108,12 +108,27 @@ class Lines {
   std::vector<size_t> starts_;
 };
 
-/// Characters of a line, each printable and one cell wide; what could steer a terminal becomes U+FFFD.
-std::vector<std::string> Cells(std::string_view line) {
+bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+
+size_t CharacterCount(std::string_view text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return !IsContinuation(c); }));
+}
+
+/// `text` without its first `count` characters.
+std::string_view SkipCharacters(std::string_view text, size_t count) {
+  size_t at = 0;
+  for (; at < text.size(); ++at) {
+    if (!IsContinuation(text[at]) && count-- == 0) break;
+  }
+  return text.substr(at);
+}
+
+/// The first characters of a line, each printable and one cell wide; what could steer a terminal becomes U+FFFD.
+std::vector<std::string> Cells(std::string_view line, size_t count_max) {
   std::vector<std::string> cells;
-  while (!line.empty()) {
+  while (!line.empty() && cells.size() < count_max) {
     size_t bytes = 1;
-    while (bytes < line.size() && bytes < 4 && (static_cast<unsigned char>(line[bytes]) & 0xC0) == 0x80) ++bytes;
+    while (bytes < line.size() && bytes < 4 && IsContinuation(line[bytes])) ++bytes;
     const std::string_view character = line.substr(0, bytes);
     const auto first = static_cast<unsigned char>(line[0]);
     // U+0080 ... U+009F, U+200B ... U+200F, U+2028 ... U+202E, U+2060 ... U+206F: controls and marks of direction.
@@ -133,18 +148,16 @@ std::vector<std::string> Cells(std::string_view line) {
   return cells;
 }
 
-std::string Join(const std::vector<std::string>& cells, size_t first, size_t count) {
+std::string Join(const std::vector<std::string>& cells) {
   std::string text;
-  for (size_t i = first; i < cells.size() && i < first + count; ++i) text += cells[i];
+  for (const std::string& cell : cells) text += cell;
   return text;
 }
 
 /// Printable: no control characters, on one line.
 std::string Clean(std::string_view text) {
-  std::string clean;
-  for (const std::string& cell : Cells(text)) clean += cell;
-  if (clean.size() > kMessageBytesMax) return OneLine(clean, kMessageBytesMax);
-  return clean;
+  const std::string clean = Join(Cells(text, kMessageCharactersMax));
+  return CharacterCount(text) > kMessageCharactersMax ? clean + "..." : clean;
 }
 
 /// The line, cut around the caret if it is long, and the caret line below it.
@@ -152,21 +165,21 @@ void AppendSource(const Lines& lines, const Located& located, std::string& out) 
   const size_t number = located.range.start.line;
   const std::string label = std::to_string(number);
   const std::string gutter(label.size() + 1, ' ');
-  const std::vector<std::string> cells = Cells(lines.line(number));
+  const std::string_view line = lines.line(number);
+  const size_t width = CharacterCount(line);
   const size_t column = located.range.start.column - 1;
-  const size_t first = column > kLeadShown && cells.size() > kLineShownMax ? column - kLeadShown : 0;
+  const size_t first = column > kLeadShown && width > kLineShownMax ? column - kLeadShown : 0;
   const std::string lead = first > 0 ? "..." : "";
-  const std::string tail = first + kLineShownMax < cells.size() ? "..." : "";
-  size_t end = located.range.end.line == located.range.start.line ? located.range.end.column - 1 : cells.size();
+  const std::string tail = first + kLineShownMax < width ? "..." : "";
+  size_t end = located.range.end.line == located.range.start.line ? located.range.end.column - 1 : width;
   end = std::min(std::max(end, column + 1), first + kLineShownMax);
   out += gutter + "|\n";
   const std::string_view before = number > 1 ? lines.line(number - 1) : std::string_view();
   if (!before.empty() && first == 0) {
     const std::string above = std::to_string(number - 1);
-    const std::vector<std::string> above_cells = Cells(before);
-    out += std::string(label.size() - above.size(), ' ') + above + " | " + Join(above_cells, 0, kLineShownMax) + (above_cells.size() > kLineShownMax ? "..." : "") + "\n";
+    out += std::string(label.size() - above.size(), ' ') + above + " | " + Join(Cells(before, kLineShownMax)) + (CharacterCount(before) > kLineShownMax ? "..." : "") + "\n";
   }
-  out += label + " | " + lead + Join(cells, first, kLineShownMax) + tail + "\n";
+  out += label + " | " + lead + Join(Cells(SkipCharacters(line, first), kLineShownMax)) + tail + "\n";
   out += gutter + "| " + std::string(lead.size() + column - first, ' ') + std::string(std::max<size_t>(end - column, 1), '^');
   if (located.problem != nullptr && !located.problem->caret.empty()) out += " " + Clean(located.problem->caret);
   out += "\n" + gutter + "|\n";

@@ -220,7 +220,8 @@ void NodeConfig::Report(std::string_view path, const std::vector<ExpressionProbl
     problem.message = found.message;
     problem.pointer = pointer(path);
     problem.inside = {found.start, std::max(found.start, found.end)};
-    if (!found.note.empty()) problem.notes.push_back(found.note);
+    // Of a missing column the note below says more: the columns of each input, without those of the engine.
+    if (!found.note.empty() && found.code != "W0412") problem.notes.push_back(found.note);
     problem.help = found.help;
     problem.fix = found.fix;
     if (found.code == "W0412") {
