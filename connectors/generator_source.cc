@@ -111,6 +111,7 @@ class GeneratorEnumerator final : public SplitEnumerator {
   /// One stripe for each task, named so that each task gets one. A restored generator keeps its stripes: they divide the rows.
   Result<std::vector<SplitState>> Discover() override {
     std::vector<SplitState> splits;
+    discovered_ = true;
     if (restored_) return splits;
     for (uint32_t task = 0; task < parallelism_; ++task) {
       const StripePosition position{.next = task * settings_->block_rows, .stripe = task, .stripes = parallelism_, .block_rows = settings_->block_rows};
@@ -123,11 +124,12 @@ class GeneratorEnumerator final : public SplitEnumerator {
     }
     return splits;
   }
-  bool complete() const override { return true; }
+  bool complete() const override { return discovered_; }
 
  private:
   const std::shared_ptr<const GeneratorSettings> settings_;
   bool restored_ = false;
+  bool discovered_ = false;
   uint32_t parallelism_ = 1;
 };
 
