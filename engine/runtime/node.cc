@@ -60,7 +60,7 @@ TaskNode::TaskNode(const PlanNode& node, NodeInfo info, TaskServices& services, 
       basics(std::move(info), services),
       out(std::move(output)),
       targets(out.ports()),
-      keys(node.shape.keys),
+      keys(role == Role::kSink ? decltype(keys)() : node.shape.keys),  // a sink's key says how rows are spread; it keeps nothing by it
       combined(node.shape.combine.has_value()) {
   for (const auto& key : keys) keyed |= key.has_value();
   if (!keys.empty() && keys.front()) key_columns = keys.front()->size();

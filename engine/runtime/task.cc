@@ -14,6 +14,9 @@ constexpr double kSmoothing = 0.2;             // of the measured time per row
 constexpr uint32_t kMergeRowsMax = 256;        // queued batches below this are joined while the task is behind
 constexpr uint32_t kMergedRowsMax = 2048;
 
+/// Cold rows are waited for by keyed nodes, unless their type asks an outside system.
+bool WaitsForState(const TaskNode& node) { return node.keyed && !node.plan.type->waits; }
+
 
 
 }  // namespace
@@ -31,7 +34,7 @@ Task::Answer Task::Run() {
     return static_cast<uint64_t>((time_.last() - before).us);
   }();
   if (booked_as_ == TimeState::kBusy) {
-    const bool reads = last_why_ == Why::kWaiting && waiting_node_ != nullptr;
+    const bool reads = last_why_ == Why::kWaiting;
     (reads ? *waiting_node_ : head()).counters.busy_us[static_cast<size_t>(reads ? BusyPart::kStateRead : BusyPart::kThreadWait)] += waited;
   }
   slice_end_ = now_ + kTimeSlice;
@@ -104,7 +107,7 @@ Task::Answer Task::Stop(Why why) {
   switch (why) {
     case Why::kSlice: booked_as_ = TimeState::kBusy; break;
     case Why::kNoRoom: booked_as_ = TimeState::kBackpressured; break;
-    case Why::kWaiting: booked_as_ = waiting_node_->keyed && !waiting_node_->plan.type->waits ? TimeState::kBusy : TimeState::kBackpressured; break;
+    case Why::kWaiting: booked_as_ = WaitsForState(*waiting_node_) ? TimeState::kBusy : TimeState::kBackpressured; break;
     default: booked_as_ = TimeState::kIdle;
   }
   if (moved_) {
@@ -232,7 +235,7 @@ void Task::TickClocks() {
     source_->tracker().Tick(now_, services_.now, blocked, [&](SplitIndex) { return stop_sources_ || source_->rate_at().has_value(); }, marks_);
   }
   for (const auto& node : nodes_) {
-    if (!node->generator) continue;
+    if (!node->generator || node->time.watermark == EventTime::Max()) continue;
     node->generator->Tick(now_, services_.now, !stack_.empty() || !AllHaveRoom(), [](SplitIndex) { return false; }, node->generated);
   }
 }
@@ -638,35 +641,33 @@ Status Task::Prepare(Frame& frame, TaskNode& node) {
   const bool keyed = frame.port.value < node.keys.size() && node.keys[frame.port.value].has_value();
   if (!keyed) return Status::Ok();
   if (!frame.rest.has_keys()) {
-    if (node.combined) {
-      frame.rest = WithLeadingKeys(frame.rest, node.key_columns);
-    } else {
-      RowErrors& errors = node.out.errors();
-      Batch made = WithEvaluatedKeys(frame.rest, *node.keys[frame.port.value], errors);
-      if (frame.restored) {  // of a task whose key groups overlapped ours
-        Selection owned;
-        for (uint32_t row = 0; row < made.rows(); ++row) {
-          if (groups_.Contains(KeyGroupOf(made.keys().hash[row], plan_.key_groups))) owned.mutable_rows().push_back(row);
-        }
-        if (owned.size() != made.rows()) {
-          errors.Clear();
-          frame.rest = frame.rest.Take(owned);
-          made = frame.rest.rows() == 0 ? Batch() : WithEvaluatedKeys(frame.rest, *node.keys[frame.port.value], errors);
-        }
+    RowErrors& errors = node.out.errors();
+    const auto with_keys = [&](const Batch& batch) {
+      return node.combined ? WithLeadingKeys(batch, node.key_columns) : WithEvaluatedKeys(batch, *node.keys[frame.port.value], errors);
+    };
+    Batch made = with_keys(frame.rest);
+    if (frame.restored) {  // of a task whose key groups overlapped ours; a row without a key was dealt to one task
+      Selection owned;
+      for (uint32_t row = 0; row < made.rows(); ++row) {
+        if (errors.Has(row) || groups_.Contains(KeyGroupOf(made.keys().hash[row], plan_.key_groups))) owned.mutable_rows().push_back(row);
       }
-      if (!errors.empty()) {
-        Selection good;
-        for (uint32_t row = 0; row < frame.rest.rows(); ++row) {
-          if (!errors.Has(row)) good.mutable_rows().push_back(row);
-        }
-        node.counters.records_in += errors.rows();
-        WEIR_TRY(ApplyErrors(node, frame.rest, frame.rest.rows()));
-        frame.rest = frame.rest.Take(good);
-        RowErrors none;
-        made = good.empty() ? Batch() : WithEvaluatedKeys(frame.rest, *node.keys[frame.port.value], none);
+      if (owned.size() != made.rows()) {
+        errors.Clear();
+        frame.rest = frame.rest.Take(owned);
+        made = owned.empty() ? Batch() : with_keys(frame.rest);
       }
-      frame.rest = std::move(made);
     }
+    if (!errors.empty()) {
+      Selection good;
+      for (uint32_t row = 0; row < frame.rest.rows(); ++row) {
+        if (!errors.Has(row)) good.mutable_rows().push_back(row);
+      }
+      node.counters.records_in += errors.rows();
+      WEIR_TRY(ApplyErrors(node, frame.rest, frame.rest.rows()));
+      frame.rest = frame.rest.Take(good);
+      made = good.empty() ? Batch() : with_keys(frame.rest);
+    }
+    frame.rest = std::move(made);
   }
   if (!frame.rest || frame.rest.rows() == 0) return Status::Ok();
   for (const uint64_t hash : frame.rest.keys().hash) WEIR_CHECK(groups_.Contains(KeyGroupOf(hash, plan_.key_groups)));

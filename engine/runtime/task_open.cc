@@ -287,7 +287,11 @@ void Task::Publish(Duration steady) {
   }
   for (const auto& node : nodes_) {
     FillValues(*node, values->nodes.emplace_back());
-    for (const auto& lane : node->lanes) values->lanes.emplace_back(node->plan.id, lane->protocol->progress());
+    for (const auto& lane : node->lanes) {
+      const LaneProgress progress = lane->protocol->progress();
+      const bool retired = lane->restored.lane.value != spec_.task.value;
+      if (!(retired && progress.resolved)) values->lanes.emplace_back(node->plan.id, progress);  // such a lane owes nothing any more
+    }
   }
   // What combiners did counts as the consumer's.
   for (const auto& node : nodes_) {
