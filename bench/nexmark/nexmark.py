@@ -173,7 +173,7 @@ class Weir:
         self.broker = broker
         self.topic = topic
         self.options = options
-        self.binary = BUILD / "weir"
+        self.binary = pathlib.Path(options.weir).resolve()
         self.work = pathlib.Path(options.work)
         self.env = dict(os.environ, KAFKA_BROKERS=broker.address, NO_COLOR="1")
         self.number = 0
@@ -221,7 +221,7 @@ class Weir:
         command = [self.binary, "run", job.name, "-p", f"topic={self.topic}",
                    "--storage", f"file://{directory}/storage", "--state-dir", "state", "--report", report]
         if to_files and self.options.verify_sink == "file":
-            command += ["-p", "out=out"]
+            command += ["-p", f"out={directory}/out", "--allowed-paths", directory]
         log = directory / f"log-{len(list(directory.glob('log-*')))}.txt"
         done = measure(command, cpus, log, directory, self.env, during)
         if done.code != 0:
@@ -545,6 +545,7 @@ def parse_arguments():
     cache = pathlib.Path(os.environ.get("WEIR_CACHE", pathlib.Path.home() / ".cache" / "weir"))
     parser.add_argument("--kafka-dir", default=str(cache / "kafka-bench"), help="data of the started Kafka, kept")
     parser.add_argument("--work", default=str(ROOT / "build" / "nexmark"), help="jobs, storage, output of the runs")
+    parser.add_argument("--weir", default=str(BUILD / "weir"), help="the binary to measure (default build/release/weir)")
     parser.add_argument("--keep", action="store_true", help="keep the directories of the measured runs")
     parser.add_argument("--json", default=str(ROOT / "build" / "nexmark" / "results.json"), help="where results go")
     options = parser.parse_args()
