@@ -575,6 +575,7 @@ void RegisterFileSink(Registry& registry) {
                     {
                         {.name = "path", .doc = "Directory of the files.", .required = true, .substitute = true},
                         {.name = "format", .type = OptionType::kFormat, .doc = "Format of the records.", .required = true},
+                        {.name = "write", .type = OptionType::kEnum, .doc = "What a row is: a line, or a change with its `_op`.", .fallback = "append", .allowed = "append|changelog"},
                         {.name = "roll", .type = OptionType::kObject, .doc = "When a new file begins, beside at each checkpoint.", .fallback = "{}",
                          .fields = {{.name = "size", .type = OptionType::kSize, .doc = "Size of a file.", .fallback = "64MiB", .allowed = "1KiB..1024GiB"},
                                     {.name = "every", .type = OptionType::kDuration, .doc = "Age of a file.", .fallback = "10m", .allowed = "1s..36500d"}}},

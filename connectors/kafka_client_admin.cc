@@ -32,6 +32,8 @@ class RealKafkaAdmin final : public KafkaAdmin {
   Result<std::vector<KafkaTopic>> Topics(std::span<const std::string> names, Duration deadline) override {
     std::vector<KafkaTopic> topics;
     if (names.empty()) return topics;
+    WEIR_ASSIGN(const bool mock, IsInProcessBroker(deadline));
+    if (mock) return TopicsOfMetadata(names, deadline);
     std::vector<const char*> texts;
     for (const std::string& name : names) texts.push_back(name.c_str());
     const Owned<rd_kafka_TopicCollection_t, rd_kafka_TopicCollection_destroy> collection(rd_kafka_TopicCollection_of_topic_names(texts.data(), texts.size()));
@@ -120,6 +122,8 @@ class RealKafkaAdmin final : public KafkaAdmin {
   }
 
   Result<uint64_t> MessageBytesMax(const std::string& topic, Duration deadline) override {
+    WEIR_ASSIGN(const bool mock, IsInProcessBroker(deadline));
+    if (mock) return uint64_t{0};
     rd_kafka_ConfigResource_t* resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str());
     const Owned<rd_kafka_ConfigResource_t, rd_kafka_ConfigResource_destroy> owner(resource);
     const Options options = MakeOptions(RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, deadline);
@@ -141,6 +145,33 @@ class RealKafkaAdmin final : public KafkaAdmin {
   }
 
  private:
+  /// librdkafka's in-process broker, which the demo uses: it answers neither descriptions of topics nor settings.
+  Result<bool> IsInProcessBroker(Duration deadline) {
+    const rd_kafka_metadata_t* metadata = nullptr;
+    WEIR_TRY(Metadata(deadline, &metadata));
+    rd_kafka_metadata_destroy(metadata);
+    char* id = rd_kafka_clusterid(handle_->get(), /*timeout_ms=*/0);
+    const bool mock = id != nullptr && std::string_view(id).starts_with("mockCluster");
+    if (id != nullptr) rd_kafka_mem_free(handle_->get(), id);
+    return mock;
+  }
+
+  Result<std::vector<KafkaTopic>> TopicsOfMetadata(std::span<const std::string> names, Duration deadline) {
+    const rd_kafka_metadata_t* metadata = nullptr;
+    WEIR_TRY(Metadata(deadline, &metadata));
+    std::vector<KafkaTopic> topics;
+    for (int i = 0; i < metadata->topic_cnt; ++i) {
+      const rd_kafka_metadata_topic_t& found = metadata->topics[i];
+      if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR || std::ranges::find(names, std::string_view(found.topic)) == names.end()) continue;
+      KafkaTopic topic{.name = found.topic, .id = {}, .partitions = {}};
+      for (int p = 0; p < found.partition_cnt; ++p) topic.partitions.push_back(found.partitions[p].id);
+      std::ranges::sort(topic.partitions);
+      topics.push_back(std::move(topic));
+    }
+    rd_kafka_metadata_destroy(metadata);
+    return topics;
+  }
+
   static std::string IdText(const rd_kafka_Uuid_t* id) {
     const int64_t most = rd_kafka_Uuid_most_significant_bits(id);
     const int64_t least = rd_kafka_Uuid_least_significant_bits(id);

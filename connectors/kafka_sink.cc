@@ -395,6 +395,8 @@ void RegisterKafkaSink(Registry& registry) {
                          .fields = {{.name = "partitions", .type = OptionType::kInt, .doc = "Number of partitions.", .unit = "partitions", .allowed = "1..100000", .required = true},
                                     {.name = "replication", .type = OptionType::kInt, .doc = "Copies of each partition. Without it: the broker's default.", .unit = "copies",
                                      .allowed = "1..32767"}}},
+                        {.name = "write", .type = OptionType::kEnum, .doc = "What a row does: append a record, replace the one of its key (delete: tombstone), or be a change with `_op`.",
+                         .fallback = "append", .allowed = "append|upsert|changelog"},
                         {.name = "wal", .type = OptionType::kObject, .doc = "What may wait for Kafka under exactly once.", .since = "planned"},
                     },
                 .inputs = {.least = 1, .most = kInputsMax, .accepts = kAppend | kChangelog | kUpsert},

@@ -231,6 +231,13 @@ class Coordinator final : public JobCoordinator {
     return attempt == nullptr ? std::vector<NodeValues>() : attempt->Values();
   }
 
+  std::vector<NodeValues> final_values() const override {
+    const std::lock_guard lock(mutex_);
+    return final_values_;
+  }
+
+  Duration last_turn() const override { return {last_turn_us_.load(std::memory_order_relaxed)}; }
+
  private:
   /// The tasks' voice: turns calls from their threads into events of one attempt.
   class Listener final : public runtime::AttemptListener {
@@ -272,6 +279,7 @@ class Coordinator final : public JobCoordinator {
   Duration Turn() {
     for (auto& event : mailbox_->Take()) event();
     const Duration now = env_.Steady();
+    last_turn_us_.store(now.us, std::memory_order_relaxed);
     for (size_t i = 0; i < timers_.size();) {
       if (timers_[i].at > now) {
         ++i;
@@ -318,8 +326,10 @@ class Coordinator final : public JobCoordinator {
     change(status_);
   }
   void SetAttempt(std::shared_ptr<JobAttempt> attempt) {
+    std::vector<NodeValues> values = attempt_ == nullptr ? std::vector<NodeValues>() : attempt_->Values();
     {
       const std::lock_guard lock(mutex_);
+      if (attempt_ != nullptr) final_values_ = std::move(values);
       attempt_.swap(attempt);
     }
     attempt.reset();  // outside of the lock: it joins the tasks
@@ -906,7 +916,9 @@ class Coordinator final : public JobCoordinator {
   // Guarded by mutex_; attempt_ is replaced by the loop thread alone, which may read it without the lock.
   JobStatus status_;
   std::shared_ptr<JobAttempt> attempt_;
+  std::vector<NodeValues> final_values_;
 
+  std::atomic<int64_t> last_turn_us_{0};
   std::atomic<bool> ended_{false};
   std::unique_ptr<Loop> loop_;  // last: ends first
 };

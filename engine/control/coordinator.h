@@ -79,6 +79,10 @@ class JobCoordinator {
   /// Finished, stopped or failed; the last attempt is gone.
   virtual bool ended() const = 0;
   virtual std::vector<runtime::NodeValues> Values() const = 0;
+  /// Values of the last attempt just before it was given up: reports after the end.
+  virtual std::vector<runtime::NodeValues> final_values() const = 0;
+  /// Steady clock of the loop's last turn: liveness.
+  virtual Duration last_turn() const = 0;
 };
 
 /// Process exit code of an ended job (job-format 8).
