@@ -1,0 +1,30 @@
+#pragma once
+// HttpApi: /metrics, /healthz, /readyz and /api/v1/version of a running job. Bound pools, bodies, headers and times; answers are text or JSON with nosniff.
+// Started and stopped by the main thread; the functions it is given are called on its threads and must be thread-safe.
+// Errors: kAlreadyExists when the address is taken, kPermissionDenied for another than a loopback address without --insecure.
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine/base/status.h"
+
+namespace weir::cli {
+
+struct HttpRoutes {
+  std::function<std::string()> metrics;
+  std::function<bool()> healthy, ready;
+  std::function<std::string()> status;  // JSON of the job
+};
+
+class HttpApi {
+ public:
+  virtual ~HttpApi() = default;  // stops
+  /// "127.0.0.1:8080".
+  virtual const std::string& address() const = 0;
+
+  /// `loopback_only`: refuse other addresses. `next_free`: if the port is taken try the next ones.
+  static Result<std::unique_ptr<HttpApi>> Start(const std::string& address, HttpRoutes routes, bool loopback_only, bool next_free);
+};
+
+}  // namespace weir::cli

@@ -1,0 +1,46 @@
+#pragma once
+// ProcessConfig: the settings of a process (operations 3.2), each from its flag, else WEIR_<NAME>, else the default. Main thread, then constant.
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/status.h"
+#include "engine/base/time.h"
+
+namespace weir::cli {
+
+inline constexpr uint64_t kMemoryLimitLeast = uint64_t{96} << 20;
+
+struct ProcessConfig {
+  // As written; Resolve turns them into values.
+  std::string state_dir = "./.weir", storage, cluster, secrets_dir = "/etc/weir/secrets";
+  std::string http_listen = "127.0.0.1:8080", health_listen;
+  bool http_listen_given = false;
+  std::string memory_limit_text, connect_timeout_text = "30s", stop_timeout_text = "60s", cancel_timeout_text = "30s";
+  std::string log_level = "info", log_format = "auto";
+  int threads = 0;  // 0: the cores
+  std::string allowed_paths;  // ':'-separated; empty: the working directory
+  bool insecure = false;
+  // Resolved.
+  std::optional<uint64_t> memory_limit;
+  Duration connect_timeout{}, stop_timeout{}, cancel_timeout{};
+  std::vector<std::string> allowed_path_list;
+  bool storage_given = false;  // by the flag: it wins over the job's
+
+  void AddFlags(CLI::App& command);
+  /// kInvalidArgument names the setting and what it takes.
+  Status Resolve();
+  /// Sets the process's log up; text on a terminal, else JSON.
+  Status ConfigureLogging() const;
+};
+
+/// Cores of the cgroup, else of the machine.
+int DetectCores();
+
+/// Reads a file of the command line, or standard input for "-"; at most a little more than a job may be.
+Result<std::string> ReadJobFile(const std::string& path);
+
+}  // namespace weir::cli
