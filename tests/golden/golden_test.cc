@@ -102,6 +102,7 @@ class GoldenRun {
     jobs::CompiledJob job = Compile(parallelism);
     ASSERT_TRUE(job.plan) << jobs::FormatProblemsText(job);
     if (checkpoints) job.plan->checkpoint.interval = Milliseconds(20);
+    if (!configuration.chaining) job.plan = Unchained(*job.plan);
     Result<cli::BackendParts> backend = cli::MakeBackend(*env_, *memory_, configuration.backend);
     ASSERT_TRUE(backend.ok()) << backend.status().ToString();
     Result<std::unique_ptr<CheckpointStore>> store = cli::OpenStorage(*env_, "file://" + (work_ / "storage").string());
@@ -119,7 +120,6 @@ class GoldenRun {
     options.threads = 2;
     options.batch_rows_initial = configuration.batch_rows;
     options.channel_queue_items = configuration.queue_items;
-    options.chaining = configuration.chaining;
     const std::unique_ptr<control::JobCoordinator> coordinator = control::JobCoordinator::Create(options);
     coordinator->Start();
     const auto deadline = std::chrono::steady_clock::now() + kRunMax;
@@ -135,7 +135,9 @@ class GoldenRun {
     const control::JobStatus status = coordinator->status();
     ASSERT_TRUE(status.failure.ok()) << status.failure.ToString();
     for (const runtime::NodeValues& value : coordinator->final_values()) {
-      if (value.exact_conservation) EXPECT_EQ(value.unaccounted, 0) << value.node_id;
+      if (value.exact_conservation) {
+        EXPECT_EQ(value.unaccounted, 0) << value.node_id;
+      }
     }
   }
 
@@ -201,7 +203,7 @@ TEST_P(Golden, GivesTheExpectedRowsHoweverItRuns) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Jobs, Golden, ::testing::ValuesIn(GoldenFolders()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Jobs, Golden, ::testing::ValuesIn(GoldenFolders()), [](const ::testing::TestParamInfo<std::string>& job) { return job.param; });
 
 }  // namespace
 }  // namespace weir

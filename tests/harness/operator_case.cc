@@ -193,6 +193,7 @@ class Run {
   ~Run() {
     tasks_.clear();
     backend_.reset();
+    env_.reset();  // its pool still removes what the states left
     std::filesystem::remove_all(directory_);
   }
 
@@ -344,11 +345,13 @@ class Run {
       const uint32_t done = step->kind == Step::kDone ? rest.rows() : step->rows_done;
       ASSERT_LE(done, rest.rows());
       const bool emitted = Collect(task, done);
-      if (step->kind == Step::kWait) ASSERT_TRUE(signal_.Wait()) << "a call waits and nobody wakes it";
+      if (step->kind == Step::kWait) {
+        ASSERT_TRUE(signal_.Wait()) << "a call waits and nobody wakes it";
+      }
       idle = done == 0 && !emitted ? idle + 1 : 0;
       ASSERT_LT(idle, kCallsWithoutProgressMax) << "calls without progress";
       rest = done == rest.rows() ? Batch() : rest.Slice(done, rest.rows() - done);
-      if (rest && !step->mid_row && RestoreDue()) {
+      if (rest && !step->mid_row && done != 0 && RestoreDue()) {
         // The rows left are the in-flight section of the snapshot.
         const Batch left = rest;
         Restore({{port, left}});
@@ -384,7 +387,9 @@ class Run {
         ASSERT_TRUE(step.ok()) << step.status().ToString();
         const size_t done = step->kind == Step::kDone ? rest.size() : step->rows_done;
         const bool emitted = Collect(task, 0);
-        if (step->kind == Step::kWait) ASSERT_TRUE(signal_.Wait()) << "a firing waits and nobody wakes it";
+        if (step->kind == Step::kWait) {
+          ASSERT_TRUE(signal_.Wait()) << "a firing waits and nobody wakes it";
+        }
         idle = done == 0 && !emitted ? idle + 1 : 0;
         ASSERT_LT(idle, kCallsWithoutProgressMax) << "a firing without progress";
         first += done;
@@ -402,7 +407,9 @@ class Run {
       ASSERT_TRUE(step.ok()) << step.status().ToString();
       Collect(task, 0);
       if (step->kind == Step::kDone) return;
-      if (step->kind == Step::kWait) ASSERT_TRUE(signal_.Wait());
+      if (step->kind == Step::kWait) {
+        ASSERT_TRUE(signal_.Wait());
+      }
     }
   }
 
@@ -433,7 +440,9 @@ class Run {
 
   void Evict(Task& task) {
     if (variation_.cold && task.state != nullptr) task.state->Evict(SIZE_MAX);
-    if (task.state != nullptr) ASSERT_TRUE(task.state->status().ok()) << task.state->status().ToString();
+    if (task.state != nullptr) {
+      ASSERT_TRUE(task.state->status().ok()) << task.state->status().ToString();
+    }
   }
 
   bool RestoreDue() { return variation_.restore_every != 0 && ++calls_ % variation_.restore_every == 0; }
