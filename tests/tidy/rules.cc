@@ -121,7 +121,7 @@ struct Wrapper {
 const std::vector<Wrapper>& Wrappers() {
   static const std::vector<Wrapper> kWrappers = {
       {"rocksdb/", {"state/"}},
-      {"librdkafka/", {"connectors/kafka"}},
+      {"librdkafka/", {"connectors/kafka", "connectors/in_process_kafka"}},
       {"nlohmann/", {"engine/base/"}},
       {"spdlog/", {"engine/base/"}},
       {"pg_query", {"engine/expr/"}},
@@ -278,7 +278,8 @@ Findings IncludeDirection(const SourceTree& tree) {
 }
 
 Findings PrivateHeaders(const SourceTree& tree) {
-  static const std::set<std::string> kPublic = {"operators/register.h", "connectors/register.h", "connectors/connectors.h", "state/state.h",
+  static const std::set<std::string> kPublic = {"operators/register.h", "connectors/register.h", "connectors/connectors.h",
+                                                "connectors/in_process_kafka.h", "state/state.h",
                                                 "jobs/jobs.h"};
   Findings findings;
   ForEachInclude(tree, [&](const SourceFile& file, const Include& include) {
