@@ -1,0 +1,51 @@
+#include "engine/runtime/memory_governor.h"
+
+#include <gtest/gtest.h>
+
+#include "engine/base/env_posix.h"
+
+namespace weir::runtime {
+namespace {
+
+constexpr size_t kMiB = size_t{1} << 20;
+
+TEST(ProcessMemoryGovernor, HandsOutFourFifthsAndLeavesAtLeast64MiB) {
+  EXPECT_EQ(ProcessMemoryGovernor(1000 * kMiB).handed_out(), 800 * kMiB);
+  EXPECT_EQ(ProcessMemoryGovernor(200 * kMiB).handed_out(), 136 * kMiB);
+  EXPECT_EQ(ProcessMemoryGovernor(10 * kMiB).handed_out(), 0U);
+}
+
+TEST(ProcessMemoryGovernor, RefusesAReservationThatDoesNotFitAndTakesItBackLater) {
+  ProcessMemoryGovernor governor(1000 * kMiB);
+  auto first = governor.Open("a", MemoryKind::kQueues, 700 * kMiB);
+  ASSERT_TRUE(first.ok());
+  const auto second = governor.Open("b", MemoryKind::kQueues, 200 * kMiB);
+  EXPECT_EQ(second.status().code(), Code::kLimit);
+  EXPECT_NE(second.status().message().find("memory_limit"), std::string::npos);
+  first->reset();
+  EXPECT_TRUE(governor.Open("b", MemoryKind::kQueues, 200 * kMiB).ok());
+}
+
+TEST(ProcessMemoryGovernor, DealsWhatIsNotReservedToHotState) {
+  ProcessMemoryGovernor governor(1000 * kMiB);
+  auto queues = governor.Open("q", MemoryKind::kQueues, 200 * kMiB);
+  auto one = governor.Open("s1", MemoryKind::kHotState, 100 * kMiB);
+  EXPECT_EQ((*one)->target(), 600 * kMiB);
+  auto two = governor.Open("s2", MemoryKind::kHotState, 100 * kMiB);
+  EXPECT_EQ((*one)->target(), 300 * kMiB);
+  EXPECT_EQ((*queues)->target(), 200 * kMiB);
+  (*one)->Use(50);
+  (*two)->Use(7);
+  EXPECT_EQ(governor.used(MemoryKind::kHotState), 57U);
+  two->reset();
+  EXPECT_EQ(governor.used(MemoryKind::kHotState), 50U);
+  EXPECT_EQ((*one)->target(), 600 * kMiB);
+}
+
+TEST(DetectMemoryLimit, FindsANumberOnThisMachine) {
+  const std::unique_ptr<Env> env = MakePosixEnv(1);
+  EXPECT_GE(DetectMemoryLimit(*env), 64 * kMiB);
+}
+
+}  // namespace
+}  // namespace weir::runtime
