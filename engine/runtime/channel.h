@@ -152,7 +152,10 @@ class ChannelReceiver {
   uint64_t window_rows() const { return window_rows_; }
   uint64_t granted_rows() const { return granted_rows_; }
   uint64_t blocked_us() const { return channel_->blocked_us_.load(std::memory_order_relaxed); }
-  int64_t credits() const { return static_cast<int64_t>(granted_rows_) - static_cast<int64_t>(channel_->sent_rows_.load(std::memory_order_relaxed)); }
+  /// Rows that came by a need took none.
+  int64_t credits() const {
+    return static_cast<int64_t>(granted_rows_ + consumed_rows_ - credited_rows_) - static_cast<int64_t>(channel_->sent_rows_.load(std::memory_order_relaxed));
+  }
 
  private:
   void Announce();

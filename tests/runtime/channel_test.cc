@@ -24,6 +24,18 @@ Batch Rows(int64_t first, uint32_t rows, size_t text_bytes = 1) {
   return builder.Build();
 }
 
+struct Sizes {
+  uint32_t queue_items = kQueueItemsDefault, batch_rows = 1024;
+  size_t share_bytes = size_t{256} << 10;
+};
+Channel::Options With(const Sizes& sizes) {
+  Channel::Options options;
+  options.queue_items = sizes.queue_items;
+  options.batch_rows = sizes.batch_rows;
+  options.share_bytes = sizes.share_bytes;
+  return options;
+}
+
 /// Both ends of one channel in one thread.
 struct Pair {
   explicit Pair(Channel::Options options = {}) {
@@ -65,7 +77,7 @@ struct Pair {
 using Items = std::vector<std::string>;
 
 TEST(Channel, SendsAgainstCreditAndOnlyTheLastBatchOverdraws) {
-  Pair pair({.batch_rows = 100});
+  Pair pair(With({.batch_rows = 100}));
   pair.sender->Send(Rows(0, 90), 0, {1});
   pair.sender->Send(Rows(90, 60), 0, {1});  // 10 rows of credit are left: it may go
   EXPECT_TRUE(pair.sender->has_room());
@@ -80,7 +92,7 @@ TEST(Channel, SendsAgainstCreditAndOnlyTheLastBatchOverdraws) {
 }
 
 TEST(Channel, KeepsControlItemsBehindUnsentRows) {
-  Pair pair({.batch_rows = 10});
+  Pair pair(With({.batch_rows = 10}));
   pair.sender->Send(Rows(0, 10), 0, {1});
   pair.sender->Send(Rows(10, 10), 0, {1});
   EXPECT_FALSE(pair.sender->has_room());
@@ -93,7 +105,7 @@ TEST(Channel, KeepsControlItemsBehindUnsentRows) {
 }
 
 TEST(Channel, SendsControlItemsWithoutCredit) {
-  Pair pair({.batch_rows = 10});
+  Pair pair(With({.batch_rows = 10}));
   pair.sender->Send(Rows(0, 10), 0, {1});  // all credit is used
   EXPECT_EQ(pair.sender->credits(), 0);
   pair.sender->SendBarrier({3}, {1});
@@ -104,7 +116,7 @@ TEST(Channel, SendsControlItemsWithoutCredit) {
 }
 
 TEST(Channel, GathersSmallPiecesUntilABatchIsFull) {
-  Pair pair({.batch_rows = 100});
+  Pair pair(With({.batch_rows = 100}));
   for (int64_t i = 0; i < 9; ++i) pair.sender->Send(Rows(i * 10, 10), 0, {1});
   EXPECT_TRUE(pair.Drain().empty());
   pair.sender->Send(Rows(90, 10), 0, {1});
@@ -112,7 +124,7 @@ TEST(Channel, GathersSmallPiecesUntilABatchIsFull) {
 }
 
 TEST(Channel, LetsAPartialBatchGoAtItsAgeWithTheNewestWatermark) {
-  Pair pair({.batch_rows = 100});
+  Pair pair(With({.batch_rows = 100}));
   pair.sender->Send(Rows(0, 3), 0, {1000});
   pair.sender->SendWatermark({1}, 0, {1000});
   pair.sender->Send(Rows(3, 3), 0, {1010});
@@ -140,14 +152,14 @@ TEST(Channel, ReplacesAWatermarkDirectlyBehindAnUndeliveredOne) {
 }
 
 TEST(Channel, CutsLargeBatchesToTheConsumersSize) {
-  Pair pair({.batch_rows = 64});
+  Pair pair(With({.batch_rows = 64}));
   pair.receiver->SetWindow(1000, 1 << 20, 64);
   pair.sender->Send(Rows(0, 200), 0, {1});
   EXPECT_EQ(pair.Drain(), (Items{"0..63", "64..127", "128..191", "192..199"}));
 }
 
 TEST(Channel, CutsByBytesAndLetsALargeRowTravelAlone) {
-  Pair pair({.batch_rows = 64, .share_bytes = 4096});
+  Pair pair(With({.batch_rows = 64, .share_bytes = 4096}));
   pair.receiver->SetWindow(1000, 1 << 20, 64);
   pair.sender->Send(Rows(0, 8, 2000), 0, {1});
   const Items pieces = pair.Drain();
@@ -166,7 +178,7 @@ TEST(Channel, CutsByBytesAndLetsALargeRowTravelAlone) {
 }
 
 TEST(Channel, GivesABlockedChannelItsExclusivePartOnly) {
-  Pair pair({.batch_rows = 64});
+  Pair pair(With({.batch_rows = 64}));
   pair.receiver->SetWindow(1000, 1 << 20, 64);
   pair.sender->Send(Rows(0, 64), 0, {1});
   pair.receiver->Restrict(true);
@@ -177,7 +189,7 @@ TEST(Channel, GivesABlockedChannelItsExclusivePartOnly) {
 }
 
 TEST(Channel, TakesDuplicatedLostAndOldGrantsForWhatTheyAre) {
-  Pair pair({.batch_rows = 10});
+  Pair pair(With({.batch_rows = 10}));
   pair.sender->OnGrant({.rows = 50, .bytes = 1 << 20, .batch_rows = 10});
   pair.sender->OnGrant({.rows = 50, .bytes = 1 << 20, .batch_rows = 10});
   EXPECT_EQ(pair.sender->credits(), 50);
@@ -189,7 +201,7 @@ TEST(Channel, TakesDuplicatedLostAndOldGrantsForWhatTheyAre) {
 }
 
 TEST(Channel, LetsCancelOvertake) {
-  Pair pair({.batch_rows = 10});
+  Pair pair(With({.batch_rows = 10}));
   pair.sender->Send(Rows(0, 10), 0, {1});
   pair.sender->Send(Rows(10, 10), 0, {1});
   pair.sender->SendBarrier({4}, {1});
@@ -199,7 +211,7 @@ TEST(Channel, LetsCancelOvertake) {
 }
 
 TEST(Channel, HoldsItsBoundWithAQueueOfOneItem) {
-  Pair pair({.queue_items = 1, .batch_rows = 1});
+  Pair pair(With({.queue_items = 1, .batch_rows = 1}));
   pair.receiver->SetWindow(100, 1 << 20, 1);
   pair.sender->Send(Rows(0, 3), 0, {1});
   pair.sender->SendWatermark({1}, 0, {1});
@@ -213,7 +225,7 @@ TEST(Channel, HoldsItsBoundWithAQueueOfOneItem) {
 }
 
 TEST(Channel, AccountsForEveryRowInOnePlace) {
-  Pair pair({.batch_rows = 50});
+  Pair pair(With({.batch_rows = 50}));
   uint64_t sent = 0;
   uint64_t got = 0;
   for (int64_t i = 0; i < 200; ++i) {

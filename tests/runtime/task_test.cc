@@ -141,7 +141,7 @@ TEST(Task, AccountsForAllOfItsTime) {
   LineJob line("time", EdgeKind::kForward, 2);
   line.job.Finish();
   for (const char* split : {"a", "b", "c"}) line.job.node("source").splits[split] = Numbered(30'000);
-  line.job.node("sink").kept->us_per_row = 10;
+  line.job.node("sink").kept->us_per_row = 100;
   TestRun run(line.job.plan, {.batch_rows = 256});
   const Duration begin = run.env().Steady();
   run.Start();

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/base/env_posix.h"
+#include "engine/base/json.h"
 #include "engine/data/key_encoding.h"
 #include "state/state.h"
 
@@ -238,7 +239,9 @@ class TestSink final : public Sink {
       auto& lane = kept_->lanes[context_->lane().value];
       lane.insert(lane.end(), all.begin(), all.end());
     }
-    return rows == batch.rows() ? Step::Done() : Step::Wait(rows);
+    if (rows == batch.rows()) return Step::Done();
+    context_->WakeAfter(Microseconds(1));  // the rest may come again at once; the pace is kept above
+    return Step::Wait(rows);
   }
   void Prepare(CheckpointId n) override {
     const std::lock_guard lock(kept_->mutex);
