@@ -7,6 +7,7 @@
 #include "cli/job_command.h"
 #include "cli/storage_command.h"
 #include "engine/base/env_posix.h"
+#include "engine/base/json.h"
 #include "engine/control/restore.h"
 #include "engine/data/civil_time.h"
 

@@ -5,6 +5,7 @@
 #include "cli/job_command.h"
 #include "cli/storage_command.h"
 #include "engine/base/env_posix.h"
+#include "engine/base/json.h"
 
 namespace weir::cli {
 namespace {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "engine/base/json.h"
 #include "engine/data/civil_time.h"
 
 namespace weir::jobs {

@@ -4,6 +4,7 @@
 
 #include "engine/api/secrets.h"
 #include "engine/base/escape.h"
+#include "engine/base/json.h"
 
 namespace weir::jobs {
 namespace {

@@ -9,6 +9,7 @@
 #include "bench/micro/bid_batch.h"
 #include "connectors/register.h"
 #include "engine/api/registry.h"
+#include "engine/base/json.h"
 
 namespace weir {
 namespace {

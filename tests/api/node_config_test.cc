@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/api/registry.h"
+#include "engine/base/json.h"
 
 namespace weir {
 namespace {

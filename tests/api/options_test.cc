@@ -1,4 +1,5 @@
 #include "engine/api/options.h"
+#include "engine/base/json.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

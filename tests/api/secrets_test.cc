@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "engine/base/env_posix.h"
+#include "engine/base/json.h"
 
 namespace weir {
 namespace {
@@ -29,7 +30,7 @@ class SecretStoreTest : public ::testing::Test {
   ~SecretStoreTest() override { IgnoreStatus(env_->RemoveTree(directory_), "a temporary directory"); }
 
   Result<KafkaConnection> Connect(const std::string& connection) {
-    settings_->connections = {{"main", *ParseJson(connection)}};
+    settings_->connections = std::make_shared<Json>(Json{{"main", *ParseJson(connection)}});
     return NodeConfig(registry_, type_, "n", *ParseJson(R"({"connection": "main"})"), {}, settings_, nullptr).Kafka("connection");
   }
 

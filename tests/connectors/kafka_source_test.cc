@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "tests/connectors/kafka_rig.h"
+#include "engine/base/json.h"
 
 namespace weir {
 namespace {

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "engine/api/secrets.h"
+#include "engine/base/json.h"
 #include "tests/jobs/test_types.h"
 
 namespace weir::jobs {
@@ -285,7 +286,7 @@ TEST(Secrets, StayReferencesInThePlanAndAreNoPartOfTheHash) {
   };
   const CompiledJob sound = job("${secret:kafka/password}");
   ASSERT_TRUE(sound.plan.has_value());
-  EXPECT_EQ(sound.plan->settings->connections["main"]["security"]["password"], "${secret:kafka/password}");
+  EXPECT_EQ(sound.plan->settings->connections->at("main")["security"]["password"], "${secret:kafka/password}");
   for (const char* const bad : {"${secret:../x}", "${secret:a/../b}", "${secret:a/b/c}", "${secret:}", "${secret:a b}"}) {
     EXPECT_THAT(CodesOf(job(bad)), ElementsAre("W0214")) << bad;
   }
@@ -293,7 +294,7 @@ TEST(Secrets, StayReferencesInThePlanAndAreNoPartOfTheHash) {
   // A variable cannot bring in a reference of its own.
   const CompiledJob mixed = job("${secret:a}${SECRETISH}");
   ASSERT_TRUE(mixed.plan.has_value());
-  EXPECT_EQ(mixed.plan->settings->connections["main"]["security"]["password"], "${secret:a}$${secret:other}");
+  EXPECT_EQ(mixed.plan->settings->connections->at("main")["security"]["password"], "${secret:a}$${secret:other}");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/base/escape.h"
+#include "engine/base/json.h"
 #include "tests/jobs/test_types.h"
 
 namespace weir::jobs {

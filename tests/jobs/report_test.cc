@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/jobs/test_types.h"
+#include "engine/base/json.h"
 
 namespace weir::jobs {
 namespace {

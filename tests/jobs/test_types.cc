@@ -1,4 +1,5 @@
 #include "tests/jobs/test_types.h"
+#include "engine/base/json.h"
 
 namespace weir::jobs {
 namespace {
