@@ -1,0 +1,225 @@
+#include "engine/control/coordinator.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <set>
+#include <thread>
+
+#include "cli/builtins.h"
+#include "engine/base/env_posix.h"
+#include "engine/control/job_storage.h"
+#include "engine/control/restore.h"
+#include "jobs/jobs.h"
+
+namespace weir::control {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kRows = 2000;
+constexpr size_t kMemoryBytes = size_t{512} << 20;
+constexpr auto kRunMax = std::chrono::seconds(120);
+
+/// A job over files in a directory of its own, run in this process by a real coordinator.
+class CoordinatorTest : public ::testing::Test {
+ protected:
+  CoordinatorTest() : env_(MakePosixEnv(4)), memory_(cli::MakeGovernor(kMemoryBytes)), clients_(cli::MakeRealClients(*env_)) {
+    static int instances = 0;
+    root_ = fs::temp_directory_path() / ("weir_coordinator_" + std::to_string(getpid()) + "_" + std::to_string(++instances));
+    fs::create_directories(root_);
+    std::ofstream input(root_ / "input.ndjson");
+    for (int i = 0; i < kRows; ++i) input << "{\"k\":" << i % 7 << ",\"at\":" << i << "}\n";
+    store_ = cli::OpenStorage(*env_, "file://" + (root_ / "storage").string()).value();
+    backend_ = cli::MakeBackend(*env_, *memory_, "rocksdb").value();
+  }
+  ~CoordinatorTest() override {
+    backend_.backend.reset();
+    env_.reset();
+    fs::remove_all(root_);
+  }
+
+  /// `rate` 0: as fast as it goes.
+  jobs::CompiledJob Compile(int rate, uint32_t parallelism) {
+    const std::string limit = rate == 0 ? "" : "\"rate\": \"" + std::to_string(rate) + "/s\",";
+    const std::string text = R"json({"weir": 1, "name": "counted", "execution": {"checkpoint": {"interval": "100ms"}}, "nodes": {
+      "rows": {"type": "file_source", "path": ")json" + (root_ / "input.ndjson").string() + R"json(", )json" + limit + R"json( "format": {"type": "json"},
+        "schema": {"k": "int64", "at": "timestamp_ms"}, "event_time": {"field": "at", "max_delay": "1s"}},
+      "counts": {"type": "aggregate", "inputs": ["rows"], "key_by": ["k"], "window": {"type": "tumbling", "size": "100ms"}, "aggregates": {"n": "count(*)"}},
+      "out": {"type": "file_sink", "inputs": ["counts"], "path": ")json" + (root_ / "out").string() + R"json(", "format": {"type": "json"}}}})json";
+    jobs::CompileOptions options;
+    options.registry = &cli::Builtins();
+    options.parallelism = parallelism;
+    options.file = "counted.weir.json";
+    options.allowed_paths = {root_.string()};
+    jobs::CompiledJob job = jobs::CompileJob(text, options);
+    EXPECT_TRUE(job.plan) << jobs::FormatProblemsText(job);
+    return job;
+  }
+
+  CoordinatorOptions Options(const PhysicalPlan& plan, const std::string& state = "state") {
+    CoordinatorOptions options;
+    options.plan = &plan;
+    options.description = jobs::DescribeForUpgrade(plan);
+    options.check_upgrade = [](const Manifest&) { return Status::Ok(); };
+    options.env = env_.get();
+    options.clients = clients_.get();
+    options.backend = backend_.backend.get();
+    options.memory = memory_.get();
+    options.store = store_.get();
+    options.state_directory = (root_ / state).string();
+    options.threads = 2;
+    options.say = [this](const std::string& line) { said_ += line + "\n"; };
+    return options;
+  }
+
+  static void AwaitEnd(JobCoordinator& coordinator) {
+    const auto deadline = std::chrono::steady_clock::now() + kRunMax;
+    while (!coordinator.ended()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline) << JobStateName(coordinator.status().state);
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+  }
+
+  /// Rows counted in all finished files.
+  int64_t Counted() const {
+    int64_t sum = 0;
+    if (!fs::exists(root_ / "out")) return 0;
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root_ / "out")) {
+      const std::string name = entry.path().filename().string();
+      if (!entry.is_regular_file() || name.starts_with(".") || name.ends_with(".part")) continue;
+      std::ifstream file(entry.path());
+      for (std::string line; std::getline(file, line);) sum += Json::parse(line)["n"].get<int64_t>();
+    }
+    return sum;
+  }
+
+  std::unique_ptr<Env> env_;
+  const std::unique_ptr<MemoryGovernor> memory_;
+  const std::unique_ptr<Clients> clients_;
+  fs::path root_;
+  std::unique_ptr<CheckpointStore> store_;
+  cli::BackendParts backend_;
+  std::string said_;
+};
+
+TEST_F(CoordinatorTest, FinishesABoundedJobOnceAndSaysSoTheNextTime) {
+  const jobs::CompiledJob job = Compile(0, 2);
+  {
+    const auto coordinator = JobCoordinator::Create(Options(*job.plan));
+    coordinator->Start();
+    AwaitEnd(*coordinator);
+    EXPECT_EQ(coordinator->status().state, JobState::kFinished) << coordinator->status().failure.ToString();
+  }
+  EXPECT_EQ(Counted(), kRows);
+  const auto again = JobCoordinator::Create(Options(*job.plan));
+  again->Start();
+  AwaitEnd(*again);
+  EXPECT_EQ(again->status().state, JobState::kFinished);
+  EXPECT_EQ(ExitCodeOf(again->status()), 0);
+  EXPECT_NE(said_.find("has finished before"), std::string::npos) << said_;
+  EXPECT_EQ(Counted(), kRows) << "nothing ran twice";
+}
+
+TEST_F(CoordinatorTest, RunsAFinishedJobAgainFromNone) {
+  const jobs::CompiledJob job = Compile(0, 1);
+  for (int run = 0; run < 2; ++run) {
+    CoordinatorOptions options = Options(*job.plan);
+    options.from_none = run == 1;
+    const auto coordinator = JobCoordinator::Create(std::move(options));
+    coordinator->Start();
+    AwaitEnd(*coordinator);
+    ASSERT_EQ(coordinator->status().state, JobState::kFinished) << coordinator->status().failure.ToString();
+  }
+  EXPECT_EQ(Counted(), 2 * kRows) << "a new incarnation writes files of its own";
+}
+
+TEST_F(CoordinatorTest, RefusesASecondProcessOnTheSameStateDirectory) {
+  const jobs::CompiledJob job = Compile(500, 1);
+  const auto first = JobCoordinator::Create(Options(*job.plan));
+  first->Start();
+  while (first->status().state != JobState::kRunning) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  const auto second = JobCoordinator::Create(Options(*job.plan));
+  second->Start();
+  AwaitEnd(*second);
+  EXPECT_EQ(second->status().failure.code(), Code::kLocked) << second->status().failure.ToString();
+  EXPECT_EQ(ExitCodeOf(second->status()), 7);
+  EXPECT_FALSE(first->ended()) << "the first one is not disturbed";
+  first->Stop(/*drain=*/false);
+  AwaitEnd(*first);
+  EXPECT_EQ(first->status().state, JobState::kStopped);
+}
+
+TEST_F(CoordinatorTest, RefusesACheckpointThatTheUpgradeCheckRefuses) {
+  const jobs::CompiledJob job = Compile(1000, 1);
+  {
+    const auto coordinator = JobCoordinator::Create(Options(*job.plan));
+    coordinator->Start();
+    while (coordinator->status().checkpoints.completed < 2) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    coordinator->Stop(/*drain=*/false);
+    AwaitEnd(*coordinator);
+  }
+  CoordinatorOptions options = Options(*job.plan);
+  options.check_upgrade = [](const Manifest&) { return Status(Code::kIncompatible, "node counts: reset"); };
+  const auto refused = JobCoordinator::Create(std::move(options));
+  refused->Start();
+  AwaitEnd(*refused);
+  EXPECT_EQ(ExitCodeOf(refused->status()), 7);
+  EXPECT_NE(refused->status().failure.message().find("node counts"), std::string::npos);
+}
+
+// 200 random bit flips over all files of a checkpoint, HEAD and manifest included: each is found before a task starts, and the file is named.
+TEST_F(CoordinatorTest, FindsEveryFlippedBitBeforeATaskStarts) {
+  const jobs::CompiledJob job = Compile(1000, 2);
+  {
+    const auto coordinator = JobCoordinator::Create(Options(*job.plan));
+    coordinator->Start();
+    while (coordinator->status().checkpoints.completed < 3) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    coordinator->Stop(/*drain=*/false);
+    AwaitEnd(*coordinator);
+    ASSERT_TRUE(coordinator->status().failure.ok()) << coordinator->status().failure.ToString();
+  }
+  JobStorage storage(*env_, *store_, "counted", (root_ / "state").string());
+  const Head head = storage.ReadHead().value().value();
+  const Manifest manifest = storage.ReadManifest(head).value();
+  std::vector<std::string> files = {storage.HeadName(head.sequence), "counted/" + head.manifest};
+  for (const ManifestFile& file : manifest.files) files.push_back(storage.InIncarnation(manifest.incarnation, file.name));
+  std::mt19937_64 random(17);
+  std::set<std::string> touched;
+  for (int flip = 0; flip < 200; ++flip) {
+    const std::string& name = files[random() % files.size()];
+    const fs::path path = root_ / "storage" / name;
+    const auto bytes = fs::file_size(path);
+    if (bytes == 0) continue;
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    const auto at = static_cast<std::streamoff>(random() % bytes);
+    const auto bit = static_cast<char>(1 << (random() % 8));
+    char byte = 0;
+    file.seekg(at).get(byte);
+    file.seekp(at).put(static_cast<char>(byte ^ bit)).flush();
+    Status status;
+    Result<std::optional<Head>> damaged_head = storage.ReadHead();
+    if (!damaged_head.ok()) {
+      status = damaged_head.status();
+    } else {
+      status = LoadCheckpoint(*env_, storage, **damaged_head, *job.plan, (root_ / "restored").string()).status();
+    }
+    ASSERT_EQ(status.code(), Code::kCorruption) << name << " byte " << at << ": " << status.ToString();
+    ASSERT_NE(status.message().find(fs::path(name).filename().string()), std::string::npos) << "the message names " << name << ": " << status.message();
+    touched.insert(name);
+    file.seekp(at).put(byte).flush();
+  }
+  EXPECT_GE(touched.size(), files.size() / 2);
+  const auto resumed = JobCoordinator::Create(Options(*job.plan));
+  resumed->Start();
+  AwaitEnd(*resumed);
+  EXPECT_EQ(resumed->status().state, JobState::kFinished) << resumed->status().failure.ToString();
+  EXPECT_EQ(Counted(), kRows);
+}
+
+}  // namespace
+}  // namespace weir::control

@@ -1,0 +1,124 @@
+#include "engine/control/job_storage.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "engine/base/bytes.h"
+#include "engine/base/env_posix.h"
+#include "state/state.h"
+
+namespace weir::control {
+namespace {
+
+class JobStorageTest : public ::testing::Test {
+ protected:
+  JobStorageTest() : env_(MakePosixEnv(2)) {
+    static int instances = 0;
+    root_ = (std::filesystem::temp_directory_path() / ("weir_job_storage_" + std::to_string(getpid()) + "_" + std::to_string(++instances))).string();
+    IgnoreStatus(env_->MakeDirectory(root_ + "/state"), "the store below says so");
+    store_ = state::OpenCheckpointStore(*env_, "file://" + root_ + "/storage").value();
+  }
+  ~JobStorageTest() override { IgnoreStatus(env_->RemoveTree(root_), "a temporary directory"); }
+  JobStorage Storage(const std::string& state = "state") { return JobStorage(*env_, *store_, "clicks", root_ + "/" + state); }
+  Head First() {
+    Head head;
+    head.incarnation = "u1";
+    head.attempt.value = 1;
+    return head;
+  }
+
+  std::unique_ptr<Env> env_;
+  std::string root_;
+  std::unique_ptr<CheckpointStore> store_;
+};
+
+TEST_F(JobStorageTest, MovesHeadOneStepAtATime) {
+  JobStorage storage = Storage();
+  EXPECT_FALSE(storage.ReadHead().value().has_value());
+  const Head first = storage.Advance(std::nullopt, First()).value();
+  EXPECT_EQ(first.sequence, 1u);
+  Head next = first;
+  next.attempt.value = 2;
+  const Head second = storage.Advance(first, next).value();
+  EXPECT_EQ(second.sequence, 2u);
+  EXPECT_EQ(storage.ReadHead().value()->attempt.value, 2u);
+}
+
+TEST_F(JobStorageTest, FencesWhoeverWasPaused) {
+  JobStorage paused = Storage(), other = Storage("state2");
+  const Head first = paused.Advance(std::nullopt, First()).value();
+  Head taken = first;
+  taken.attempt.value = 2;
+  ASSERT_TRUE(other.Advance(first, taken).ok());
+  Head late = first;
+  late.checkpoint.value = 9;
+  EXPECT_EQ(paused.Advance(first, late).status().code(), Code::kFenced);
+  EXPECT_EQ(paused.ReadHead().value()->attempt.value, 2u) << "the newer HEAD stands";
+}
+
+TEST_F(JobStorageTest, NeverTakesAnOlderHeadForADamagedOne) {
+  JobStorage storage = Storage();
+  const Head first = storage.Advance(std::nullopt, First()).value();
+  const Head second = storage.Advance(first, first).value();
+  const std::string name = storage.HeadName(second.sequence);
+  std::string bytes = store_->Read(name, 0, kHeadBytesMax).value();
+  for (size_t i = 0; i < bytes.size(); i += 7) {
+    std::string damaged = bytes;
+    damaged[i] = static_cast<char>(damaged[i] ^ 0x10);
+    ASSERT_TRUE(store_->Put(name, damaged).ok());
+    const Status status = storage.ReadHead().status();
+    ASSERT_EQ(status.code(), Code::kCorruption) << i;
+    EXPECT_NE(status.message().find(name), std::string::npos) << "names the file: " << status.message();
+  }
+}
+
+TEST_F(JobStorageTest, RefusesAManifestOfAnotherCheckpoint) {
+  JobStorage storage = Storage();
+  Manifest manifest;
+  manifest.job = "clicks";
+  manifest.incarnation = "u1";
+  manifest.checkpoint.value = 4;
+  const std::string text = EncodeManifest(manifest);
+  ASSERT_TRUE(store_->Put("clicks/u1/chk/4-1/MANIFEST", text).ok());
+  Head head = First();
+  head.checkpoint.value = 4;
+  head.manifest = "u1/chk/4-1/MANIFEST";
+  head.manifest_sha256 = Sha256Hex(text);
+  EXPECT_TRUE(storage.ReadManifest(head).ok());
+  head.checkpoint.value = 5;
+  EXPECT_EQ(storage.ReadManifest(head).status().code(), Code::kCorruption);
+  head.checkpoint.value = 4;
+  head.manifest_sha256 = Sha256Hex("another");
+  EXPECT_EQ(storage.ReadManifest(head).status().code(), Code::kCorruption);
+}
+
+TEST_F(JobStorageTest, MakesTheClusterIdOnce) {
+  JobStorage one = Storage(), two = Storage("state2");
+  const std::string id = one.ClusterId().value();
+  EXPECT_EQ(id.size(), 8u);
+  EXPECT_EQ(two.ClusterId().value(), id);
+}
+
+TEST_F(JobStorageTest, WatchesAnOwnerThatRenewsAndTakesOverAStaleOne) {
+  JobStorage owner = Storage(), second = Storage("state2");
+  ASSERT_TRUE(owner.TakeOwner().ok());
+  const std::optional<std::string> seen = second.ForeignOwner().value();
+  ASSERT_TRUE(seen.has_value()) << "another state directory: it may live";
+  EXPECT_TRUE(second.CheckUnchanged(*seen).ok());
+  ASSERT_TRUE(owner.RenewOwner().ok());
+  const Status status = second.CheckUnchanged(*seen);
+  EXPECT_EQ(status.code(), Code::kLocked);
+  EXPECT_NE(status.message().find(root_ + "/state"), std::string::npos) << status.message();
+  EXPECT_FALSE(owner.ForeignOwner().value().has_value()) << "the lock on one's own state directory tells enough";
+  owner.MarkLost();
+  EXPECT_TRUE(owner.ForeignOwner().value().has_value()) << "after LOST even one's own name is watched";
+  ASSERT_TRUE(owner.TakeOwner().ok());
+  EXPECT_FALSE(owner.ForeignOwner().value().has_value()) << "taking the job removes LOST";
+  owner.ReleaseOwner();
+  EXPECT_FALSE(second.ForeignOwner().value().has_value());
+}
+
+}  // namespace
+}  // namespace weir::control
