@@ -9,9 +9,10 @@ readonly WEIR_PACKAGES_BUILD=(
   libbenchmark-dev libbrotli-dev libbz2-dev libcli11-dev libcpp-httplib-dev libfmt-dev libgmock-dev libgtest-dev
   libhowardhinnant-date-dev liblz4-dev libpg-query-dev libprotobuf-c-dev libre2-dev librocksdb-dev libsasl2-dev libsimdjson-dev
   libsnappy-dev libspdlog-dev libssl-dev libutf8proc-dev libxxhash-dev libzstd-dev nlohmann-json3-dev
-  prometheus-cpp-dev tzdata zlib1g-dev)
+  prometheus-cpp-dev python3 tzdata zlib1g-dev)
 readonly WEIR_PACKAGES_CLANG=(clang-16 clang-tidy-16 clang-format-16 libclang-rt-16-dev)
 readonly WEIR_PACKAGES_KAFKA=(maven openjdk-17-jre-headless openssl)
+readonly WEIR_PACKAGES_MONITORING=(prometheus)
 
 say() { echo "dev: $*" >&2; }
 

@@ -4,7 +4,7 @@ set -euo pipefail
 source "$WEIR_ROOT/dev.d/setup.bash"
 
 build release
-require_packages "${WEIR_PACKAGES_KAFKA[@]}"
+require_packages "${WEIR_PACKAGES_KAFKA[@]}" "${WEIR_PACKAGES_MONITORING[@]}"
 
 # ctest's closing lines stay the last ones: they are held back until it has ended, and the reasons of skipped tests are
 # put before them.
