@@ -1,0 +1,179 @@
+#include <gmock/gmock.h>
+#include <zlib.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "engine/base/env_posix.h"
+#include "tests/connectors/kafka_rig.h"
+
+namespace weir {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
+
+namespace fs = std::filesystem;
+
+class FileSourceTest : public ::testing::Test {
+ protected:
+  FileSourceTest() : directory_(fs::temp_directory_path() / ("weir-file-source-" + UniqueTopic("t"))) { fs::create_directories(directory_); }
+  ~FileSourceTest() override { fs::remove_all(directory_); }
+
+  void Put(const std::string& name, const std::string& text, bool append) const {
+    std::ofstream file(directory_ / name, append ? std::ios::app : std::ios::trunc);
+    file << text;
+  }
+
+  /// A source over `<directory>/<glob>` with its splits.
+  struct Run {
+    std::unique_ptr<TestNode> node;
+    std::unique_ptr<TestNodeContext> context;
+    std::unique_ptr<SplitEnumerator> enumerator;
+    std::unique_ptr<Source> source;
+    std::vector<SplitState> splits;
+    TestSourceOutput out;
+
+    Status Discover() {
+      WEIR_ASSIGN(const std::vector<SplitState> fresh, enumerator->Discover());
+      splits.insert(splits.end(), fresh.begin(), fresh.end());
+      return source->Add(fresh);
+    }
+    Status PollUntil(const std::function<bool()>& done) {
+      Status status;
+      const bool in_time = WaitFor([&] {
+        status = source->Poll(out).status();
+        return !status.ok() || done();
+      });
+      return in_time ? status : Status(Code::kTimedOut, "not that far");
+    }
+    bool AllEnded() const {
+      return out.reports.size() == splits.size() && std::ranges::all_of(out.reports, [](const auto& report) { return report.second.status == SplitStatus::kEnded; });
+    }
+    std::vector<SplitState> Positions() const {
+      std::vector<SplitState> states = splits;
+      for (const auto& [split, reported] : out.reports) states[split].position = reported.position;
+      return states;
+    }
+    std::vector<std::string> Values() const {
+      std::vector<std::string> values;
+      for (const auto& record : out.records) values.push_back(record.value);
+      return values;
+    }
+  };
+  std::unique_ptr<Run> Start(const std::string& glob, const std::string& more, const std::vector<SplitState>& restored, Status* status) {
+    auto run = std::make_unique<Run>();
+    run->node = MakeNode("file_source", R"({"path": ")" + (directory_ / glob).string() + R"(", "schema": {"value": "string"}, "format": {"type": "raw"})" + more + "}");
+    EXPECT_EQ(run->node->Messages(), "");
+    const SourceParts parts = std::get<Factory<SourceParts>>(run->node->config->type().create)(*run->node->config, run->node->shape).value();
+    run->context = std::make_unique<TestNodeContext>(*env_, nullptr);
+    run->enumerator = parts.enumerator();
+    run->source = parts.source();
+    *status = run->enumerator->Open(*run->context, restored);
+    if (!status->ok()) return run;
+    EXPECT_TRUE(run->source->Open(*run->context).ok());
+    run->splits = restored;
+    EXPECT_TRUE(run->source->Add(restored).ok());
+    *status = run->Discover();
+    return run;
+  }
+
+  const fs::path directory_;
+  const std::unique_ptr<Env> env_ = MakePosixEnv(2);
+};
+
+TEST_F(FileSourceTest, ReadsEachFileOnceAndEnds) {
+  Put("a.txt", "1\n2\r\n3", false);
+  Put("b.txt", "", false);
+  fs::create_directories(directory_ / "sub");
+  Put("sub/c.txt", "4\n", false);
+  Put(".hidden.txt", "no\n", false);
+  Put("other.csv", "no\n", false);
+  Status status;
+  const auto run = Start("**/*.txt", "", {}, &status);
+  ASSERT_TRUE(status.ok()) << status.ToString();
+  EXPECT_TRUE(run->enumerator->complete());
+  ASSERT_TRUE(run->PollUntil([&] { return run->AllEnded(); }).ok());
+  EXPECT_THAT(run->Values(), UnorderedElementsAre("1", "2", "3", "4"));
+  EXPECT_EQ(run->out.records.back().partition, -1);
+}
+
+TEST_F(FileSourceTest, GoesOnAtTheSavedPositionOfTheSameFileOnly) {
+  std::string text;
+  for (int i = 0; i < 100'000; ++i) text += std::to_string(i) + "\n";
+  Put("a.txt", text, false);
+  std::vector<std::string> values;
+  std::vector<SplitState> restored;
+  for (int attempt = 0; attempt < 4; ++attempt) {
+    Status status;
+    const auto run = Start("a.txt", "", restored, &status);
+    ASSERT_TRUE(status.ok()) << status.ToString();
+    ASSERT_TRUE(run->PollUntil([&] { return run->AllEnded() || (attempt < 3 && run->out.records.size() > 20'000); }).ok());
+    for (const std::string& value : run->Values()) values.push_back(value);
+    EXPECT_EQ(run->out.records.back().offset, static_cast<int64_t>(values.size()));
+    restored = run->Positions();
+  }
+  ASSERT_THAT(values, SizeIs(100'000));
+  for (size_t i = 0; i < values.size(); ++i) ASSERT_EQ(values[i], std::to_string(i));
+  restored[0].position.replace(restored[0].position.find("/1/"), 3, "/0/");
+  fs::remove(directory_ / "a.txt");
+  Put("a.txt", "another file\n", false);
+  Status status;
+  Start("a.txt", "", restored, &status);
+  EXPECT_EQ(status.code(), Code::kIncompatible);
+  fs::remove(directory_ / "a.txt");
+  Start("a.txt", "", restored, &status);
+  EXPECT_EQ(status.code(), Code::kNotFound);
+}
+
+TEST_F(FileSourceTest, ReadsFilesInOrderOfName) {
+  for (const char* name : {"c.txt", "a.txt", "b.txt"}) Put(name, std::string(name) + "\n", false);
+  Status status;
+  const auto run = Start("*.txt", R"(, "order": "by_name")", {}, &status);
+  ASSERT_THAT(run->splits, SizeIs(3));
+  EXPECT_FALSE(run->splits[0].begun);
+  ASSERT_TRUE(run->PollUntil([&] { return run->AllEnded(); }).ok());
+  EXPECT_THAT(run->Values(), ElementsAre("a.txt", "b.txt", "c.txt"));
+}
+
+TEST_F(FileSourceTest, ReadsAllMembersOfGzipAndNoticesACut) {
+  const std::string path = (directory_ / "a.txt.gz").string();
+  for (const char* mode : {"wb", "ab"}) {
+    gzFile file = gzopen(path.c_str(), mode);
+    ASSERT_NE(file, nullptr);
+    gzputs(file, *mode == 'w' ? "1\n2\n" : "3\n");
+    gzclose(file);
+  }
+  Status status;
+  auto run = Start("*.gz", "", {}, &status);
+  ASSERT_TRUE(run->PollUntil([&] { return run->AllEnded(); }).ok());
+  EXPECT_THAT(run->Values(), ElementsAre("1", "2", "3"));
+  fs::resize_file(path, fs::file_size(path) - 6);
+  run = Start("*.gz", "", {}, &status);
+  ASSERT_TRUE(run->PollUntil([&] { return run->AllEnded(); }).ok());
+  EXPECT_TRUE(run->out.records.back().truncated);
+}
+
+TEST_F(FileSourceTest, FollowsGrowth) {
+  Put("app.log", "1\n2", false);
+  Status status;
+  const auto run = Start("app.log", R"(, "follow": true)", {}, &status);
+  EXPECT_FALSE(run->enumerator->complete());
+  ASSERT_TRUE(run->PollUntil([&] { return run->out.records.size() == 1 && run->out.reports[0].status == SplitStatus::kCaughtUp; }).ok());
+  Put("app.log", "2\n3\n", true);
+  ASSERT_TRUE(run->PollUntil([&] { return run->out.records.size() == 3; }).ok());
+  EXPECT_THAT(run->Values(), ElementsAre("1", "22", "3"));
+}
+
+TEST_F(FileSourceTest, RefusesPathsOutsideOfTheAllowedOnes) {
+  const auto codes = [](const std::string& path) {
+    return MakeNode("file_source", R"({"path": ")" + path + R"(", "schema": {"value": "string"}, "format": {"type": "raw"}})")->Codes();
+  };
+  EXPECT_THAT(codes("a/../../etc/passwd"), ElementsAre("W0706"));
+  EXPECT_THAT(codes(""), ElementsAre("W0203"));
+}
+
+}  // namespace
+}  // namespace weir

@@ -1,0 +1,211 @@
+#include <gmock/gmock.h>
+
+#include <map>
+
+#include "engine/base/json.h"
+#include "engine/data/row_builder.h"
+#include "tests/connectors/kafka_rig.h"
+
+namespace weir {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+/// A sink of rows "id int64, name string?, _event_time timestamp" with an op column if the stream is updating.
+struct SinkRun {
+  SinkRun(KafkaRig& rig, const std::string& options, SchemaRef schema, StreamKind kind, std::vector<std::string> key)
+      : node(MakeNode("kafka_sink", options, {.connections = rig.connections, .input = schema, .kind = kind, .unique_key = std::move(key)})) {
+    if (node->problems.has_errors()) return;
+    context = std::make_unique<TestSinkContext>(*rig.env, rig.clients.get(), node->config->MakeEncoder(schema).value(), LaneId{0});
+    sink = std::get<Factory<SinkParts>>(node->config->type().create)(*node->config, node->shape).value().sink();
+  }
+  void Write(const Batch& batch, RowErrors& errors) {
+    Batch rest = batch;
+    ASSERT_TRUE(WaitFor([&] {
+      const Result<Step> step = sink->Write(rest, errors);
+      EXPECT_TRUE(step.ok()) << step.status().ToString();
+      if (!step.ok() || step->kind == Step::kDone) return true;
+      rest = rest.Slice(step->rows_done, rest.rows() - step->rows_done);
+      return false;
+    }));
+  }
+  Status Checkpoint(uint64_t n) {
+    sink->Prepare(CheckpointId{n});
+    Status status;
+    const bool in_time = WaitFor([&] {
+      const Result<std::optional<LaneState>> state = sink->Prepared(CheckpointId{n});
+      status = state.status();
+      return !state.ok() || state->has_value();
+    });
+    return in_time ? status : Status(Code::kTimedOut, "never prepared");
+  }
+
+  std::unique_ptr<TestNode> node;
+  std::unique_ptr<TestSinkContext> context;
+  std::unique_ptr<Sink> sink;
+};
+
+Batch Rows(const SchemaRef& schema, int first, int count, std::vector<Op> ops) {
+  RowBuilder rows(schema, 100'000, size_t{1} << 30);
+  for (int i = 0; i < count; ++i) {
+    rows.column(0).Append<int64_t>(first + i);
+    rows.column(1).AppendString("name " + std::to_string(first + i));
+    rows.column(2).Append<int64_t>((1'700'000'000'000 + first + i) * 1000);
+    if (schema->size() > 3) rows.column(3).Append<int32_t>(static_cast<int32_t>(ops[static_cast<size_t>(i) % ops.size()]));
+    rows.FinishRow();
+  }
+  return rows.Build();
+}
+
+std::vector<TestSourceOutput::Copied> ReadBack(KafkaRig& rig, const std::string& topic) {
+  SourceRun run(rig, R"({"connection": "main", "topics": [")" + topic + R"("], "format": {"type": "raw"}, "schema": {"value": "string"}, "stop_at": "latest", "on_null_value": "error"})");
+  EXPECT_TRUE(run.Start({}).ok());
+  EXPECT_TRUE(run.PollUntil([&] { return run.AllEnded(); }).ok());
+  return run.out.records;
+}
+
+std::string Options(const std::string& topic, const std::string& more) {
+  return R"({"connection": "main", "topic": ")" + topic + R"(", "format": {"type": "json"})" + (more.empty() ? "" : ", " + more) + "}";
+}
+
+TEST(KafkaSink, CreatesTheTopicAndDeliversBeforeACheckpointIsPrepared) {
+  KafkaRig rig(SharedKafka().value().plaintext);
+  const std::string topic = UniqueTopic("sink");
+  const SchemaRef schema = SchemaOf("id int64, name string, _event_time timestamp");
+  SinkRun run(rig, Options(topic, R"("key": ["id"], "create": {"partitions": 3})"), schema, kAppend, {});
+  ASSERT_EQ(run.node->Messages(), "");
+  EXPECT_EQ(run.node->shape.guarantee, Guarantee::kAtLeastOnce);
+  ASSERT_TRUE(run.sink->Open(*run.context, {}).ok());
+  RowErrors errors;
+  for (int i = 0; i < 10; ++i) run.Write(Rows(schema, i * 500, 500, {}), errors);
+  const Status status = run.Checkpoint(1);
+  EXPECT_TRUE(status.ok()) << status.ToString();
+  EXPECT_EQ(run.sink->progress().records_committed, 5000U);
+  const auto records = ReadBack(rig, topic);
+  ASSERT_THAT(records, SizeIs(5000));
+  std::map<std::string, std::string> by_key;
+  for (const auto& record : records) by_key[record.key] = record.value;
+  EXPECT_THAT(by_key, SizeIs(5000));
+  EXPECT_EQ(by_key["4711"], R"({"id":4711,"name":"name 4711"})");
+  for (const auto& record : records) EXPECT_EQ(record.timestamp.us / 1000, 1'700'000'000'000 + std::stoll(record.key));
+}
+
+TEST(KafkaSink, WritesUpsertsTombstonesAndChangelogs) {
+  KafkaRig rig(SharedKafka().value().plaintext);
+  const SchemaRef schema = SchemaOf("id int64, name string, _event_time timestamp, _op int32");
+  const std::vector<Op> ops = {Op::kInsert, Op::kUpdateBefore, Op::kUpdateAfter, Op::kDelete};
+  RowErrors errors;
+  const std::string upserts = UniqueTopic("upserts");
+  SinkRun upsert(rig, Options(upserts, R"("key": ["id"], "write": "upsert", "create": {"partitions": 1})"), schema, kChangelog, {"id"});
+  ASSERT_EQ(upsert.node->Messages(), "");
+  EXPECT_EQ(upsert.node->shape.guarantee, Guarantee::kEffectivelyOnce);
+  ASSERT_TRUE(upsert.sink->Open(*upsert.context, {}).ok());
+  upsert.Write(Rows(schema, 0, 4, ops), errors);
+  ASSERT_TRUE(upsert.Checkpoint(1).ok());
+  auto records = ReadBack(rig, upserts);
+  ASSERT_THAT(records, SizeIs(3));
+  EXPECT_EQ(records[0].value, R"({"id":0,"name":"name 0"})");
+  EXPECT_EQ(records[1].key, "2");
+  EXPECT_TRUE(records[2].null_value);
+  EXPECT_EQ(records[2].key, "3");
+
+  const std::string changes = UniqueTopic("changes");
+  SinkRun changelog(rig, Options(changes, R"("key": ["id", "name"], "write": "changelog", "create": {"partitions": 1}, "headers": {"who": "name"})"), schema, kChangelog, {"id"});
+  ASSERT_EQ(changelog.node->Messages(), "");
+  ASSERT_TRUE(changelog.sink->Open(*changelog.context, {}).ok());
+  changelog.Write(Rows(schema, 0, 4, ops), errors);
+  ASSERT_TRUE(changelog.Checkpoint(1).ok());
+  records = ReadBack(rig, changes);
+  ASSERT_THAT(records, SizeIs(4));
+  EXPECT_EQ(records[1].value, R"({"id":1,"name":"name 1","_op":"update_before"})");
+  EXPECT_EQ(records[3].key, R"({"id":3,"name":"name 3"})");
+  EXPECT_THAT(records[3].headers, ElementsAre(std::pair<std::string, std::string>("who", "name 3")));
+}
+
+TEST(KafkaSink, RefusesSingleRecordsThatTheTopicDoesNotTake) {
+  KafkaRig rig(SharedKafka().value().plaintext);
+  const std::string topic = UniqueTopic("large");
+  const SchemaRef schema = SchemaOf("id int64, name string, _event_time timestamp");
+  SinkRun run(rig, Options(topic, R"("create": {"partitions": 1})"), schema, kAppend, {});
+  ASSERT_TRUE(run.sink->Open(*run.context, {}).ok());
+  RowBuilder rows(schema, 16);
+  for (const size_t size : {size_t{10}, size_t{2'000'000}, size_t{20}}) {
+    rows.column(0).Append<int64_t>(static_cast<int64_t>(size));
+    rows.column(1).AppendString(std::string(size, 'x'));
+    rows.column(2).Append<int64_t>(1'700'000'000'000'000);
+    rows.FinishRow();
+  }
+  RowErrors errors;
+  run.Write(rows.Build(), errors);
+  ASSERT_THAT(errors.errors(), SizeIs(1));
+  EXPECT_EQ(errors.errors()[0].row, 1U);
+  EXPECT_EQ(errors.errors()[0].code, RecordCode::kSinkTooLarge);
+  EXPECT_TRUE(run.Checkpoint(1).ok());
+  EXPECT_THAT(ReadBack(rig, topic), SizeIs(2));
+}
+
+TEST(KafkaSink, WritesDeadLettersAsTheRecordsThatTheyWere) {
+  KafkaRig rig(SharedKafka().value().plaintext);
+  const std::string topic = UniqueTopic("letters");
+  const SchemaRef schema = NodeConfig::ErrorsSchema();
+  SinkRun run(rig, R"({"connection": "main", "topic": ")" + topic + R"(", "format": {"type": "dead_letter"}, "create": {"partitions": 1}})", schema, kAppend, {});
+  ASSERT_EQ(run.node->Messages(), "");
+  ASSERT_TRUE(run.sink->Open(*run.context, {}).ok());
+  RowBuilder rows(schema, 16);
+  const auto set = [&](std::string_view name) -> ColumnBuilder& { return rows.column(*schema->Find(name)); };
+  set("node_id").AppendString("clicks");
+  set("code").AppendString("decode.json");
+  set("message").AppendString("broken");
+  set("event_time").AppendNull();
+  set("topic").AppendString("in");
+  set("partition").Append<int32_t>(3);
+  set("offset").Append<int64_t>(42);
+  set("key").AppendString("the key");
+  set("headers").AppendString(R"([["trace","AP8="],["weir.err.code","b2xk"],["none",null]])");
+  set("raw").AppendString("{broken");
+  set("truncated").Append<uint8_t>(0);
+  set("at").Append<int64_t>(1'700'000'000'000'000);
+  rows.FinishRow();
+  RowErrors errors;
+  run.Write(rows.Build(), errors);
+  ASSERT_TRUE(run.Checkpoint(1).ok());
+  const auto records = ReadBack(rig, topic);
+  ASSERT_THAT(records, SizeIs(1));
+  EXPECT_EQ(records[0].value, "{broken");
+  EXPECT_EQ(records[0].key, "the key");
+  std::multimap<std::string, std::string> headers(records[0].headers.begin(), records[0].headers.end());
+  EXPECT_EQ(headers.find("trace")->second, std::string("\0\xFF", 2));
+  EXPECT_EQ(headers.find("none")->second, "<null>");
+  EXPECT_EQ(headers.count("weir.err.code"), 1U);
+  EXPECT_EQ(headers.find("weir.err.code")->second, "decode.json");
+  EXPECT_EQ(headers.find("weir.err.offset")->second, "42");
+}
+
+TEST(KafkaSink, NeedsAnExistingTopicOrLeaveToCreateIt) {
+  KafkaRig rig(SharedKafka().value().plaintext);
+  const SchemaRef schema = SchemaOf("id int64, name string");
+  SinkRun run(rig, Options(UniqueTopic("absent"), ""), schema, kAppend, {});
+  run.node->config->type().probe(*run.node->config, run.node->shape, *rig.clients, *rig.env, run.node->problems);
+  EXPECT_THAT(run.node->Messages(), HasSubstr("W0701 /nodes/node/topic"));
+  const Status status = run.sink->Open(*run.context, {});
+  EXPECT_EQ(status.code(), Code::kNotFound);
+  EXPECT_THAT(status.message(), HasSubstr("\"create\""));
+}
+
+TEST(KafkaSink, AnswersPlannedToExactlyOnceAndChecksKeys) {
+  const SchemaRef schema = SchemaOf("id int64, name string, _op int32");
+  const auto codes = [&](const std::string& more, StreamKind kind) {
+    return MakeNode("kafka_sink", Options("t", more), {.input = schema, .kind = kind, .unique_key = {"id"}})->Codes();
+  };
+  EXPECT_THAT(codes(R"("delivery": "exactly_once")", kAppend), ElementsAre("W0210"));
+  EXPECT_THAT(codes("", kChangelog), ElementsAre("W0602"));
+  EXPECT_THAT(codes(R"("write": "upsert")", kChangelog), ElementsAre("W0603"));
+  EXPECT_THAT(codes(R"("write": "upsert", "key": ["name"])", kChangelog), ElementsAre("W0604"));
+  EXPECT_THAT(codes(R"("write": "changelog")", kUpsert), ElementsAre("W0602"));
+  EXPECT_THAT(codes(R"("key": ["nope"])", kAppend), ElementsAre("W0412"));
+}
+
+}  // namespace
+}  // namespace weir
