@@ -130,7 +130,7 @@ void ProbeUntil(jobs::CompiledJob& job, Clients& clients, Env& env, Duration tim
     Problems kept = job.problems;
     jobs::RunProbes(job, clients, env);
     const bool unreachable = std::any_of(job.problems.list().begin() + static_cast<ptrdiff_t>(before), job.problems.list().end(),
-                                         [](const Problem& problem) { return problem.code == "W0701"; });
+                                         [](const Problem& problem) { return problem.code == "W0702"; });
     if (!unreachable || job.problems.errors() == errors_before || env.Steady() >= deadline || stop()) return;
     job.problems = std::move(kept);
     std::this_thread::sleep_for(std::chrono::milliseconds(500));

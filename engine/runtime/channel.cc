@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/base/check.h"
+#include "engine/data/row_builder.h"
 #include "engine/runtime/keyed_batch.h"
 
 namespace weir::runtime {
@@ -39,7 +40,7 @@ void ChannelSender::OnGrant(const Grant& grant) {
 }
 
 void ChannelSender::Send(Batch batch, int64_t ingest_us, Duration now) {
-  WEIR_CHECK(has_room());
+  WEIR_CHECK_LT(unsent_rows_, kBatchRowsMax);
   WEIR_CHECK(!ended_);
   if (batch.rows() == 0) return;
   ReadGrant();

@@ -69,7 +69,8 @@ class ChannelSender {
  public:
   explicit ChannelSender(std::shared_ptr<Channel> channel);
 
-  /// Rows in order; small ones are gathered, large ones cut to the consumer's batch size. REQUIRES: has_room().
+  /// Rows in order; small ones are gathered, large ones cut to the consumer's batch size. REQUIRES: has_room(), but for rows that a mark sent
+  /// between the two has closed: fewer than a batch.
   void Send(Batch batch, int64_t ingest_us, Duration now);
   void SendWatermark(EventTime time, int64_t ingest_us, Duration now);  // leaves with the rows being gathered, or by the same age limit
   void SendIdle(Duration now);

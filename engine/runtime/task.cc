@@ -68,6 +68,8 @@ Task::Answer Task::Run() {
     }
     const size_t top = stack_.size() - 1;
     TaskNode& node = *nodes_[stack_[top].node];
+    // Room for it was there when the call began; a flush since then may have used it for rows that were being gathered.
+    if (node.HasOutput() && !MakeRoom(node)) return Stop(Why::kNoRoom);
     if (TakeOutput(top) || ForwardGenerated(stack_[top].node)) {
       moved_ = true;
       continue;
@@ -84,18 +86,19 @@ Task::Answer Task::Run() {
       node.retry = false;
       stack_[top].waits = false;
     }
-    if (!node.HasRoom()) {
-      bool moved = false;
-      for (Exchange* exchange : node.exchanges) moved |= exchange->Pump(now_);
-      moved_ |= moved;
-      if (!node.HasRoom()) return Stop(Why::kNoRoom);
-    }
+    if (!MakeRoom(node)) return Stop(Why::kNoRoom);
     Call(top);
     moved_ = true;
     if (!failed_ && aligner_.aligning()) ReadAhead();
     if (now_ >= slice_end_) return Stop(Why::kSlice);
   }
   return Stop(Why::kStopped);
+}
+
+bool Task::MakeRoom(TaskNode& node) {
+  if (node.HasRoom()) return true;
+  for (Exchange* exchange : node.exchanges) moved_ |= exchange->Pump(now_);
+  return node.HasRoom();
 }
 
 Task::Answer Task::Stop(Why why) {

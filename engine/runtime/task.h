@@ -173,6 +173,8 @@ class Task final : public std::enable_shared_from_this<Task>, private RecordErro
   void OnInputMark(size_t input, const Mark& mark);
   void CheckCancels();
   Answer Stop(Why why);
+  /// Whether the node's exchanges take one more batch, after sending what can be sent.
+  bool MakeRoom(TaskNode& node);
   void BookCall(TaskNode& node, BusyPart part);
   void RefreshLimits();
   void TickFlow();

@@ -4,7 +4,7 @@ of the dashboard and of the rules. Each must answer with data that is not only N
 Also: the committed dashboard is what its source makes, panels do not overlap, the rules pass promtool, the metrics page passes promtool, and every series
 is in the list of metrics.
 
-usage: monitoring_test.py WEIR_BINARY SOURCE_DIRECTORY KAFKA_ADDRESS
+usage: monitoring_test.py WEIR_BINARY SOURCE_DIRECTORY KAFKA_ADDRESS WORKLOAD_BINARY
 """
 import json
 import math
@@ -20,7 +20,8 @@ import time
 import urllib.parse
 import urllib.request
 
-WEIR, SOURCE, KAFKA = sys.argv[1], sys.argv[2], sys.argv[3]
+WEIR, SOURCE, KAFKA, WORKLOAD = sys.argv[1:5]
+TOPIC = f"monitored_{os.getpid()}_{int(time.time())}"  # read by the job that writes it, so it must be there before
 SCRAPES_SECONDS = 25  # several checkpoints, two rate intervals
 
 # Empty while nothing is wrong: expression (after expansion) -> reason.
@@ -44,9 +45,8 @@ JOB = {
         "checked": {"type": "project", "inputs": ["feed"], "on_error": "drop", "fields": {"k": "k", "q": "100 / v", "at": "at"}},
         "windowed": {"type": "aggregate", "inputs": ["checked"], "key_by": ["k"], "window": {"type": "sliding", "size": "2s", "every": "1s"},
                      "aggregates": {"n": "count(*)", "s": "sum(q)"}},
-        "to_kafka": {"type": "kafka_sink", "inputs": ["windowed"], "connection": "main", "topic": "monitored_out", "format": {"type": "json"},
-                     "create": {"partitions": 2}},
-        "from_kafka": {"type": "kafka_source", "connection": "main", "topics": ["monitored_out"], "start_from": "earliest", "format": {"type": "json"},
+        "to_kafka": {"type": "kafka_sink", "inputs": ["windowed"], "connection": "main", "topic": TOPIC, "format": {"type": "json"}},
+        "from_kafka": {"type": "kafka_source", "connection": "main", "topics": [TOPIC], "start_from": "earliest", "format": {"type": "json"},
                        "schema": {"k": "int64", "n": "int64"}},
         "done": {"type": "blackhole_sink", "inputs": ["from_kafka"]},
     },
@@ -81,7 +81,8 @@ def wait_for(what, body, seconds):
         except OSError:
             pass
         time.sleep(0.2)
-    raise SystemExit(f"FAIL: {what} within {seconds} s")
+    fail(f"not so within {seconds} s: {what}")
+    raise SystemExit(1)
 
 
 def expand(expression):
@@ -152,6 +153,7 @@ def main():
         f"global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: ['{rules_file}']\n"
         f"scrape_configs: [{{job_name: weir, static_configs: [{{targets: ['127.0.0.1:{weir_port}']}}]}}]\n")
     log = open(f"{work}/weir.log", "w")
+    subprocess.run([WORKLOAD, "create", KAFKA, TOPIC, "2"], check=True)
     weir = subprocess.Popen([WEIR, "run", job_file, "--state-dir", f"{work}/state", "--http-listen", f"127.0.0.1:{weir_port}"], stdout=log, stderr=log)
     prometheus = subprocess.Popen(
         ["prometheus", f"--config.file={work}/prometheus.yml", f"--storage.tsdb.path={work}/tsdb", f"--web.listen-address=127.0.0.1:{prometheus_port}"],

@@ -123,6 +123,23 @@ TEST(Channel, GathersSmallPiecesUntilABatchIsFull) {
   EXPECT_EQ(pair.Drain(), (Items{"0..99"}));
 }
 
+TEST(Channel, KeepsTheOrderWhenAMarkTakesTheRoomBetweenACallAndItsOutput) {
+  Pair pair(With({.batch_rows = 8}));
+  pair.sender->Send(Rows(0, 8), 0, {});  // all the credit there is
+  pair.sender->Send(Rows(8, 1), 0, {});  // gathered
+  ASSERT_TRUE(pair.sender->has_room());
+  pair.sender->SendActive({});
+  ASSERT_FALSE(pair.sender->has_room());
+  pair.sender->Send(Rows(9, 8), 0, {});
+  std::vector<std::string> items;
+  for (int turn = 0; turn < 10; ++turn) {
+    for (const std::string& item : pair.Drain()) items.push_back(item);
+    pair.sender->Pump({});
+  }
+  EXPECT_EQ(items, (std::vector<std::string>{"0..7", "8..8", "active", "9..16"}));
+  EXPECT_TRUE(pair.sender->has_room());
+}
+
 TEST(Channel, LetsAPartialBatchGoAtItsAgeWithTheNewestWatermark) {
   Pair pair(With({.batch_rows = 100}));
   pair.sender->Send(Rows(0, 3), 0, {1000});
