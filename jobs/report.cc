@@ -243,7 +243,13 @@ Json PositionJson(const TextPosition& position) { return {{"line", position.line
 std::string FormatProblemsText(const CompiledJob& job) {
   const std::vector<Located> all = Locate(job);
   if (all.empty()) return "";
-  const Lines lines(job.text);
+  // A secret that stands in the file is not carried on into terminals and logs of builds.
+  std::string shown = job.text;
+  for (const Located& located : all) {
+    if (located.code() != "W0212") continue;
+    for (size_t at = located.range.start.offset; at < std::min(located.range.end.offset, shown.size()); ++at) shown[at] = '*';
+  }
+  const Lines lines(shown);
   std::string out;
   size_t errors = 0, warnings = 0;
   for (size_t i = 0; i < all.size(); ++i) {
