@@ -190,7 +190,7 @@ void AddNode(Families& out, const std::string& job, const NodeValues& node, bool
 /// Histograms never carry a task: those of a node's tasks are added.
 void AddHistograms(Families& out, const std::string& job, const std::vector<NodeValues>& values) {
   struct Sums {
-    HistogramValues latency, alignment, sync, async, upload, commit, get, put;
+    HistogramValues latency, alignment, sync, async, upload, commit;
   };
   std::map<std::string, Sums> nodes;
   for (const NodeValues& value : values) {
@@ -201,8 +201,6 @@ void AddHistograms(Families& out, const std::string& job, const std::vector<Node
     AddTo(sums.async, value.snapshot_async);
     AddTo(sums.upload, value.snapshot_upload);
     AddTo(sums.commit, value.sink_commit);
-    AddTo(sums.get, value.state_get);
-    AddTo(sums.put, value.state_put);
   }
   for (const auto& [node, sums] : nodes) {
     const Labels n = {{"job_name", job}, {"node_id", node}};
@@ -217,8 +215,6 @@ void AddHistograms(Families& out, const std::string& job, const std::vector<Node
     out.Histogram("weir_checkpoint_snapshot_seconds", with("phase", "async"), sums.async);
     out.Histogram("weir_checkpoint_snapshot_seconds", with("phase", "upload"), sums.upload);
     out.Histogram("weir_sink_commit_duration_seconds", n, sums.commit);
-    out.Histogram("weir_state_access_duration_seconds", with("op", "get"), sums.get);
-    out.Histogram("weir_state_access_duration_seconds", with("op", "put"), sums.put);
   }
 }
 

@@ -54,7 +54,6 @@ constexpr MetricInfo kMetrics[] = {
     {"weir_sink_wal_bytes", kG, kT, "", "Written by the sink, not yet published or delivered."},
     {"weir_state_size_bytes", kG, kT, "", "Hot table plus RocksDB."},
     {"weir_state_rows", kG, kT, "", "Rows in the state, an estimate."},
-    {"weir_state_access_duration_seconds", kH, kN, "op", "Sampled accesses to state."},
     {"weir_rocksdb_memory_bytes", kG, kT, "kind", "Memory of RocksDB."},
     {"weir_rocksdb_compaction_pending_bytes", kG, kT, "", "Bytes that wait for compaction, an estimate."},
     {"weir_rocksdb_write_stall_seconds_total", kC, kT, "", "Time in which writers were stopped or delayed."},

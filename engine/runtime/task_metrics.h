@@ -68,7 +68,6 @@ struct NodeValues {
   SinkProgress sink_progress;
   std::vector<ChannelValues> channels;              // heads
   HistogramValues record_latency, alignment, snapshot_sync, snapshot_async, snapshot_upload, sink_commit;
-  HistogramValues state_get, state_put;
   std::string degraded;                             // sources: what does not answer; empty: nothing
   uint64_t stall_longest_us = 0;
 };
