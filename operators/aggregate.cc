@@ -556,6 +556,15 @@ class Aggregate final : public Operator {
 
   enum class Emission : uint8_t { kAll, kNoRoom, kWait };
 
+  /// How far a walk over several namespaces has come. Kept over a wait: rows that were fetched may leave memory again, so a walk that began anew each time
+  /// would never end where state is larger than memory.
+  struct Walk {
+    bool begun = false;
+    size_t step = 0;              // namespaces walked to their end
+    std::optional<KeyGroup> first;
+    std::string after;            // within the namespace of `step`
+  };
+
   void ClearMerged() {
     merged_->Clear();
     merged_keys_.clear();
@@ -563,53 +572,62 @@ class Aggregate final : public Operator {
     merged_hashes_.clear();
     std::fill(merged_index_.begin(), merged_index_.end(), 0);
     distinct_counts_.assign(definition_.calls.size(), {});
+    distinct_seen_.assign(definition_.calls.size(), {});
     absorbed_ = 0;
     emit_at_ = 0;
   }
 
-  /// Merges the slices of a window for some key groups into the merged rows. May be called again from the start.
+  /// Merges the slices of a window for some key groups into the merged rows; goes on where it had to wait.
   Ready Scan(int64_t window_start, GroupRange groups) {
-    ClearMerged();
+    if (!walk_.begun) {
+      ClearMerged();
+      walk_.begun = true;
+    }
     std::vector<int64_t> slices;
     windows_.ForEachSlice(window_start, [&](int64_t slice) { slices.push_back(slice); });
+    size_t step = 0;
     for (const int64_t slice : slices) {
       const bool last_window = slice < window_start + windows_.every;
-      const Ready ready = ForEachRow(*slices_, slice, groups, [&](const StateRow* row, std::string_view key, uint64_t hash) {
-        if (last_window) absorbed_ += row->Get<int64_t>(rows_slot_);
-        MergeRow(row, key, hash);
+      const Ready ready = ForEachRow(*slices_, slice, groups, step++, [&](size_t i) {
+        if (last_window) absorbed_ += block_.rows[i]->Get<int64_t>(rows_slot_);
+        MergeRow(block_.rows[i], block_.key[i], block_.hash[i]);
       });
       if (ready == Ready::kWait) return Ready::kWait;
     }
     for (size_t call = 0; call < definition_.calls.size(); ++call) {
       if (distinct_[call] == nullptr) continue;
-      // A union over the slices: a value counts once, however many slices have seen it.
-      std::unordered_map<std::string, int64_t>& counts = distinct_counts_[call];
-      std::set<std::pair<std::string, std::string>> seen;
       for (const int64_t slice : slices) {
-        const Ready ready = ForEachRow(*distinct_[call], slice, groups, [&, at = size_t{0}](const StateRow*, std::string_view key, uint64_t) mutable {
-          if (at >= block_.rows.size()) at = 0;  // the next block
-          const std::string_view value = block_.sort[at++];
-          if (slices.size() == 1 || seen.emplace(std::string(key), std::string(value)).second) ++counts[std::string(key)];
+        // A union over the slices: a value counts once, however many slices have seen it.
+        const Ready ready = ForEachRow(*distinct_[call], slice, groups, step++, [&](size_t i) {
+          std::string key(block_.key[i]);
+          if (slices.size() == 1 || distinct_seen_[call].emplace(key, std::string(block_.sort[i])).second) ++distinct_counts_[call][std::move(key)];
         });
         if (ready == Ready::kWait) return Ready::kWait;
       }
     }
+    walk_ = {};
     const size_t groups_taken = groups.last.value - groups.first.value + 1U;
     const size_t keys_per_group = std::max<size_t>(merged_rows_.size() / groups_taken, 1);
     unit_groups_ = static_cast<uint32_t>(std::clamp<size_t>(kUnitKeysAim / keys_per_group, 1, kTimersPerCallMax));
     return Ready::kReady;
   }
 
+  /// Calls `body(i)` for each row i of block_, block after block; `step` is the number of this namespace in the walk.
   template <class Body>
-  Ready ForEachRow(KeyedState& state, int64_t ns, GroupRange groups, Body&& body) {
-    std::string after;
+  Ready ForEachRow(KeyedState& state, int64_t ns, GroupRange groups, size_t step, Body&& body) {
+    if (step < walk_.step) return Ready::kReady;  // walked before the wait
     for (;;) {
-      if (state.ScanNamespace(Namespace{ns}, groups, after, block_) == Ready::kWait) return Ready::kWait;
-      for (size_t i = 0; i < block_.rows.size(); ++i) body(block_.rows[i], block_.key[i], block_.hash[i]);
-      if (!block_.more) return Ready::kReady;
-      after.assign(block_.key.back());
-      groups.first = KeyGroupOf(block_.hash.back(), context_->node().key_groups);
+      if (walk_.first) groups.first = *walk_.first;
+      if (state.ScanNamespace(Namespace{ns}, groups, walk_.after, block_) == Ready::kWait) return Ready::kWait;
+      for (size_t i = 0; i < block_.rows.size(); ++i) body(i);
+      if (!block_.more) break;
+      walk_.after.assign(block_.key.back());
+      walk_.first = KeyGroupOf(block_.hash.back(), context_->node().key_groups);
     }
+    ++walk_.step;
+    walk_.first.reset();
+    walk_.after.clear();
+    return Ready::kReady;
   }
 
   void MergeRow(const StateRow* row, std::string_view key, uint64_t hash) {
@@ -979,18 +997,21 @@ class Aggregate final : public Operator {
   /// Drops the slices whose last window starts at `window_start`, for some key groups.
   Ready CleanUp(int64_t window_start, GroupRange groups, Output& out) {
     const int64_t up_to = window_start + windows_.every - 1;
-    int64_t rows = absorbed_;
     if (definition_.lateness != 0) {  // another window fired just now, if any: this one did before its lateness passed
-      rows = 0;
-      std::vector<int64_t> slices;
-      windows_.ForEachSlice(window_start, [&](int64_t slice) {
-        if (slice <= up_to) slices.push_back(slice);
-      });
-      for (const int64_t slice : slices) {
-        const Ready ready = ForEachRow(*slices_, slice, groups, [&](const StateRow* row, std::string_view, uint64_t) { rows += row->Get<int64_t>(rows_slot_); });
-        if (ready == Ready::kWait) return Ready::kWait;
+      if (!walk_.begun) {
+        walk_.begun = true;
+        absorbed_ = 0;
       }
+      size_t step = 0;
+      Ready ready = Ready::kReady;
+      windows_.ForEachSlice(window_start, [&](int64_t slice) {
+        if (slice > up_to || ready == Ready::kWait) return;
+        ready = ForEachRow(*slices_, slice, groups, step++, [&](size_t i) { absorbed_ += block_.rows[i]->Get<int64_t>(rows_slot_); });
+      });
+      if (ready == Ready::kWait) return Ready::kWait;
+      walk_ = {};
     }
+    const int64_t rows = absorbed_;
     slices_->Drop(Namespace{up_to}, groups);
     for (MapState* distinct : distinct_) {
       if (distinct != nullptr) distinct->Drop(Namespace{up_to}, groups);
@@ -1042,6 +1063,8 @@ class Aggregate final : public Operator {
   std::vector<uint64_t> merged_hashes_;
   std::vector<uint32_t> merged_index_;  // open addressing by hash: position + 1 in the merged rows
   std::vector<std::unordered_map<std::string, int64_t>> distinct_counts_;
+  std::vector<std::set<std::pair<std::string, std::string>>> distinct_seen_;
+  Walk walk_;
   std::vector<RowError> result_errors_;
   int64_t absorbed_ = 0;  // rows of the scanned slices that no later window needs
   size_t emit_at_ = 0;
