@@ -15,6 +15,8 @@ namespace {
 
 constexpr size_t kBatchMessagesMax = 4096;
 constexpr int kStatisticsIntervalMs = 500;
+// The consumer joins no group. What the session's length still bounds is how long a commit waits for a coordinator, and closing waits for commits.
+constexpr int kCommitWaitMs = 3000;
 constexpr size_t kPartitionQueueBytesLeast = size_t{1} << 20;
 constexpr size_t kPartitionQueueBytesMost = size_t{16} << 20;
 constexpr int kQueuedMessagesLeast = 20'000;  // below it the library asks for more at once; then every fetch.queue.backoff.ms
@@ -134,6 +136,7 @@ class RealKafkaConsumer final : public KafkaConsumer {
     const size_t queue_bytes = std::clamp(config_.queue_bytes / partitions, kPartitionQueueBytesLeast, kPartitionQueueBytesMost);
     const KafkaHandle::Settings owned = {
         {"group.id", config_.group_id},
+        {"session.timeout.ms", std::to_string(kCommitWaitMs)},
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
         {"auto.offset.reset", "error"},
