@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <mutex>
 #include <utility>
 
@@ -16,11 +15,10 @@ namespace {
 constexpr size_t kChannelShareMost = size_t{256} << 10;
 constexpr size_t kChannelShareLeast = size_t{4} << 10;
 constexpr size_t kExchangePart = 4;  // the exchange budget is a quarter of the job's memory
-constexpr Duration kPollPeriod = Milliseconds(1);
 
 class Attempt final : public JobAttempt {
  public:
-  explicit Attempt(AttemptOptions options) : options_(std::move(options)), plan_(*options_.plan) {}
+  explicit Attempt(AttemptOptions options) : options_(std::move(options)), plan_(*options_.plan), pool_jobs_(std::make_shared<PoolJobs>(*options_.env)) {}
   ~Attempt() override { IgnoreStatus(Cancel(Seconds(30)) ? Status::Ok() : Status(Code::kTimedOut, "tasks did not end"), "nothing more can be done here"); }
 
   Status Wire();
@@ -46,14 +44,13 @@ class Attempt final : public JobAttempt {
   }
   std::vector<uint32_t> ConsumersOf(const PlanEdge& edge, uint32_t producer_task) const;
   void Refresh() const;
-  bool WaitForPool(Duration deadline);
 
   const AttemptOptions options_;
   const PhysicalPlan& plan_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::shared_ptr<Task>> tasks_;   // by chain, then task
   std::vector<size_t> first_task_;             // by chain
-  std::shared_ptr<std::atomic<int>> pool_jobs_ = std::make_shared<std::atomic<int>>(0);
+  std::shared_ptr<PoolJobs> pool_jobs_;
   std::shared_ptr<std::atomic<int>> to_open_ = std::make_shared<std::atomic<int>>(0);
   std::atomic<bool> cancelled_{false};
 
@@ -181,8 +178,7 @@ void Attempt::Start() {
   to_open_->store(static_cast<int>(tasks_.size()));
   for (const auto& worker : workers_) worker->Start();
   for (const auto& task : tasks_) {
-    pool_jobs_->fetch_add(1);
-    options_.env->Post([task = std::shared_ptr<Task>(task), to_open = to_open_, running = pool_jobs_, listener = options_.listener]() mutable {
+    pool_jobs_->Post([task, to_open = to_open_, listener = options_.listener] {
       const Status status = task->Open();
       if (!status.ok()) {
         listener->OnFailed(task->failed_node(), task->key(), status);
@@ -190,29 +186,15 @@ void Attempt::Start() {
         task->SetOpened();
         if (to_open->fetch_sub(1) == 1) listener->OnRunning();
       }
-      task.reset();
-      running->fetch_sub(1);
     });
   }
 }
 
-bool Attempt::WaitForPool(Duration deadline) {
-  // Pool jobs of tasks hold a share of them; only their end is awaited, by looking: they do not know us.
-  std::mutex mutex;
-  std::condition_variable never;
-  std::unique_lock lock(mutex);
-  for (int64_t waited = 0; pool_jobs_->load() != 0; waited += kPollPeriod.us) {
-    if (waited >= deadline.us) return false;
-    never.wait_for(lock, std::chrono::microseconds(kPollPeriod.us));
-  }
-  return true;
-}
-
 bool Attempt::Cancel(Duration deadline) {
-  if (cancelled_) return pool_jobs_->load() == 0;
+  if (cancelled_) return pool_jobs_->Close(deadline);
   cancelled_ = true;
   for (const auto& worker : workers_) worker->Stop();
-  if (!WaitForPool(deadline)) return false;
+  if (!pool_jobs_->Close(deadline)) return false;
   const std::lock_guard lock(values_mutex_);
   for (const auto& task : tasks_) {
     if (task->opened()) task->PublishFinal();

@@ -19,6 +19,7 @@
 #include "engine/runtime/input_flow.h"
 #include "engine/runtime/mailbox.h"
 #include "engine/runtime/node.h"
+#include "engine/runtime/pool_jobs.h"
 #include "engine/runtime/source_step.h"
 #include "engine/runtime/time_account.h"
 
@@ -42,7 +43,7 @@ struct TaskSpec {
   const PlanChain* chain = nullptr;
   TaskIndex task;
   std::shared_ptr<TaskSignal> signal;
-  std::shared_ptr<std::atomic<int>> pool_jobs;  // of the attempt, under way
+  std::shared_ptr<PoolJobs> pool_jobs;   // of the attempt
   std::vector<TaskInput> inputs;
   /// By position in the chain, then port.
   std::vector<std::vector<std::vector<Target>>> targets;

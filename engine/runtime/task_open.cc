@@ -49,14 +49,7 @@ Task::Task(TaskSpec spec)
   services_.memory = options_.memory;
   services_.signal = spec_.signal;
   services_.post = [this](std::function<void()> job) {
-    spec_.pool_jobs->fetch_add(1);
-    // The job's share goes first: if it is the last one, the task dies here, before anybody believes that all jobs are over.
-    services_.env->Post([job = std::move(job), keep = shared_from_this(), running = spec_.pool_jobs]() mutable {
-      job();
-      job = nullptr;
-      keep.reset();
-      running->fetch_sub(1);
-    });
+    spec_.pool_jobs->Post([job = std::move(job), keep = shared_from_this()] { job(); });
   };
   std::map<NodeIndex, size_t> positions;
   for (size_t i = 0; i < spec_.chain->nodes.size(); ++i) positions[spec_.chain->nodes[i]] = i;
