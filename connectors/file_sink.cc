@@ -209,18 +209,16 @@ class FileSink final : public Sink {
     }
   }
 
-  /// Parts of earlier checkpoints that are gone have been renamed: they need not be listed again.
+  /// Parts of earlier checkpoints that are gone have their final names: they need not be listed again.
   void AskForRenamed() {
     renamed_ = std::make_shared<Renamed>();
-    std::vector<std::string> parts;
-    for (const PartFile& file : listed_) parts.push_back(file.part);
-    if (parts.empty()) {
+    if (listed_.empty()) {
       renamed_->done.store(true, std::memory_order_release);
       return;
     }
-    context_->Post([renamed = renamed_, parts, directory = settings_->directory, &env = context_->env()] {
-      for (const std::string& part : parts) {
-        if (env.Stat(Joined(directory, part)).status().code() == Code::kNotFound) renamed->parts.insert(part);
+    context_->Post([renamed = renamed_, files = listed_, directory = settings_->directory, &env = context_->env()] {
+      for (const PartFile& file : files) {
+        if (env.Stat(Joined(directory, file.part)).status().code() == Code::kNotFound) renamed->parts.insert(file.part);
       }
       renamed->done.store(true, std::memory_order_release);
     });
@@ -414,22 +412,27 @@ class FileCommit final : public SinkCommitProtocol {
     std::atomic<bool> done = false;
   };
 
+  /// A part loses its name only when its final one is durable: names of two directories have no order in a power loss, and a part that is gone is not listed
+  /// again. One that comes back is harmless.
   static Status Publish(Env& env, const FileSinkSettings& settings, const NodeInfo& node, LaneId lane, const std::string& handle) {
     WEIR_ASSIGN(const std::vector<PartFile> files, FilesOf(handle));
-    std::set<Path> touched;
+    std::set<Path> directories;
+    std::vector<Path> parts;
     for (const PartFile& file : files) {
       const Path directory = file.directory.empty() ? settings.directory : Joined(settings.directory, file.directory);
       if (!file.directory.empty()) WEIR_TRY(env.MakeDirectory(directory));
-      WEIR_ASSIGN(const bool renamed, Rename(env, Joined(settings.directory, file.part), Joined(directory, FinalName(settings, node, lane, file)), file));
-      if (renamed) touched.insert(directory);
+      directories.insert(directory);  // also of names given before: whoever gave them may have died before this
+      Path part = Joined(settings.directory, file.part);
+      WEIR_ASSIGN(const bool there, GiveFinalName(env, part, Joined(directory, FinalName(settings, node, lane, file)), file));
+      if (there) parts.push_back(std::move(part));
     }
-    if (!touched.empty()) touched.insert(settings.directory);
-    for (const Path& directory : touched) WEIR_TRY(env.SyncDirectory(directory));
+    for (const Path& directory : directories) WEIR_TRY(env.SyncDirectory(directory));
+    for (const Path& part : parts) WEIR_TRY(env.Remove(part));
     return Status::Ok();
   }
 
-  /// Never over another file: a link fails where a rename would replace. False: it was done before.
-  static Result<bool> Rename(Env& env, const Path& part, const Path& final_path, const PartFile& file) {
+  /// Never over another file: a link fails where a rename would replace. False: the part is gone, the final name was given before.
+  static Result<bool> GiveFinalName(Env& env, const Path& part, const Path& final_path, const PartFile& file) {
     const Status linked = env.Link(part, final_path);
     if (!linked.ok() && linked.code() != Code::kNotFound && linked.code() != Code::kAlreadyExists) return linked;
     if (!linked.ok()) {
@@ -447,7 +450,6 @@ class FileCommit final : public SinkCommitProtocol {
       WEIR_TRY(CheckContent(env, final_path, file));
       if (linked.code() == Code::kNotFound) return false;
     }
-    WEIR_TRY(env.Remove(part));
     return true;
   }
 
