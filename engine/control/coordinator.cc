@@ -122,6 +122,9 @@ std::string ChainNodes(const PhysicalPlan& plan, uint32_t chain, std::vector<std
   return std::to_string(chain);
 }
 
+/// Beside the manifest of a finished job: its sinks have published everything.
+std::string PublishedNote(const PhysicalPlan& plan, const std::string& manifest) { return plan.job + "/" + ParentDirectory(manifest) + "/PUBLISHED"; }
+
 /// Task parts, manifest, read-back, HEAD (reliability 5.2, steps 3 and 4). Pool.
 Result<Published> Publish(Shared& shared, const Head& head, const std::string& cluster, Attempt attempt, Pending pending) {
   const PhysicalPlan& plan = *shared.options.plan;
@@ -412,7 +415,8 @@ class Coordinator final : public JobCoordinator {
     if (!next.manifest.empty()) {
       WEIR_ASSIGN(manifest, storage.ReadManifest(next));
       WEIR_TRY(options.check_upgrade(manifest));
-      if (first && manifest.kind == CheckpointKind::kFinished) {
+      // Without the note its sinks may still owe results: the end is repeated from the checkpoint, which makes them publish.
+      if (first && manifest.kind == CheckpointKind::kFinished && storage.store().Size(PublishedNote(plan, next.manifest)).ok()) {
         prepared->finished_before = true;
         prepared->finished_at = manifest.time;
         prepared->head = next;
@@ -819,8 +823,12 @@ class Coordinator final : public JobCoordinator {
   void End(JobState state, const Status& failure, const std::string& node) {
     timers_.clear();
     const bool lost = failure.code() == Code::kFenced;
+    const std::string finished = state == JobState::kFinished && head_ && !plan_.checkpoint.off ? head_->manifest : std::string();
     OnPool<bool>(
-        [shared = shared_, lost] {
+        [shared = shared_, lost, finished] {
+          if (!finished.empty()) {
+            IgnoreStatus(shared->storage.store().Put(PublishedNote(*shared->options.plan, finished), ""), "without it the next start repeats the end, which changes nothing");
+          }
           if (!lost) shared->storage.ReleaseOwner();
           shared->lock.reset();
           return true;
