@@ -36,6 +36,10 @@ std::unique_ptr<KafkaAdmin> KafkaRig::Admin() {
 void KafkaRig::CreateTopic(const std::string& topic, int partitions) {
   const Status status = Admin()->CreateTopic(topic, partitions, 1, kDeadline);
   if (!status.ok()) CheckFailed(__FILE__, __LINE__, "topic created", status.ToString());
+  // The broker answers before every partition has its leader: wait until all can be asked for offsets.
+  std::vector<std::pair<std::string, int32_t>> all;
+  for (int32_t partition = 0; partition < partitions; ++partition) all.emplace_back(topic, partition);
+  WEIR_CHECK(WaitFor([&] { return Admin()->Offsets(all, KafkaAdmin::When::kEarliest, {}, kDeadline).ok(); }));
 }
 
 void KafkaRig::Produce(const KafkaRecord& record) {
