@@ -102,7 +102,7 @@ using Factory = Result<T> (*)(const NodeConfig&, const NodeShape&);
 
 /// Combiner factory: the combiner runs in the producer's task, as part of the consuming node; `context` offers node(), watermark(group), counters only.
 struct CombineSpec {
-  Schema partial;  // key columns, slice, accumulators, and the number of rows that a partial row stands for
+  Schema partial;  // key columns, slice, accumulators, and last, int64, the number of rows that a partial row stands for
   Result<std::unique_ptr<Combiner>> (*create)(const NodeConfig&, const NodeShape&, OperatorContext& context) = nullptr;
 };
 

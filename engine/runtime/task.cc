@@ -697,13 +697,20 @@ Status Task::CallBatch(Frame& frame, TaskNode& node) {
   }
   const Batch argument = rows == frame.rest.rows() ? frame.rest : frame.rest.Slice(0, rows);
   const bool sink = node.role == TaskNode::Role::kSink;
+  const bool restored = frame.restored;
   const Duration before = now_;
   const Result<Step> step = sink ? node.sink->Write(argument, node.out.errors()) : node.op->OnBatch(frame.port, argument, node.out);
   if (!step.ok()) return step.status();
   const uint32_t done = step->kind == Step::kDone ? rows : step->rows_done;
   WEIR_CHECK_LE(done, rows);
   WEIR_TRY(After(frame, node, *step, done));
-  if (!node.combined) node.counters.records_in += done;  // partial rows were counted where they were combined
+  if (!node.combined) {
+    node.counters.records_in += done;
+  } else if (restored) {
+    // Partial rows are counted where they were combined, but of these that was in an attempt whose counters are gone.
+    const ColumnIndex stands_for{static_cast<uint16_t>(argument.schema().size() - 1)};
+    for (const int64_t rows_behind : argument.Values<int64_t>(stands_for).first(done)) node.counters.records_in += static_cast<uint64_t>(rows_behind);
+  }
   if (sink) node.counters.outcomes[static_cast<size_t>(Outcome::kPassed)] += done;
   if (!node.out.errors().empty()) {
     if (sink) {
