@@ -1,5 +1,6 @@
 #pragma once
-// The only place that knows every node type, format, state backend and client: everything that is linked into `weir`. Main thread; the answers outlive the job.
+// The only place that knows every node type, format, state backend and client: everything that is
+// linked into `weir`. Main thread; the answers outlive the job.
 
 #include <memory>
 #include <string>

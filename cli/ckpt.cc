@@ -24,9 +24,11 @@ struct Options {
 int OnStorage(Options& options, const std::function<Result<int>(control::JobStorage&)>& body) {
   if (Status status = options.config.Resolve(); !status.ok()) return Fail(status);
   const std::unique_ptr<Env> env = MakePosixEnv(2);
-  Result<std::unique_ptr<CheckpointStore>> store = OpenStorage(*env, StorageUri(options.config, ""));
+  Result<std::unique_ptr<CheckpointStore>> store =
+      OpenStorage(*env, StorageUri(options.config, ""));
   if (!store.ok()) return Fail(store.status());
-  control::JobStorage storage(*env, **store, options.job, options.config.state_dir + "/" + options.job);
+  control::JobStorage storage(*env, **store, options.job,
+                              options.config.state_dir + "/" + options.job);
   Result<int> code = body(storage);
   return code.ok() ? *code : Fail(code.status());
 }
@@ -46,19 +48,25 @@ Json Summary(const control::Manifest& manifest, bool head) {
 
 Result<int> List(const Options& options, control::JobStorage& storage) {
   WEIR_ASSIGN(const std::optional<control::Head> head, storage.ReadHead());
-  if (!head) return Status(Code::kNotFound, "job '" + storage.job() + "' has never run on " + storage.store().Describe());
-  WEIR_ASSIGN(const std::vector<StoredFile> files, storage.store().List(storage.InIncarnation(head->incarnation, "chk/")));
+  if (!head)
+    return Status(Code::kNotFound,
+                  "job '" + storage.job() + "' has never run on " + storage.store().Describe());
+  WEIR_ASSIGN(const std::vector<StoredFile> files,
+              storage.store().List(storage.InIncarnation(head->incarnation, "chk/")));
   std::map<uint64_t, Json> lines;
   for (const StoredFile& file : files) {
     if (!file.name.ends_with("/MANIFEST")) continue;
     Result<std::string> text = storage.store().Read(file.name, 0, file.bytes);
-    Result<control::Manifest> manifest = text.ok() ? control::DecodeManifest(*text) : Result<control::Manifest>(text.status());
+    Result<control::Manifest> manifest =
+        text.ok() ? control::DecodeManifest(*text) : Result<control::Manifest>(text.status());
     if (!manifest.ok()) {
-      std::fprintf(stderr, "warning: %s: %s\n", file.name.c_str(), manifest.status().message().c_str());
+      std::fprintf(stderr, "warning: %s: %s\n", file.name.c_str(),
+                   manifest.status().message().c_str());
       continue;
     }
     if (manifest->checkpoint > head->checkpoint) continue;  // never completed
-    lines[manifest->checkpoint.value] = Summary(*manifest, manifest->checkpoint == head->checkpoint);
+    lines[manifest->checkpoint.value] =
+        Summary(*manifest, manifest->checkpoint == head->checkpoint);
   }
   if (options.json) {
     Json all = Json::array();
@@ -66,13 +74,17 @@ Result<int> List(const Options& options, control::JobStorage& storage) {
     std::printf("%s\n", all.dump(2).c_str());
     return 0;
   }
-  std::printf("%-12s %-10s %-28s %6s %6s %14s\n", "CHECKPOINT", "KIND", "TIME", "TASKS", "FILES", "BYTES");
+  std::printf("%-12s %-10s %-28s %6s %6s %14s\n", "CHECKPOINT", "KIND", "TIME", "TASKS", "FILES",
+              "BYTES");
   for (const auto& [id, line] : lines) {
-    std::printf("%-12s %-10s %-28s %6llu %6llu %14llu\n", (std::to_string(id) + (line["head"].get<bool>() ? " *" : "")).c_str(),
-                line["kind"].get<std::string>().c_str(), line["time"].get<std::string>().c_str(), line["tasks"].get<unsigned long long>(),
-                line["files"].get<unsigned long long>(), line["bytes"].get<unsigned long long>());
+    std::printf("%-12s %-10s %-28s %6llu %6llu %14llu\n",
+                (std::to_string(id) + (line["head"].get<bool>() ? " *" : "")).c_str(),
+                line["kind"].get<std::string>().c_str(), line["time"].get<std::string>().c_str(),
+                line["tasks"].get<unsigned long long>(), line["files"].get<unsigned long long>(),
+                line["bytes"].get<unsigned long long>());
   }
-  std::printf("* is where the job goes on (attempt %llu, incarnation %s)\n", static_cast<unsigned long long>(head->attempt.value), head->incarnation.c_str());
+  std::printf("* is where the job goes on (attempt %llu, incarnation %s)\n",
+              static_cast<unsigned long long>(head->attempt.value), head->incarnation.c_str());
   return 0;
 }
 
@@ -85,19 +97,22 @@ Result<int> Show(const Options& options, control::JobStorage& storage) {
   shown["key_groups"] = manifest.key_groups;
   Json tasks = Json::array();
   for (const control::ManifestTask& task : manifest.tasks) {
-    WEIR_ASSIGN(const runtime::TaskSnapshot snapshot, control::ReadTaskPart(storage, manifest, task));
+    WEIR_ASSIGN(const runtime::TaskSnapshot snapshot,
+                control::ReadTaskPart(storage, manifest, task));
     Json line;
     line["nodes"] = task.nodes;
     line["task"] = task.task.value;
     line["key_groups"] = {task.groups.first.value, task.groups.last.value};
     line["finished"] = task.finished;
     for (const auto& [node, watermark] : snapshot.watermarks) {
-      line["watermarks"][node] = IsUsable(watermark) ? Json(TimestampToString(watermark.us)) : Json(nullptr);
+      line["watermarks"][node] =
+          IsUsable(watermark) ? Json(TimestampToString(watermark.us)) : Json(nullptr);
     }
     for (const auto& [node, splits] : snapshot.splits) {
       for (const SplitState& split : splits) line["splits"][node][split.id] = split.position;
     }
-    for (const runtime::NodeLane& lane : snapshot.lanes) line["lanes"][lane.node_id].push_back(lane.lane.lane.value);
+    for (const runtime::NodeLane& lane : snapshot.lanes)
+      line["lanes"][lane.node_id].push_back(lane.lane.lane.value);
     uint64_t in_flight = 0;
     for (const runtime::InFlightRows& rows : snapshot.in_flight) in_flight += rows.batch.rows();
     line["rows_in_flight"] = in_flight;
@@ -130,7 +145,8 @@ Result<int> Verify(const Options& options, control::JobStorage& storage) {
     ++bad;
     std::fprintf(stderr, "error: %s\n", file.status.message().c_str());
   }
-  std::printf("checkpoint %llu: %zu files, %llu bytes read, %zu bad\n", static_cast<unsigned long long>(manifest.checkpoint.value), files.size(),
+  std::printf("checkpoint %llu: %zu files, %llu bytes read, %zu bad\n",
+              static_cast<unsigned long long>(manifest.checkpoint.value), files.size(),
               static_cast<unsigned long long>(bytes), bad);
   return bad == 0 ? kSound : kState;
 }
@@ -138,19 +154,29 @@ Result<int> Verify(const Options& options, control::JobStorage& storage) {
 }  // namespace
 
 void AddCkpt(CLI::App& app, Invocation& invocation) {
-  CLI::App* command = app.add_subcommand("ckpt", "Look at checkpoints on a bare storage, without a running job.");
+  CLI::App* command =
+      app.add_subcommand("ckpt", "Look at checkpoints on a bare storage, without a running job.");
   command->require_subcommand(1);
-  const auto add = [&](const char* name, const char* doc, bool which, Result<int> (*body)(const Options&, control::JobStorage&)) {
+  const auto add = [&](const char* name, const char* doc, bool which,
+                       Result<int> (*body)(const Options&, control::JobStorage&)) {
     auto options = std::make_shared<Options>();
     CLI::App* verb = command->add_subcommand(name, doc);
     verb->add_option("JOB", options->job, "Name of the job.")->required();
-    if (which) verb->add_option("CHECKPOINT", options->which, "Its number; default: the one where the job goes on.");
+    if (which)
+      verb->add_option("CHECKPOINT", options->which,
+                       "Its number; default: the one where the job goes on.");
     verb->add_option("--storage", options->config.storage, "Where checkpoints live.");
-    verb->add_option("--state-dir", options->config.state_dir, "Local working directory.")->envname("WEIR_STATE_DIR")->capture_default_str();
+    verb->add_option("--state-dir", options->config.state_dir, "Local working directory.")
+        ->envname("WEIR_STATE_DIR")
+        ->capture_default_str();
     if (!which) verb->add_flag("--json", options->json, "As JSON.");
-    verb->footer(std::string("Examples:\n  weir ckpt ") + name + " clicks_per_page\n  weir ckpt " + name + " clicks_per_page --storage file:///var/lib/weir/storage");
+    verb->footer(std::string("Examples:\n  weir ckpt ") + name + " clicks_per_page\n  weir ckpt " +
+                 name + " clicks_per_page --storage file:///var/lib/weir/storage");
     verb->callback([options, body, &invocation] {
-      invocation.run = [options, body] { return OnStorage(*options, [&](control::JobStorage& storage) { return body(*options, storage); }); };
+      invocation.run = [options, body] {
+        return OnStorage(*options,
+                         [&](control::JobStorage& storage) { return body(*options, storage); });
+      };
     });
   };
   add("ls", "List the complete checkpoints.", false, List);

@@ -34,9 +34,13 @@ void AddGraph(CLI::App& app, Invocation& invocation) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("graph", "Show the logical graph of a job.");
   options->job.AddFlags(*command);
-  command->add_option("-f,--format", options->format, "text, dot or mermaid.")->check(CLI::IsMember({"text", "dot", "mermaid"}));
-  command->footer("Examples:\n  weir graph clicks.weir.json\n  weir graph clicks.weir.json -f dot | dot -Tsvg > clicks.svg");
-  command->callback([options, &invocation] { invocation.run = [options] { return Graph(*options); }; });
+  command->add_option("-f,--format", options->format, "text, dot or mermaid.")
+      ->check(CLI::IsMember({"text", "dot", "mermaid"}));
+  command->footer(
+      "Examples:\n  weir graph clicks.weir.json\n  weir graph clicks.weir.json -f dot | dot -Tsvg "
+      "> clicks.svg");
+  command->callback(
+      [options, &invocation] { invocation.run = [options] { return Graph(*options); }; });
 }
 
 }  // namespace weir::cli

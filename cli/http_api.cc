@@ -28,10 +28,14 @@ Result<Place> ParseAddress(const std::string& address) {
   if (colon != std::string::npos && colon != 0) {
     place.host = address.substr(0, colon);
     const std::string_view digits = std::string_view(address).substr(colon + 1);
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), place.port);
-    if (error == std::errc() && end == digits.data() + digits.size() && place.port >= 0 && place.port <= 65535) return place;
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), place.port);
+    if (error == std::errc() && end == digits.data() + digits.size() && place.port >= 0 &&
+        place.port <= 65535)
+      return place;
   }
-  return Status(Code::kInvalidArgument, "'" + address + "' is no address to listen on; write HOST:PORT, as 127.0.0.1:8080");
+  return Status(Code::kInvalidArgument,
+                "'" + address + "' is no address to listen on; write HOST:PORT, as 127.0.0.1:8080");
 }
 
 bool IsLoopback(const std::string& host) {
@@ -43,14 +47,19 @@ bool IsLoopback(const std::string& host) {
 class Server final : public HttpApi {
  public:
   explicit Server(HttpRoutes routes) : routes_(std::move(routes)) {
-    server_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };  // the library deletes it
+    server_.new_task_queue = [] {
+      return new httplib::ThreadPool(kThreads);
+    };  // the library deletes it
     server_.set_payload_max_length(kBodyBytesMax);
     server_.set_read_timeout(kReadSecondsMax);
     server_.set_write_timeout(kWriteSecondsMax);
     server_.set_keep_alive_timeout(kIdleSecondsMax);
-    server_.set_default_headers({{"X-Content-Type-Options", "nosniff"}, {"Cache-Control", "no-store"}});
-    // A page of another origin must not read answers through the browser of somebody on this host: only plain requests by address or localhost.
-    server_.set_pre_routing_handler([](const httplib::Request& request, httplib::Response& response) {
+    server_.set_default_headers(
+        {{"X-Content-Type-Options", "nosniff"}, {"Cache-Control", "no-store"}});
+    // A page of another origin must not read answers through the browser of somebody on this host:
+    // only plain requests by address or localhost.
+    server_.set_pre_routing_handler([](const httplib::Request& request,
+                                       httplib::Response& response) {
       if (!request.has_header("Origin")) return httplib::Server::HandlerResponse::Unhandled;
       response.status = 403;
       response.set_content("requests of web pages are not answered\n", "text/plain; charset=utf-8");
@@ -59,15 +68,21 @@ class Server final : public HttpApi {
     server_.Get("/metrics", [this](const httplib::Request&, httplib::Response& response) {
       response.set_content(routes_.metrics(), "text/plain; version=0.0.4; charset=utf-8");
     });
-    server_.Get("/healthz", [this](const httplib::Request&, httplib::Response& response) { Answer(routes_.healthy(), response); });
-    server_.Get("/readyz", [this](const httplib::Request&, httplib::Response& response) { Answer(routes_.ready(), response); });
+    server_.Get("/healthz", [this](const httplib::Request&, httplib::Response& response) {
+      Answer(routes_.healthy(), response);
+    });
+    server_.Get("/readyz", [this](const httplib::Request&, httplib::Response& response) {
+      Answer(routes_.ready(), response);
+    });
     server_.Get("/api/v1/version", [](const httplib::Request&, httplib::Response& response) {
       Json version;
       version["version"] = Version();
       version["revision"] = Revision();
       response.set_content(version.dump() + "\n", "application/json");
     });
-    server_.Get("/api/v1/jobs", [this](const httplib::Request&, httplib::Response& response) { response.set_content(routes_.status() + "\n", "application/json"); });
+    server_.Get("/api/v1/jobs", [this](const httplib::Request&, httplib::Response& response) {
+      response.set_content(routes_.status() + "\n", "application/json");
+    });
   }
 
   ~Server() override {
@@ -76,7 +91,9 @@ class Server final : public HttpApi {
   }
 
   bool Bind(const Place& place) {
-    const int port = place.port == 0 ? server_.bind_to_any_port(place.host.c_str()) : server_.bind_to_port(place.host.c_str(), place.port) ? place.port : -1;
+    const int port = place.port == 0 ? server_.bind_to_any_port(place.host.c_str())
+                     : server_.bind_to_port(place.host.c_str(), place.port) ? place.port
+                                                                            : -1;
     if (port < 0) return false;
     address_ = place.host + ":" + std::to_string(port);
     return true;
@@ -99,19 +116,28 @@ class Server final : public HttpApi {
 
 }  // namespace
 
-Result<std::unique_ptr<HttpApi>> HttpApi::Start(const std::string& address, HttpRoutes routes, bool loopback_only, bool next_free) {
+Result<std::unique_ptr<HttpApi>> HttpApi::Start(const std::string& address, HttpRoutes routes,
+                                                bool loopback_only, bool next_free) {
   WEIR_ASSIGN(Place place, ParseAddress(address));
   if (loopback_only && !IsLoopback(place.host)) {
-    return Status(Code::kPermissionDenied, "listening on " + address + " would show the API to others without authentication: use a loopback address, " +
-                                               "--health-listen for probes and metrics alone, or --insecure if the network is trusted");
+    return Status(
+        Code::kPermissionDenied,
+        "listening on " + address +
+            " would show the API to others without authentication: use a loopback address, " +
+            "--health-listen for probes and metrics alone, or --insecure if the network is "
+            "trusted");
   }
-  for (int tried = 0; tried < (next_free ? kPortsTried : 1) && place.port + tried <= 65535; ++tried) {
+  for (int tried = 0; tried < (next_free ? kPortsTried : 1) && place.port + tried <= 65535;
+       ++tried) {
     auto server = std::make_unique<Server>(routes);
     if (!server->Bind({place.host, place.port == 0 ? 0 : place.port + tried})) continue;
     server->Listen();
     return std::unique_ptr<HttpApi>(std::move(server));
   }
-  return Status(Code::kAlreadyExists, "cannot listen on " + address + ": the port is taken, or the address is not this host's", Fault::kExternal, Retry::kNever);
+  return Status(
+      Code::kAlreadyExists,
+      "cannot listen on " + address + ": the port is taken, or the address is not this host's",
+      Fault::kExternal, Retry::kNever);
 }
 
 }  // namespace weir::cli

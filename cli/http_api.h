@@ -1,7 +1,9 @@
 #pragma once
-// HttpApi: /metrics, /healthz, /readyz and /api/v1/version of a running job. Bound pools, bodies, headers and times; answers are text or JSON with nosniff.
-// Started and stopped by the main thread; the functions it is given are called on its threads and must be thread-safe.
-// Errors: kAlreadyExists when the address is taken, kPermissionDenied for another than a loopback address without --insecure.
+// HttpApi: /metrics, /healthz, /readyz and /api/v1/version of a running job. Bound pools, bodies,
+// headers and times; answers are text or JSON with nosniff. Started and stopped by the main thread;
+// the functions it is given are called on its threads and must be thread-safe. Errors:
+// kAlreadyExists when the address is taken, kPermissionDenied for another than a loopback address
+// without --insecure.
 
 #include <functional>
 #include <memory>
@@ -24,7 +26,8 @@ class HttpApi {
   virtual const std::string& address() const = 0;
 
   /// `loopback_only`: refuse other addresses. `next_free`: if the port is taken try the next ones.
-  static Result<std::unique_ptr<HttpApi>> Start(const std::string& address, HttpRoutes routes, bool loopback_only, bool next_free);
+  static Result<std::unique_ptr<HttpApi>> Start(const std::string& address, HttpRoutes routes,
+                                                bool loopback_only, bool next_free);
 };
 
 }  // namespace weir::cli

@@ -1,5 +1,6 @@
 #pragma once
-// What commands that take a job file share: the flags -p, --strict and so on, and compiling the file into problems or a plan. Main thread.
+// What commands that take a job file share: the flags -p, --strict and so on, and compiling the
+// file into problems or a plan. Main thread.
 
 #include <CLI/CLI.hpp>
 #include <memory>
@@ -28,10 +29,12 @@ struct LoadedJob {
   jobs::CompiledJob job;
 };
 
-/// Reads and compiles. A Status only for a file that cannot be read or a -p that is none; problems are in the job.
+/// Reads and compiles. A Status only for a file that cannot be read or a -p that is none; problems
+/// are in the job.
 Result<LoadedJob> LoadJob(const JobCommand& command, const ProcessConfig& config, Env& env);
 
-/// Prints `error: ...` on standard error and answers the exit code of the status (usage 2, environment 4 ...).
+/// Prints `error: ...` on standard error and answers the exit code of the status (usage 2,
+/// environment 4 ...).
 int Fail(const Status& status);
 
 }  // namespace weir::cli

@@ -25,7 +25,8 @@ constexpr auto kPollInterval = std::chrono::milliseconds(50);
 constexpr Duration kLineInterval = Milliseconds(500);
 constexpr int kPoolThreads = 8;
 constexpr uint32_t kMetricsTasksMax = 64;
-constexpr Duration kStuckAfter = Seconds(10);  // a coordinator that has not turned for so long is not alive
+constexpr Duration kStuckAfter =
+    Seconds(10);  // a coordinator that has not turned for so long is not alive
 
 /// Lines for people: above the live line on a terminal.
 class Screen {
@@ -60,8 +61,10 @@ Json StatusJson(const PhysicalPlan& plan, const control::JobStatus& status) {
   job["incarnation"] = status.incarnation;
   job["restarts"] = Json::object();
   for (const auto& [reason, count] : status.restarts) job["restarts"][reason] = count;
-  if (!status.last_attempt_failure.ok()) job["last_failure"] = status.last_attempt_failure.ToString();
-  if (!status.failure.ok()) job["failure"] = {{"node_id", status.failed_node}, {"error", status.failure.ToString()}};
+  if (!status.last_attempt_failure.ok())
+    job["last_failure"] = status.last_attempt_failure.ToString();
+  if (!status.failure.ok())
+    job["failure"] = {{"node_id", status.failed_node}, {"error", status.failure.ToString()}};
   Json checkpoints;
   checkpoints["completed"] = status.checkpoints.completed;
   checkpoints["failed"] = status.checkpoints.failed;
@@ -76,7 +79,8 @@ Json StatusJson(const PhysicalPlan& plan, const control::JobStatus& status) {
 }
 
 /// What benchmarks and scripts read after a run.
-Json Report(const PhysicalPlan& plan, const control::JobStatus& status, const std::vector<runtime::NodeValues>& values, double wall_seconds) {
+Json Report(const PhysicalPlan& plan, const control::JobStatus& status,
+            const std::vector<runtime::NodeValues>& values, double wall_seconds) {
   Json report;
   report["job"] = StatusJson(plan, status);
   report["wall_seconds"] = wall_seconds;
@@ -90,9 +94,14 @@ Json Report(const PhysicalPlan& plan, const control::JobStatus& status, const st
     node["task"] = value.task.value;
     node["records_in"] = value.records_in;
     node["records_out"] = value.records_out;
-    for (size_t i = 0; i < value.time_us.size(); ++i) node["time_us"][std::string(runtime::TimeStateName(static_cast<runtime::TimeState>(i)))] = value.time_us[i];
-    for (size_t i = 0; i < value.busy_us.size(); ++i) node["busy_us"][std::string(runtime::BusyPartName(static_cast<runtime::BusyPart>(i)))] = value.busy_us[i];
-    for (size_t i = 0; i < value.outcomes.size(); ++i) node["outcomes"][std::string(OutcomeName(static_cast<Outcome>(i)))] = value.outcomes[i];
+    for (size_t i = 0; i < value.time_us.size(); ++i)
+      node["time_us"][std::string(runtime::TimeStateName(static_cast<runtime::TimeState>(i)))] =
+          value.time_us[i];
+    for (size_t i = 0; i < value.busy_us.size(); ++i)
+      node["busy_us"][std::string(runtime::BusyPartName(static_cast<runtime::BusyPart>(i)))] =
+          value.busy_us[i];
+    for (size_t i = 0; i < value.outcomes.size(); ++i)
+      node["outcomes"][std::string(OutcomeName(static_cast<Outcome>(i)))] = value.outcomes[i];
     if (value.exact_conservation) node["unaccounted"] = value.unaccounted;
     if (value.state) {
       node["state"] = {{"rows", value.state->rows},
@@ -103,7 +112,9 @@ Json Report(const PhysicalPlan& plan, const control::JobStatus& status, const st
                        {"rocksdb_calls", value.state->rocksdb_calls}};
     }
     if (!value.snapshot_sync.bounds.empty()) {
-      node["snapshot_sync_seconds"] = {{"bounds", value.snapshot_sync.bounds}, {"counts", value.snapshot_sync.counts}, {"sum", value.snapshot_sync.sum}};
+      node["snapshot_sync_seconds"] = {{"bounds", value.snapshot_sync.bounds},
+                                       {"counts", value.snapshot_sync.counts},
+                                       {"sum", value.snapshot_sync.sum}};
     }
     nodes.push_back(std::move(node));
   }
@@ -117,21 +128,27 @@ Result<std::optional<uint64_t>> ParseFrom(const std::string& from, bool& none) {
   uint64_t number = 0;
   const auto [end, error] = std::from_chars(from.data(), from.data() + from.size(), number);
   if (error != std::errc() || end != from.data() + from.size()) {
-    return Status(Code::kInvalidArgument, "--from " + from + ": write latest, none, or the number of a checkpoint");
+    return Status(Code::kInvalidArgument,
+                  "--from " + from + ": write latest, none, or the number of a checkpoint");
   }
   return std::optional<uint64_t>(number);
 }
 
-/// Asks the environment until it answers or connect_timeout is over: a broker that is just starting is no reason to give up.
-void ProbeUntil(jobs::CompiledJob& job, Clients& clients, Env& env, Duration timeout, const std::function<bool()>& stop) {
+/// Asks the environment until it answers or connect_timeout is over: a broker that is just starting
+/// is no reason to give up.
+void ProbeUntil(jobs::CompiledJob& job, Clients& clients, Env& env, Duration timeout,
+                const std::function<bool()>& stop) {
   const Duration deadline = env.Steady() + timeout;
   const size_t before = job.problems.list().size(), errors_before = job.problems.errors();
   for (;;) {
     Problems kept = job.problems;
     jobs::RunProbes(job, clients, env);
-    const bool unreachable = std::any_of(job.problems.list().begin() + static_cast<ptrdiff_t>(before), job.problems.list().end(),
-                                         [](const Problem& problem) { return problem.code == "W0702"; });
-    if (!unreachable || job.problems.errors() == errors_before || env.Steady() >= deadline || stop()) return;
+    const bool unreachable = std::any_of(
+        job.problems.list().begin() + static_cast<ptrdiff_t>(before), job.problems.list().end(),
+        [](const Problem& problem) { return problem.code == "W0702"; });
+    if (!unreachable || job.problems.errors() == errors_before || env.Steady() >= deadline ||
+        stop())
+      return;
     job.problems = std::move(kept);
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
   }
@@ -156,10 +173,13 @@ int RunJob(const RunOptions& options, const std::function<bool()>& stop) {
   Result<std::optional<uint64_t>> from = ParseFrom(options.from, from_none);
   if (!from.ok()) return Fail(from.status());
 
-  const uint64_t memory_limit = config.memory_limit ? *config.memory_limit : plan.memory ? *plan.memory : DetectMemoryLimit(*env);
+  const uint64_t memory_limit = config.memory_limit ? *config.memory_limit
+                                : plan.memory       ? *plan.memory
+                                                    : DetectMemoryLimit(*env);
   const std::unique_ptr<MemoryGovernor> memory = MakeGovernor(memory_limit);
   const std::unique_ptr<Clients> clients = MakeRealClients(*env);
-  if (!options.no_environment) ProbeUntil(job, *clients, *env, options.dry_run ? Duration{} : config.connect_timeout, stop);
+  if (!options.no_environment)
+    ProbeUntil(job, *clients, *env, options.dry_run ? Duration{} : config.connect_timeout, stop);
   if (!options.quiet || job.has_errors()) std::fputs(jobs::FormatProblemsText(job).c_str(), stderr);
   if (job.has_errors()) return jobs::ExitCodeOf(job);
 
@@ -179,8 +199,11 @@ int RunJob(const RunOptions& options, const std::function<bool()>& stop) {
   run.check_upgrade = [&plan](const control::Manifest& manifest) -> Status {
     WEIR_ASSIGN(const jobs::UpgradeReport report, jobs::CompareJobs(manifest.description, plan));
     if (report.accepted()) return Status::Ok();
-    return Status(Code::kIncompatible, "this job cannot go on from checkpoint " + std::to_string(manifest.checkpoint.value) + ":\n" + report.ToText() +
-                                           "Undo the change, or start empty with --from none (the old state is then not used)");
+    return Status(
+        Code::kIncompatible,
+        "this job cannot go on from checkpoint " + std::to_string(manifest.checkpoint.value) +
+            ":\n" + report.ToText() +
+            "Undo the change, or start empty with --from none (the old state is then not used)");
   };
   run.env = env.get();
   run.clients = clients.get();
@@ -197,12 +220,15 @@ int RunJob(const RunOptions& options, const std::function<bool()>& stop) {
   run.stop_timeout = config.stop_timeout;
   run.cancel_timeout = config.cancel_timeout;
   run.say = [&screen](const std::string& line) { screen.Say(line); };
-  const std::unique_ptr<control::JobCoordinator> coordinator = control::JobCoordinator::Create(std::move(run));
+  const std::unique_ptr<control::JobCoordinator> coordinator =
+      control::JobCoordinator::Create(std::move(run));
   const JobMetrics metrics(plan, *coordinator, *memory, kMetricsTasksMax);
 
   HttpRoutes routes;
   routes.metrics = [&metrics] { return MetricsText(metrics); };
-  routes.healthy = [&coordinator, &env] { return env->Steady() - coordinator->last_turn() < kStuckAfter || coordinator->ended(); };
+  routes.healthy = [&coordinator, &env] {
+    return env->Steady() - coordinator->last_turn() < kStuckAfter || coordinator->ended();
+  };
   routes.ready = [&coordinator] {
     const control::JobState state = coordinator->status().state;
     return state == control::JobState::kRunning || state == control::JobState::kFinishing;
@@ -210,17 +236,20 @@ int RunJob(const RunOptions& options, const std::function<bool()>& stop) {
   routes.status = [&plan, &coordinator] { return StatusJson(plan, coordinator->status()).dump(); };
   std::vector<std::unique_ptr<HttpApi>> servers;
   if (!config.health_listen.empty()) {
-    Result<std::unique_ptr<HttpApi>> server = HttpApi::Start(config.health_listen, routes, /*loopback_only=*/false, /*next_free=*/false);
+    Result<std::unique_ptr<HttpApi>> server =
+        HttpApi::Start(config.health_listen, routes, /*loopback_only=*/false, /*next_free=*/false);
     if (!server.ok()) return Fail(server.status());
     servers.push_back(std::move(server).value());
   }
   if (!options.quiet || config.http_listen_given) {
-    Result<std::unique_ptr<HttpApi>> server = HttpApi::Start(config.http_listen, routes, !config.insecure, /*next_free=*/!config.http_listen_given);
+    Result<std::unique_ptr<HttpApi>> server = HttpApi::Start(
+        config.http_listen, routes, !config.insecure, /*next_free=*/!config.http_listen_given);
     if (!server.ok()) return Fail(server.status());
     servers.push_back(std::move(server).value());
   }
 
-  screen.Say("job " + plan.job + ": storage " + uri + (plan.checkpoint.off ? ", checkpoints off" : ""));
+  screen.Say("job " + plan.job + ": storage " + uri +
+             (plan.checkpoint.off ? ", checkpoints off" : ""));
   for (const std::string& promise : jobs::SinkPromises(plan)) screen.Say("  " + promise);
   if (!servers.empty()) screen.Say("metrics on http://" + servers.back()->address() + "/metrics");
 
@@ -244,11 +273,13 @@ int RunJob(const RunOptions& options, const std::function<bool()>& stop) {
   screen.Wipe();
   last_values = coordinator->final_values();
   const control::JobStatus status = coordinator->status();
-  const double wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double wall =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (!options.report.empty()) {
     std::ofstream file(options.report);
     file << Report(plan, status, last_values, wall).dump(2) << "\n";
-    if (!file) std::fprintf(stderr, "warning: cannot write the report to '%s'\n", options.report.c_str());
+    if (!file)
+      std::fprintf(stderr, "warning: cannot write the report to '%s'\n", options.report.c_str());
   }
   if (!status.failure.ok()) std::fprintf(stderr, "error: %s\n", status.failure.message().c_str());
   uint64_t rows_in = 0, rows_out = 0;
@@ -257,9 +288,11 @@ int RunJob(const RunOptions& options, const std::function<bool()>& stop) {
     if (value.sink) rows_out += value.records_in;
   }
   char summary[256];
-  std::snprintf(summary, sizeof(summary), "job %s %s after %.1f s: %llu rows in, %llu rows out, %llu checkpoints", plan.job.c_str(),
-                std::string(control::JobStateName(status.state)).c_str(), wall, static_cast<unsigned long long>(rows_in),
-                static_cast<unsigned long long>(rows_out), static_cast<unsigned long long>(status.checkpoints.completed));
+  std::snprintf(summary, sizeof(summary),
+                "job %s %s after %.1f s: %llu rows in, %llu rows out, %llu checkpoints",
+                plan.job.c_str(), std::string(control::JobStateName(status.state)).c_str(), wall,
+                static_cast<unsigned long long>(rows_in), static_cast<unsigned long long>(rows_out),
+                static_cast<unsigned long long>(status.checkpoints.completed));
   screen.Say(summary);
   const int code = control::ExitCodeOf(status);
   return code;

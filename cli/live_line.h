@@ -1,6 +1,7 @@
 #pragma once
-// LiveLine: one line on a terminal while a job runs: rows/s in and out, watermark lag, state size, busiest node; a bar with the time left for bounded input.
-// Text is made from two readings of the tasks' values; main thread. Nothing is drawn where standard error is no terminal.
+// LiveLine: one line on a terminal while a job runs: rows/s in and out, watermark lag, state size,
+// busiest node; a bar with the time left for bounded input. Text is made from two readings of the
+// tasks' values; main thread. Nothing is drawn where standard error is no terminal.
 
 #include <optional>
 #include <string>

@@ -1,4 +1,5 @@
-// weir: the one binary. Parses the command line and runs one command; everything else is in its file.
+// weir: the one binary. Parses the command line and runs one command; everything else is in its
+// file.
 
 #include <malloc.h>
 
@@ -10,8 +11,9 @@
 
 int main(int argc, char** argv) {
   constexpr int kUsage = 2, kInternal = 70;
-  // What one thread allocates another one frees here, so arenas of their own keep memory that nobody uses: two of them took a fifth less resident memory
-  // on a state larger than its budget than the eight per core that are glibc's default, at equal CPU time.
+  // What one thread allocates another one frees here, so arenas of their own keep memory that
+  // nobody uses: two of them took a fifth less resident memory on a state larger than its budget
+  // than the eight per core that are glibc's default, at equal CPU time.
   constexpr int kArenas = 2;
   mallopt(M_ARENA_MAX, kArenas);
   CLI::App app{"Weir, a stream-processing engine: jobs in JSON, event time, exact state."};

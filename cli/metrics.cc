@@ -45,7 +45,8 @@ class Families {
     uint64_t cumulative = 0;
     for (size_t i = 0; i < values.counts.size(); ++i) {
       cumulative += values.counts[i];
-      metric.histogram.bucket.push_back({cumulative, i < values.bounds.size() ? values.bounds[i] : INFINITY});
+      metric.histogram.bucket.push_back(
+          {cumulative, i < values.bounds.size() ? values.bounds[i] : INFINITY});
     }
     metric.histogram.sample_count = cumulative;
     metric.histogram.sample_sum = values.sum;
@@ -61,7 +62,9 @@ class Families {
       MetricFamily family;
       family.name = std::string(name);
       family.help = std::string(info.help);
-      family.type = info.kind == MetricKind::kCounter ? MetricType::Counter : info.kind == MetricKind::kGauge ? MetricType::Gauge : MetricType::Histogram;
+      family.type = info.kind == MetricKind::kCounter ? MetricType::Counter
+                    : info.kind == MetricKind::kGauge ? MetricType::Gauge
+                                                      : MetricType::Histogram;
       families_.push_back(std::move(family));
     }
     return families_[place->second];
@@ -81,9 +84,11 @@ void AddTo(HistogramValues& into, const HistogramValues& from) {
 }
 
 /// Sums tasks beyond the bound into one, so that the number of series stays bounded.
-std::vector<NodeValues> BoundTasks(std::vector<NodeValues> values, uint32_t tasks_max, std::map<std::string, bool>& summed) {
+std::vector<NodeValues> BoundTasks(std::vector<NodeValues> values, uint32_t tasks_max,
+                                   std::map<std::string, bool>& summed) {
   std::map<std::string, uint32_t> tasks;
-  for (const NodeValues& value : values) tasks[value.node_id] = std::max(tasks[value.node_id], value.task.value + 1U);
+  for (const NodeValues& value : values)
+    tasks[value.node_id] = std::max(tasks[value.node_id], value.task.value + 1U);
   std::vector<NodeValues> bounded;
   std::map<std::string, size_t> places;
   for (NodeValues& value : values) {
@@ -104,7 +109,8 @@ std::vector<NodeValues> BoundTasks(std::vector<NodeValues> values, uint32_t task
     total.bytes_out += value.bytes_out;
     for (size_t i = 0; i < total.time_us.size(); ++i) total.time_us[i] += value.time_us[i];
     for (size_t i = 0; i < total.busy_us.size(); ++i) total.busy_us[i] += value.busy_us[i];
-    if (value.watermark && (!total.watermark || *value.watermark < *total.watermark)) total.watermark = value.watermark;
+    if (value.watermark && (!total.watermark || *value.watermark < *total.watermark))
+      total.watermark = value.watermark;
     for (size_t i = 0; i < total.outcomes.size(); ++i) total.outcomes[i] += value.outcomes[i];
     for (size_t i = 0; i < total.counts.size(); ++i) total.counts[i] += value.counts[i];
     for (size_t i = 0; i < total.errors.size(); ++i) total.errors[i] += value.errors[i];
@@ -134,56 +140,88 @@ void AddNode(Families& out, const std::string& job, const NodeValues& node, bool
   out.Counter("weir_node_bytes_in_total", t, static_cast<double>(node.bytes_in));
   out.Counter("weir_node_bytes_out_total", t, static_cast<double>(node.bytes_out));
   for (size_t i = 0; i < node.time_us.size(); ++i) {
-    out.Counter("weir_node_time_seconds_total", with(t, "state", runtime::TimeStateName(static_cast<runtime::TimeState>(i))), static_cast<double>(node.time_us[i]) * kMicro);
+    out.Counter("weir_node_time_seconds_total",
+                with(t, "state", runtime::TimeStateName(static_cast<runtime::TimeState>(i))),
+                static_cast<double>(node.time_us[i]) * kMicro);
   }
   for (size_t i = 0; i < node.busy_us.size(); ++i) {
-    out.Counter("weir_node_busy_seconds_total", with(t, "part", runtime::BusyPartName(static_cast<runtime::BusyPart>(i))), static_cast<double>(node.busy_us[i]) * kMicro);
+    out.Counter("weir_node_busy_seconds_total",
+                with(t, "part", runtime::BusyPartName(static_cast<runtime::BusyPart>(i))),
+                static_cast<double>(node.busy_us[i]) * kMicro);
   }
-  if (node.watermark && IsUsable(*node.watermark)) out.Gauge("weir_node_watermark_timestamp_seconds", t, static_cast<double>(node.watermark->us) * kMicro);
-  const auto outcome = [&](Outcome which) { return static_cast<double>(node.outcomes[static_cast<size_t>(which)]); };
-  out.Counter("weir_node_late_records_total", with(t, "action", "dropped"), outcome(Outcome::kLateDropped));
-  out.Counter("weir_node_late_records_total", with(t, "action", "side_output"), outcome(Outcome::kLateSide));
-  out.Counter("weir_node_late_partial_records_total", t, static_cast<double>(node.counts[static_cast<size_t>(NodeCount::kLatePartialRecords)]));
-  out.Counter("weir_node_late_assignments_total", t, static_cast<double>(node.counts[static_cast<size_t>(NodeCount::kLateAssignments)]));
-  out.Counter("weir_node_windows_fired_total", t, static_cast<double>(node.counts[static_cast<size_t>(NodeCount::kWindowsFired)]));
+  if (node.watermark && IsUsable(*node.watermark))
+    out.Gauge("weir_node_watermark_timestamp_seconds", t,
+              static_cast<double>(node.watermark->us) * kMicro);
+  const auto outcome = [&](Outcome which) {
+    return static_cast<double>(node.outcomes[static_cast<size_t>(which)]);
+  };
+  out.Counter("weir_node_late_records_total", with(t, "action", "dropped"),
+              outcome(Outcome::kLateDropped));
+  out.Counter("weir_node_late_records_total", with(t, "action", "side_output"),
+              outcome(Outcome::kLateSide));
+  out.Counter(
+      "weir_node_late_partial_records_total", t,
+      static_cast<double>(node.counts[static_cast<size_t>(NodeCount::kLatePartialRecords)]));
+  out.Counter("weir_node_late_assignments_total", t,
+              static_cast<double>(node.counts[static_cast<size_t>(NodeCount::kLateAssignments)]));
+  out.Counter("weir_node_windows_fired_total", t,
+              static_cast<double>(node.counts[static_cast<size_t>(NodeCount::kWindowsFired)]));
   std::map<std::string_view, uint64_t> errors;
-  for (int code = 0; code < kRecordCodes; ++code) errors[RecordCodeKind(static_cast<RecordCode>(code))] += node.errors[static_cast<size_t>(code)];
-  for (const auto& [kind, count] : errors) out.Counter("weir_node_errors_total", with(t, "kind", kind), static_cast<double>(count));
-  for (const auto& [kind, count] : node.anomalies) out.Counter("weir_node_anomalies_total", with(t, "kind", kind), static_cast<double>(count));
+  for (int code = 0; code < kRecordCodes; ++code)
+    errors[RecordCodeKind(static_cast<RecordCode>(code))] += node.errors[static_cast<size_t>(code)];
+  for (const auto& [kind, count] : errors)
+    out.Counter("weir_node_errors_total", with(t, "kind", kind), static_cast<double>(count));
+  for (const auto& [kind, count] : node.anomalies)
+    out.Counter("weir_node_anomalies_total", with(t, "kind", kind), static_cast<double>(count));
   for (size_t i = 0; i < kOutcomes; ++i) {
     // `buffered` is a level, not a flow: it would fall, so it is not exported as a counter.
     if (static_cast<Outcome>(i) == Outcome::kBuffered) continue;
-    out.Counter("weir_node_outcomes_total", with(t, "outcome", OutcomeName(static_cast<Outcome>(i))), static_cast<double>(node.outcomes[i]));
+    out.Counter("weir_node_outcomes_total",
+                with(t, "outcome", OutcomeName(static_cast<Outcome>(i))),
+                static_cast<double>(node.outcomes[i]));
   }
   for (const runtime::ChannelValues& channel : node.channels) {
     const Labels labels = with(t, "upstream", channel.upstream);
     out.Gauge("weir_channel_credits", labels, static_cast<double>(channel.credits));
     out.Gauge("weir_channel_queued_bytes", labels, static_cast<double>(channel.queued_bytes));
-    out.Counter("weir_channel_blocked_seconds_total", labels, static_cast<double>(channel.blocked_us) * kMicro);
+    out.Counter("weir_channel_blocked_seconds_total", labels,
+                static_cast<double>(channel.blocked_us) * kMicro);
   }
   if (node.source) {
     for (const runtime::SplitValues& split : node.splits) {
       if (split.partition < 0 || split.lag < 0) continue;
-      out.Gauge("weir_source_lag_records", with(with(n, "topic", split.topic), "partition", std::to_string(split.partition)), static_cast<double>(split.lag));
+      out.Gauge("weir_source_lag_records",
+                with(with(n, "topic", split.topic), "partition", std::to_string(split.partition)),
+                static_cast<double>(split.lag));
     }
-    if (node.emit_lag_seconds) out.Gauge("weir_source_emit_event_time_lag_seconds", t, *node.emit_lag_seconds);
+    if (node.emit_lag_seconds)
+      out.Gauge("weir_source_emit_event_time_lag_seconds", t, *node.emit_lag_seconds);
   }
   if (node.sink) {
-    out.Counter("weir_sink_records_total", with(t, "outcome", "committed"), static_cast<double>(node.sink_progress.records_committed));
-    out.Counter("weir_sink_records_total", with(t, "outcome", "retried"), static_cast<double>(node.sink_progress.records_retried));
-    out.Counter("weir_sink_records_total", with(t, "outcome", "failed"), static_cast<double>(node.sink_progress.records_failed));
+    out.Counter("weir_sink_records_total", with(t, "outcome", "committed"),
+                static_cast<double>(node.sink_progress.records_committed));
+    out.Counter("weir_sink_records_total", with(t, "outcome", "retried"),
+                static_cast<double>(node.sink_progress.records_retried));
+    out.Counter("weir_sink_records_total", with(t, "outcome", "failed"),
+                static_cast<double>(node.sink_progress.records_failed));
     out.Gauge("weir_sink_wal_bytes", t, static_cast<double>(node.sink_progress.bytes_waiting));
   }
   if (node.state) {
     const StateUsage& state = *node.state;
     out.Gauge("weir_state_size_bytes", t, static_cast<double>(state.hot_bytes + state.cold_bytes));
     out.Gauge("weir_state_rows", t, static_cast<double>(state.rows));
-    out.Gauge("weir_rocksdb_memory_bytes", with(t, "kind", "memtable"), static_cast<double>(state.memtable_bytes));
-    out.Gauge("weir_rocksdb_memory_bytes", with(t, "kind", "block_cache"), static_cast<double>(state.block_cache_bytes));
-    out.Gauge("weir_rocksdb_memory_bytes", with(t, "kind", "table_readers"), static_cast<double>(state.table_reader_bytes));
-    out.Gauge("weir_rocksdb_memory_bytes", with(t, "kind", "pinned"), static_cast<double>(state.pinned_bytes));
-    out.Gauge("weir_rocksdb_compaction_pending_bytes", t, static_cast<double>(state.compaction_pending_bytes));
-    out.Counter("weir_rocksdb_write_stall_seconds_total", t, static_cast<double>(state.write_stall_us) * kMicro);
+    out.Gauge("weir_rocksdb_memory_bytes", with(t, "kind", "memtable"),
+              static_cast<double>(state.memtable_bytes));
+    out.Gauge("weir_rocksdb_memory_bytes", with(t, "kind", "block_cache"),
+              static_cast<double>(state.block_cache_bytes));
+    out.Gauge("weir_rocksdb_memory_bytes", with(t, "kind", "table_readers"),
+              static_cast<double>(state.table_reader_bytes));
+    out.Gauge("weir_rocksdb_memory_bytes", with(t, "kind", "pinned"),
+              static_cast<double>(state.pinned_bytes));
+    out.Gauge("weir_rocksdb_compaction_pending_bytes", t,
+              static_cast<double>(state.compaction_pending_bytes));
+    out.Counter("weir_rocksdb_write_stall_seconds_total", t,
+                static_cast<double>(state.write_stall_us) * kMicro);
   }
 }
 
@@ -230,33 +268,48 @@ std::vector<MetricFamily> JobMetrics::Collect() const {
     for (const auto& [name, value] : more) labels.push_back({name, value});
     return labels;
   };
-  out.Gauge("weir_build_info", {{"version", std::string(Version())}, {"revision", std::string(Revision())}, {"role", "run"}}, 1);
+  out.Gauge(
+      "weir_build_info",
+      {{"version", std::string(Version())}, {"revision", std::string(Revision())}, {"role", "run"}},
+      1);
   for (size_t i = 0; i < control::kJobStates; ++i) {
     const auto state = static_cast<control::JobState>(i);
-    out.Gauge("weir_job_state", with({{"state", std::string(control::JobStateName(state))}}), status.state == state ? 1 : 0);
+    out.Gauge("weir_job_state", with({{"state", std::string(control::JobStateName(state))}}),
+              status.state == state ? 1 : 0);
   }
-  if (status.started.us != 0) out.Gauge("weir_job_start_time_seconds", j, static_cast<double>(status.started.us) * kMicro);
+  if (status.started.us != 0)
+    out.Gauge("weir_job_start_time_seconds", j, static_cast<double>(status.started.us) * kMicro);
   for (const char* reason : {"task_failed", "checkpoint"}) {
     const auto place = status.restarts.find(reason);
-    out.Counter("weir_job_restarts_total", with({{"reason", reason}}), place == status.restarts.end() ? 0 : static_cast<double>(place->second));
+    out.Counter("weir_job_restarts_total", with({{"reason", reason}}),
+                place == status.restarts.end() ? 0 : static_cast<double>(place->second));
   }
   const control::CheckpointStats& checkpoints = status.checkpoints;
   const auto checkpoint_count = [&](const char* outcome, uint64_t n) {
-    out.Counter("weir_checkpoints_total", with({{"kind", "checkpoint"}, {"outcome", outcome}}), static_cast<double>(n));
+    out.Counter("weir_checkpoints_total", with({{"kind", "checkpoint"}, {"outcome", outcome}}),
+                static_cast<double>(n));
   };
   checkpoint_count("completed", checkpoints.completed);
   checkpoint_count("failed", checkpoints.failed);
   checkpoint_count("expired", checkpoints.expired);
   checkpoint_count("skipped", checkpoints.skipped);
-  out.Histogram("weir_checkpoint_duration_seconds", with({{"kind", "checkpoint"}}), checkpoints.duration);
-  out.Gauge("weir_checkpoint_size_bytes", with({{"scope", "full"}}), static_cast<double>(checkpoints.last_bytes));
-  out.Gauge("weir_checkpoint_size_bytes", with({{"scope", "uploaded"}}), static_cast<double>(checkpoints.last_uploaded_bytes));
+  out.Histogram("weir_checkpoint_duration_seconds", with({{"kind", "checkpoint"}}),
+                checkpoints.duration);
+  out.Gauge("weir_checkpoint_size_bytes", with({{"scope", "full"}}),
+            static_cast<double>(checkpoints.last_bytes));
+  out.Gauge("weir_checkpoint_size_bytes", with({{"scope", "uploaded"}}),
+            static_cast<double>(checkpoints.last_uploaded_bytes));
   if (checkpoints.current_as_of.us != 0) {
-    out.Gauge("weir_checkpoint_last_completed_timestamp_seconds", j, static_cast<double>(checkpoints.current_as_of.us) * kMicro);
+    out.Gauge("weir_checkpoint_last_completed_timestamp_seconds", j,
+              static_cast<double>(checkpoints.current_as_of.us) * kMicro);
   }
   out.Gauge("weir_checkpoints_in_progress", j, checkpoints.in_progress ? 1 : 0);
   for (const PlanNode& node : plan_.nodes) {
-    out.Gauge("weir_node_info", with({{"node_id", node.id}, {"type", std::string(node.type->name)}, {"parallelism", std::to_string(node.parallelism)}}), 1);
+    out.Gauge("weir_node_info",
+              with({{"node_id", node.id},
+                    {"type", std::string(node.type->name)},
+                    {"parallelism", std::to_string(node.parallelism)}}),
+              1);
   }
 
   std::vector<NodeValues> values = coordinator_.Values();
@@ -265,13 +318,16 @@ std::vector<MetricFamily> JobMetrics::Collect() const {
   for (const NodeValues& value : values) {
     if (value.exact_conservation) unaccounted[value.node_id] += value.unaccounted;
   }
-  for (const auto& [node, rows] : unaccounted) out.Gauge("weir_records_unaccounted", with({{"node_id", node}}), static_cast<double>(rows));
+  for (const auto& [node, rows] : unaccounted)
+    out.Gauge("weir_records_unaccounted", with({{"node_id", node}}), static_cast<double>(rows));
   std::map<std::string, bool> summed;
-  for (const NodeValues& value : BoundTasks(std::move(values), tasks_max_, summed)) AddNode(out, job, value, summed.contains(value.node_id));
+  for (const NodeValues& value : BoundTasks(std::move(values), tasks_max_, summed))
+    AddNode(out, job, value, summed.contains(value.node_id));
 
   for (size_t i = 0; i < kMemoryKinds; ++i) {
     const auto kind = static_cast<MemoryKind>(i);
-    out.Gauge("weir_memory_accounted_bytes", {{"kind", std::string(MemoryKindName(kind))}}, static_cast<double>(memory_.used(kind)));
+    out.Gauge("weir_memory_accounted_bytes", {{"kind", std::string(MemoryKindName(kind))}},
+              static_cast<double>(memory_.used(kind)));
   }
   out.Gauge("weir_memory_limit_bytes", {}, static_cast<double>(memory_.limit()));
 
@@ -284,6 +340,8 @@ std::vector<MetricFamily> JobMetrics::Collect() const {
   return out.Take();
 }
 
-std::string MetricsText(const JobMetrics& metrics) { return prometheus::TextSerializer().Serialize(metrics.Collect()); }
+std::string MetricsText(const JobMetrics& metrics) {
+  return prometheus::TextSerializer().Serialize(metrics.Collect());
+}
 
 }  // namespace weir::cli

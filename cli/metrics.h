@@ -1,6 +1,7 @@
 #pragma once
-// JobMetrics: what /metrics shows (operations 4), made at scrape time from the tasks' values and the job's status: nothing here is on a data path. A scrape
-// calls Collect on a server thread; the coordinator must outlive it.
+// JobMetrics: what /metrics shows (operations 4), made at scrape time from the tasks' values and
+// the job's status: nothing here is on a data path. A scrape calls Collect on a server thread; the
+// coordinator must outlive it.
 
 #include <prometheus/collectable.h>
 
@@ -15,7 +16,8 @@ namespace weir::cli {
 class JobMetrics final : public prometheus::Collectable {
  public:
   /// `tasks_max`: with more tasks of a node the label `task` becomes `all` and values are summed.
-  JobMetrics(const PhysicalPlan& plan, const control::JobCoordinator& coordinator, const MemoryGovernor& memory, uint32_t tasks_max)
+  JobMetrics(const PhysicalPlan& plan, const control::JobCoordinator& coordinator,
+             const MemoryGovernor& memory, uint32_t tasks_max)
       : plan_(plan), coordinator_(coordinator), memory_(memory), tasks_max_(tasks_max) {}
   std::vector<prometheus::MetricFamily> Collect() const override;
 

@@ -17,10 +17,13 @@ struct Options {
   bool stages = false, types = false;
 };
 
-/// What OLD was: a job file, or the job of a checkpoint ("latest", a number, or a storage with a job).
+/// What OLD was: a job file, or the job of a checkpoint ("latest", a number, or a storage with a
+/// job).
 Result<Json> DescribeOld(const Options& options, const PhysicalPlan& plan, Env& env) {
-  if (options.job.file == "latest" || options.job.file.find_first_not_of("0123456789") == std::string::npos) {
-    WEIR_ASSIGN(const auto store, OpenStorage(env, StorageUri(options.config, plan.checkpoint.storage)));
+  if (options.job.file == "latest" ||
+      options.job.file.find_first_not_of("0123456789") == std::string::npos) {
+    WEIR_ASSIGN(const auto store,
+                OpenStorage(env, StorageUri(options.config, plan.checkpoint.storage)));
     control::JobStorage storage(env, *store, plan.job, options.config.state_dir + "/" + plan.job);
     WEIR_ASSIGN(const control::Manifest manifest, ReadCheckpoint(storage, options.job.file));
     return manifest.description;
@@ -47,7 +50,9 @@ int Plan(Options& options) {
     jobs::PlanTextOptions text;
     text.stages = options.stages;
     text.types = options.types;
-    text.memory_bytes = options.config.memory_limit ? *options.config.memory_limit : job.plan->memory ? *job.plan->memory : DetectMemoryLimit(*env);
+    text.memory_bytes = options.config.memory_limit ? *options.config.memory_limit
+                        : job.plan->memory          ? *job.plan->memory
+                                                    : DetectMemoryLimit(*env);
     std::fputs(jobs::PlanText(*job.plan, text).c_str(), stdout);
     return 0;
   }
@@ -64,14 +69,21 @@ int Plan(Options& options) {
 
 void AddPlan(CLI::App& app, Invocation& invocation) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("plan", "Show the physical plan of a job, or what a new version would do with the old one's state.");
+  CLI::App* command = app.add_subcommand(
+      "plan",
+      "Show the physical plan of a job, or what a new version would do with the old one's state.");
   options->job.AddFlags(*command);
-  command->add_option("NEW", options->newer, "A newer job: JOB is then the older one, or `latest` or the number of a checkpoint.");
+  command->add_option(
+      "NEW", options->newer,
+      "A newer job: JOB is then the older one, or `latest` or the number of a checkpoint.");
   command->add_flag("--stages", options->stages, "Each chain with its edges.");
   command->add_flag("--types", options->types, "The columns of every edge.");
   options->config.AddFlags(*command);
-  command->footer("Examples:\n  weir plan clicks.weir.json --stages --types\n  weir plan latest clicks.weir.json");
-  command->callback([options, &invocation] { invocation.run = [options] { return Plan(*options); }; });
+  command->footer(
+      "Examples:\n  weir plan clicks.weir.json --stages --types\n  weir plan latest "
+      "clicks.weir.json");
+  command->callback(
+      [options, &invocation] { invocation.run = [options] { return Plan(*options); }; });
 }
 
 }  // namespace weir::cli

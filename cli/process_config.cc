@@ -21,7 +21,9 @@ namespace {
 
 Result<Duration> DurationSetting(const char* name, const std::string& text) {
   const std::optional<int64_t> us = ParseJobDuration(text, /*negative=*/false);
-  if (!us) return Status(Code::kInvalidArgument, std::string("--") + name + ": '" + text + "' is no duration; write for example 30s or 1m30s");
+  if (!us)
+    return Status(Code::kInvalidArgument, std::string("--") + name + ": '" + text +
+                                              "' is no duration; write for example 30s or 1m30s");
   return Duration{*us};
 }
 
@@ -36,23 +38,64 @@ std::optional<double> FirstNumber(const char* path) {
 }  // namespace
 
 void ProcessConfig::AddFlags(CLI::App& command) {
-  command.add_option("--state-dir", state_dir, "Local working directory: RocksDB, logs not yet uploaded.")->envname("WEIR_STATE_DIR")->capture_default_str();
-  command.add_option("--storage", storage, "Where checkpoints live: file://PATH. The flag wins over the job, the job over WEIR_STORAGE.");
-  command.add_option("--cluster", cluster, "Id of this installation in outside names; default: made once in the storage.")->envname("WEIR_CLUSTER");
-  command.add_option("--http-listen", http_listen, "Address of /metrics, /healthz, /readyz.")->envname("WEIR_HTTP_LISTEN")->capture_default_str();
-  command.add_option("--health-listen", health_listen, "An address of its own for /metrics, /healthz, /readyz, without authentication.")->envname("WEIR_HEALTH_LISTEN");
-  command.add_option("--memory-limit", memory_limit_text, "All memory of the process, as 2GiB; default: the cgroup's, else 75 % of the machine's.")
+  command
+      .add_option("--state-dir", state_dir,
+                  "Local working directory: RocksDB, logs not yet uploaded.")
+      ->envname("WEIR_STATE_DIR")
+      ->capture_default_str();
+  command.add_option("--storage", storage,
+                     "Where checkpoints live: file://PATH. The flag wins over the job, the job "
+                     "over WEIR_STORAGE.");
+  command
+      .add_option("--cluster", cluster,
+                  "Id of this installation in outside names; default: made once in the storage.")
+      ->envname("WEIR_CLUSTER");
+  command.add_option("--http-listen", http_listen, "Address of /metrics, /healthz, /readyz.")
+      ->envname("WEIR_HTTP_LISTEN")
+      ->capture_default_str();
+  command
+      .add_option("--health-listen", health_listen,
+                  "An address of its own for /metrics, /healthz, /readyz, without authentication.")
+      ->envname("WEIR_HEALTH_LISTEN");
+  command
+      .add_option(
+          "--memory-limit", memory_limit_text,
+          "All memory of the process, as 2GiB; default: the cgroup's, else 75 % of the machine's.")
       ->envname("WEIR_MEMORY_LIMIT");
-  command.add_option("--threads", threads, "Worker threads; default: the cores.")->envname("WEIR_THREADS")->check(CLI::Range(0, 1024));
-  command.add_option("--secrets-dir", secrets_dir, "Files behind ${secret:name/key}.")->envname("WEIR_SECRETS_DIR")->capture_default_str();
-  command.add_option("--allowed-paths", allowed_paths, "Folders that file connectors may use, separated by ':'; default: the working directory.")
+  command.add_option("--threads", threads, "Worker threads; default: the cores.")
+      ->envname("WEIR_THREADS")
+      ->check(CLI::Range(0, 1024));
+  command.add_option("--secrets-dir", secrets_dir, "Files behind ${secret:name/key}.")
+      ->envname("WEIR_SECRETS_DIR")
+      ->capture_default_str();
+  command
+      .add_option(
+          "--allowed-paths", allowed_paths,
+          "Folders that file connectors may use, separated by ':'; default: the working directory.")
       ->envname("WEIR_ALLOWED_PATHS");
-  command.add_option("--connect-timeout", connect_timeout_text, "How long a start waits for brokers and storage.")->envname("WEIR_CONNECT_TIMEOUT")->capture_default_str();
-  command.add_option("--stop-timeout", stop_timeout_text, "How long a stop waits for sinks to publish.")->envname("WEIR_STOP_TIMEOUT")->capture_default_str();
-  command.add_option("--cancel-timeout", cancel_timeout_text, "How long a task has to end.")->envname("WEIR_CANCEL_TIMEOUT")->capture_default_str();
-  command.add_option("--log-level", log_level, "debug, info, warn or error.")->envname("WEIR_LOG_LEVEL")->check(CLI::IsMember({"debug", "info", "warn", "error"}));
-  command.add_option("--log-format", log_format, "text or json; default: text on a terminal.")->envname("WEIR_LOG_FORMAT")->check(CLI::IsMember({"auto", "text", "json"}));
-  command.add_flag("--insecure", insecure, "Listen on other than loopback addresses although there is no authentication.")->envname("WEIR_INSECURE");
+  command
+      .add_option("--connect-timeout", connect_timeout_text,
+                  "How long a start waits for brokers and storage.")
+      ->envname("WEIR_CONNECT_TIMEOUT")
+      ->capture_default_str();
+  command
+      .add_option("--stop-timeout", stop_timeout_text,
+                  "How long a stop waits for sinks to publish.")
+      ->envname("WEIR_STOP_TIMEOUT")
+      ->capture_default_str();
+  command.add_option("--cancel-timeout", cancel_timeout_text, "How long a task has to end.")
+      ->envname("WEIR_CANCEL_TIMEOUT")
+      ->capture_default_str();
+  command.add_option("--log-level", log_level, "debug, info, warn or error.")
+      ->envname("WEIR_LOG_LEVEL")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+  command.add_option("--log-format", log_format, "text or json; default: text on a terminal.")
+      ->envname("WEIR_LOG_FORMAT")
+      ->check(CLI::IsMember({"auto", "text", "json"}));
+  command
+      .add_flag("--insecure", insecure,
+                "Listen on other than loopback addresses although there is no authentication.")
+      ->envname("WEIR_INSECURE");
 }
 
 Status ProcessConfig::Resolve() {
@@ -61,14 +104,18 @@ Status ProcessConfig::Resolve() {
   WEIR_ASSIGN(cancel_timeout, DurationSetting("cancel-timeout", cancel_timeout_text));
   if (!memory_limit_text.empty()) {
     memory_limit = ParseSize(memory_limit_text);
-    if (!memory_limit) return Status(Code::kInvalidArgument, "--memory-limit: '" + memory_limit_text + "' is no size; write for example 512MiB or 2GiB");
-    if (*memory_limit < kMemoryLimitLeast) return Status(Code::kInvalidArgument, "--memory-limit: at least 96MiB are needed");
+    if (!memory_limit)
+      return Status(Code::kInvalidArgument, "--memory-limit: '" + memory_limit_text +
+                                                "' is no size; write for example 512MiB or 2GiB");
+    if (*memory_limit < kMemoryLimitLeast)
+      return Status(Code::kInvalidArgument, "--memory-limit: at least 96MiB are needed");
   }
   storage_given = !storage.empty();
   if (threads == 0) threads = DetectCores();
   std::error_code error;
   const std::filesystem::path absolute = std::filesystem::absolute(state_dir, error);
-  if (error) return Status(Code::kInvalidArgument, "--state-dir: '" + state_dir + "': " + error.message());
+  if (error)
+    return Status(Code::kInvalidArgument, "--state-dir: '" + state_dir + "': " + error.message());
   state_dir = absolute.lexically_normal().string();
   const std::string here = std::filesystem::current_path(error).string();
   std::istringstream parts(allowed_paths.empty() ? here : allowed_paths);
@@ -76,13 +123,17 @@ Status ProcessConfig::Resolve() {
     if (part.empty()) continue;
     allowed_path_list.push_back(std::filesystem::absolute(part, error).lexically_normal().string());
     // Relative paths of a job are relative to the working directory.
-    if ((here + "/").starts_with(allowed_path_list.back() + "/")) allowed_path_list.emplace_back(".");
+    if ((here + "/").starts_with(allowed_path_list.back() + "/"))
+      allowed_path_list.emplace_back(".");
   }
   return Status::Ok();
 }
 
 Status ProcessConfig::ConfigureLogging() const {
-  const LogLevel level = log_level == "debug" ? LogLevel::kDebug : log_level == "warn" ? LogLevel::kWarn : log_level == "error" ? LogLevel::kError : LogLevel::kInfo;
+  const LogLevel level = log_level == "debug"   ? LogLevel::kDebug
+                         : log_level == "warn"  ? LogLevel::kWarn
+                         : log_level == "error" ? LogLevel::kError
+                                                : LogLevel::kInfo;
   const bool text = log_format == "text" || (log_format == "auto" && isatty(STDERR_FILENO) == 1);
   ConfigureLog(level, text ? LogFormat::kText : LogFormat::kJson);
   return Status::Ok();
@@ -108,7 +159,8 @@ Result<std::string> ReadJobFile(const std::string& path) {
   std::ifstream file;
   if (path != "-") {
     file.open(path, std::ios::binary);
-    if (!file) return Status(Code::kNotFound, "cannot read '" + path + "': " + std::strerror(errno));
+    if (!file)
+      return Status(Code::kNotFound, "cannot read '" + path + "': " + std::strerror(errno));
   }
   std::istream& in = path == "-" ? std::cin : file;
   // One byte beyond the limit is enough for the front end to say that it is too large.

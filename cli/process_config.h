@@ -1,5 +1,6 @@
 #pragma once
-// ProcessConfig: the settings of a process (operations 3.2), each from its flag, else WEIR_<NAME>, else the default. Main thread, then constant.
+// ProcessConfig: the settings of a process (operations 3.2), each from its flag, else WEIR_<NAME>,
+// else the default. Main thread, then constant.
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
@@ -19,9 +20,10 @@ struct ProcessConfig {
   std::string state_dir = "./.weir", storage, cluster, secrets_dir = "/etc/weir/secrets";
   std::string http_listen = "127.0.0.1:8080", health_listen;
   bool http_listen_given = false;
-  std::string memory_limit_text, connect_timeout_text = "30s", stop_timeout_text = "60s", cancel_timeout_text = "30s";
+  std::string memory_limit_text, connect_timeout_text = "30s", stop_timeout_text = "60s",
+                                 cancel_timeout_text = "30s";
   std::string log_level = "info", log_format = "auto";
-  int threads = 0;  // 0: the cores
+  int threads = 0;            // 0: the cores
   std::string allowed_paths;  // ':'-separated; empty: the working directory
   bool insecure = false;
   // Resolved.
@@ -40,7 +42,8 @@ struct ProcessConfig {
 /// Cores of the cgroup, else of the machine.
 int DetectCores();
 
-/// Reads a file of the command line, or standard input for "-"; at most a little more than a job may be.
+/// Reads a file of the command line, or standard input for "-"; at most a little more than a job
+/// may be.
 Result<std::string> ReadJobFile(const std::string& path);
 
 }  // namespace weir::cli

@@ -27,16 +27,20 @@ ProcessStats ReadProcessStats() {
   ProcessStats stats;
   rusage usage{};
   if (getrusage(RUSAGE_SELF, &usage) == 0) {
-    const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6; };
+    const auto seconds = [](const timeval& time) {
+      return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+    };
     stats.cpu_seconds = seconds(usage.ru_utime) + seconds(usage.ru_stime);
     stats.resident_bytes_peak = static_cast<uint64_t>(usage.ru_maxrss) * 1024;
   }
   if (std::ifstream file("/proc/self/statm"); file) {
     uint64_t size = 0, resident = 0;
-    if (file >> size >> resident) stats.resident_bytes = resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+    if (file >> size >> resident)
+      stats.resident_bytes = resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   }
   std::error_code error;
-  for (auto entry = std::filesystem::directory_iterator("/proc/self/fd", error); !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+  for (auto entry = std::filesystem::directory_iterator("/proc/self/fd", error);
+       !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
     ++stats.open_files;
   }
   rlimit limit{};
@@ -44,12 +48,13 @@ ProcessStats ReadProcessStats() {
   if (std::ifstream file("/proc/self/stat"); file) {
     std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
     std::istringstream fields(text.substr(text.rfind(')') + 1));  // the name may hold blanks
-    constexpr int kStartTimeField = 20;                           // behind the state, which is the first
+    constexpr int kStartTimeField = 20;  // behind the state, which is the first
     std::string field;
     for (int i = 0; i < kStartTimeField && fields >> field; ++i) {
     }
     static const double boot = BootTime();
-    stats.start_time_seconds = boot + std::strtod(field.c_str(), nullptr) / static_cast<double>(sysconf(_SC_CLK_TCK));
+    stats.start_time_seconds =
+        boot + std::strtod(field.c_str(), nullptr) / static_cast<double>(sysconf(_SC_CLK_TCK));
   }
   return stats;
 }

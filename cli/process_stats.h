@@ -1,5 +1,6 @@
 #pragma once
-// ProcessStats: this process as the kernel accounts it, for the process_* metrics, which prometheus-cpp does not provide, and for the live line. Any thread.
+// ProcessStats: this process as the kernel accounts it, for the process_* metrics, which
+// prometheus-cpp does not provide, and for the live line. Any thread.
 
 #include <cstdint>
 

@@ -36,15 +36,25 @@ int Run(RunOptions& options) {
 
 void AddRun(CLI::App& app, Invocation& invocation) {
   auto options = std::make_shared<RunOptions>();
-  CLI::App* command = app.add_subcommand("run", "Run a job in this process; it goes on from its newest checkpoint.");
+  CLI::App* command = app.add_subcommand(
+      "run", "Run a job in this process; it goes on from its newest checkpoint.");
   options->job.AddFlags(*command);
   options->config.AddFlags(*command);
-  command->add_option("--from", options->from, "latest, none (start empty), or the number of a checkpoint.")->capture_default_str();
-  command->add_option("--nonce", options->nonce, "A start with the nonce of the newest HEAD ignores --from: for supervisors that restart.");
+  command
+      ->add_option("--from", options->from,
+                   "latest, none (start empty), or the number of a checkpoint.")
+      ->capture_default_str();
+  command->add_option(
+      "--nonce", options->nonce,
+      "A start with the nonce of the newest HEAD ignores --from: for supervisors that restart.");
   command->add_flag("--dry-run", options->dry_run, "Check everything, run nothing.");
-  command->add_flag("--no-environment", options->no_environment, "Do not ask brokers, topics and paths before the start.");
-  command->add_option("--report", options->report, "Write what was measured as JSON into this file at the end.");
-  command->footer("Examples:\n  weir run jobs/examples/hello.weir.json\n  weir run clicks.weir.json -p window=5s --parallelism 4");
+  command->add_flag("--no-environment", options->no_environment,
+                    "Do not ask brokers, topics and paths before the start.");
+  command->add_option("--report", options->report,
+                      "Write what was measured as JSON into this file at the end.");
+  command->footer(
+      "Examples:\n  weir run jobs/examples/hello.weir.json\n  weir run clicks.weir.json -p "
+      "window=5s --parallelism 4");
   command->callback([options, command, &invocation] {
     options->config.http_listen_given = command->count("--http-listen") != 0;
     invocation.run = [options] { return Run(*options); };

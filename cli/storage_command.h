@@ -1,5 +1,6 @@
 #pragma once
-// Finding checkpoints on a bare storage, for commands that read them without a running job. Main thread; blocks.
+// Finding checkpoints on a bare storage, for commands that read them without a running job. Main
+// thread; blocks.
 
 #include <string>
 

@@ -1,6 +1,7 @@
 #include "cli/version.h"
 
-// Set by the build (cli/CMakeLists.txt) on this file only, so that a commit recompiles nothing else.
+// Set by the build (cli/CMakeLists.txt) on this file only, so that a commit recompiles nothing
+// else.
 #ifndef WEIR_VERSION
 #define WEIR_VERSION "0.0.0"
 #endif

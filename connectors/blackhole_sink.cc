@@ -1,4 +1,5 @@
-// blackhole_sink: counts rows and discards them: benchmarks, and branches whose counters are all that is wanted.
+// blackhole_sink: counts rows and discards them: benchmarks, and branches whose counters are all
+// that is wanted.
 
 #include "connectors/sink_shape.h"
 #include "engine/api/registry.h"
@@ -17,7 +18,9 @@ class BlackholeSink final : public Sink {
     return Step::Done();
   }
   void Prepare(CheckpointId) override {}
-  Result<std::optional<LaneState>> Prepared(CheckpointId) override { return std::optional(LaneState{lane_, ""}); }
+  Result<std::optional<LaneState>> Prepared(CheckpointId) override {
+    return std::optional(LaneState{lane_, ""});
+  }
   void Abort(CheckpointId) override {}
   SinkProgress progress() const override { return progress_; }
 
@@ -29,14 +32,20 @@ class BlackholeSink final : public Sink {
 }  // namespace
 
 void RegisterBlackholeSink(Registry& registry) {
-  registry.Add({.name = "blackhole_sink",
-                .doc = "Counts rows and discards them.",
-                .inputs = {.least = 1, .most = kInputsMax, .accepts = kAppend | kChangelog | kUpsert},
-                .infer = [](NodeConfig& config, NodeShape& shape) { InferSink(config, shape, {.any_stream = true, .visibility = "discarded"}); },
-                .create = [](const NodeConfig&, const NodeShape& shape) -> Result<SinkParts> {
-                  return SinkParts{.sink = [] { return std::make_unique<BlackholeSink>(); }, .protocol = {}, .guarantee = shape.guarantee};
-                },
-                .example = R"({"type": "blackhole_sink", "inputs": ["bids"]})"});
+  registry.Add(
+      {.name = "blackhole_sink",
+       .doc = "Counts rows and discards them.",
+       .inputs = {.least = 1, .most = kInputsMax, .accepts = kAppend | kChangelog | kUpsert},
+       .infer =
+           [](NodeConfig& config, NodeShape& shape) {
+             InferSink(config, shape, {.any_stream = true, .visibility = "discarded"});
+           },
+       .create = [](const NodeConfig&, const NodeShape& shape) -> Result<SinkParts> {
+         return SinkParts{.sink = [] { return std::make_unique<BlackholeSink>(); },
+                          .protocol = {},
+                          .guarantee = shape.guarantee};
+       },
+       .example = R"({"type": "blackhole_sink", "inputs": ["bids"]})"});
 }
 
 }  // namespace weir

@@ -1,5 +1,6 @@
 #pragma once
-// The clients of the connectors, made once per process and handed to the runtime. The node types themselves are registered by connectors/register.h.
+// The clients of the connectors, made once per process and handed to the runtime. The node types
+// themselves are registered by connectors/register.h.
 
 #include <memory>
 
@@ -8,7 +9,8 @@
 
 namespace weir {
 
-/// Real clients: Kafka through librdkafka. `env` must outlive them; their destructor waits until the handles that were given up are closed.
+/// Real clients: Kafka through librdkafka. `env` must outlive them; their destructor waits until
+/// the handles that were given up are closed.
 std::unique_ptr<Clients> MakeClients(Env& env);
 
 }  // namespace weir

@@ -29,12 +29,14 @@ class Gzip final : public Decompressor {
     if (in.empty()) return size_t{0};
     if (!open_) {
       stream_ = {};
-      if (inflateInit2(&stream_, kGzipWindowBits) != Z_OK) return Status(Code::kLimit, "no memory to decompress");
+      if (inflateInit2(&stream_, kGzipWindowBits) != Z_OK)
+        return Status(Code::kLimit, "no memory to decompress");
       open_ = true;
     }
     const size_t before = out.size();
     out.resize(before + room);
-    stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(in.data()));  // NOLINT: zlib does not write to it
+    stream_.next_in = reinterpret_cast<Bytef*>(
+        const_cast<char*>(in.data()));  // NOLINT: zlib does not write to it
     stream_.avail_in = static_cast<uInt>(in.size());
     stream_.next_out = reinterpret_cast<Bytef*>(out.data() + before);
     stream_.avail_out = static_cast<uInt>(room);
@@ -46,7 +48,9 @@ class Gzip final : public Decompressor {
       inflateEnd(&stream_);
       open_ = false;
     } else if (result != Z_OK && result != Z_BUF_ERROR) {
-      return Status(Code::kCorruption, std::string("not gzip: ") + (stream_.msg == nullptr ? "damaged" : stream_.msg), Fault::kExternal, Retry::kNever);
+      return Status(Code::kCorruption,
+                    std::string("not gzip: ") + (stream_.msg == nullptr ? "damaged" : stream_.msg),
+                    Fault::kExternal, Retry::kNever);
     }
     return used;
   }
@@ -68,7 +72,9 @@ class Zstd final : public Decompressor {
     ZSTD_outBuffer output{out.data() + before, room, 0};
     const size_t result = ZSTD_decompressStream(stream_, &output, &input);
     out.resize(before + output.pos);
-    if (ZSTD_isError(result) != 0) return Status(Code::kCorruption, std::string("not zstd: ") + ZSTD_getErrorName(result), Fault::kExternal, Retry::kNever);
+    if (ZSTD_isError(result) != 0)
+      return Status(Code::kCorruption, std::string("not zstd: ") + ZSTD_getErrorName(result),
+                    Fault::kExternal, Retry::kNever);
     boundary_ = result == 0;
     return input.pos;
   }
@@ -87,6 +93,8 @@ std::unique_ptr<Decompressor> MakeDecompressor(std::string_view file_name) {
   return std::make_unique<Plain>();
 }
 
-bool IsCompressed(std::string_view file_name) { return file_name.ends_with(".gz") || file_name.ends_with(".zst"); }
+bool IsCompressed(std::string_view file_name) {
+  return file_name.ends_with(".gz") || file_name.ends_with(".zst");
+}
 
 }  // namespace weir

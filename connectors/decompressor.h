@@ -1,6 +1,7 @@
 #pragma once
-// Decompressor: bytes of a .gz or .zst file, piece by piece, all members or frames of it; plain files pass through. Used by file_source on the pool; one
-// caller at a time. Output is bounded by the room that the caller gives, so that a bomb costs time, not memory. Errors: kCorruption.
+// Decompressor: bytes of a .gz or .zst file, piece by piece, all members or frames of it; plain
+// files pass through. Used by file_source on the pool; one caller at a time. Output is bounded by
+// the room that the caller gives, so that a bomb costs time, not memory. Errors: kCorruption.
 
 #include <memory>
 #include <string>

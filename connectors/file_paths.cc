@@ -12,7 +12,8 @@ constexpr size_t kFilesMax = 100'000;
 
 bool HasMagic(std::string_view text) { return text.find_first_of("*?[") != std::string_view::npos; }
 
-/// The class that `pattern` begins with ("[a-c]"): whether it holds `c`, and its length; 0: no class.
+/// The class that `pattern` begins with ("[a-c]"): whether it holds `c`, and its length; 0: no
+/// class.
 size_t MatchClass(std::string_view pattern, char c, bool* holds) {
   const size_t end = pattern.find(']', 2);
   if (end == std::string_view::npos) return 0;
@@ -33,25 +34,32 @@ size_t MatchClass(std::string_view pattern, char c, bool* holds) {
 }
 
 /// Everything below `directory` that the components from `at` on match.
-Status Walk(Env& env, const Path& directory, const std::vector<std::string>& components, size_t at, int depth, std::vector<FoundFile>& found) {
+Status Walk(Env& env, const Path& directory, const std::vector<std::string>& components, size_t at,
+            int depth, std::vector<FoundFile>& found) {
   if (depth > kDirectoryDepthMax) return Status::Ok();
   const std::string& component = components[at];
   const bool last = at + 1 == components.size();
   const Path prefix = directory.empty() || directory == "/" ? directory : directory + "/";
-  if (!HasMagic(component) && !last) return Walk(env, prefix + component, components, at + 1, depth + 1, found);
+  if (!HasMagic(component) && !last)
+    return Walk(env, prefix + component, components, at + 1, depth + 1, found);
   const Result<std::vector<DirectoryEntry>> entries = env.List(directory.empty() ? "." : directory);
-  if (!entries.ok()) return entries.status().code() == Code::kNotFound ? Status::Ok() : entries.status();
+  if (!entries.ok())
+    return entries.status().code() == Code::kNotFound ? Status::Ok() : entries.status();
   const bool deep = component == "**";
   if (deep && !last) WEIR_TRY(Walk(env, directory, components, at + 1, depth + 1, found));
   for (const DirectoryEntry& entry : *entries) {
     if (deep) {
-      if (entry.directory) WEIR_TRY(Walk(env, prefix + entry.name, components, at, depth + 1, found));
+      if (entry.directory)
+        WEIR_TRY(Walk(env, prefix + entry.name, components, at, depth + 1, found));
       if (last && !entry.directory) found.push_back({prefix + entry.name, entry});
     } else if (MatchesGlob(component, entry.name)) {
-      if (!last && entry.directory) WEIR_TRY(Walk(env, prefix + entry.name, components, at + 1, depth + 1, found));
+      if (!last && entry.directory)
+        WEIR_TRY(Walk(env, prefix + entry.name, components, at + 1, depth + 1, found));
       if (last && !entry.directory) found.push_back({prefix + entry.name, entry});
     }
-    if (found.size() > kFilesMax) return Status(Code::kLimit, "more than " + std::to_string(kFilesMax) + " files match", Fault::kUser, Retry::kNever);
+    if (found.size() > kFilesMax)
+      return Status(Code::kLimit, "more than " + std::to_string(kFilesMax) + " files match",
+                    Fault::kUser, Retry::kNever);
   }
   return Status::Ok();
 }
@@ -81,7 +89,8 @@ bool MatchesGlob(std::string_view pattern, std::string_view name) {
       resume = n;
       continue;
     }
-    if (p < pattern.size() && pattern[p] == '[' && (length = MatchClass(pattern.substr(p), name[n], &holds)) != 0) {
+    if (p < pattern.size() && pattern[p] == '[' &&
+        (length = MatchClass(pattern.substr(p), name[n], &holds)) != 0) {
       if (holds) {
         p += length;
         ++n;
@@ -105,8 +114,11 @@ Result<std::vector<FoundFile>> FindFiles(Env& env, const Path& pattern) {
   const std::vector<std::string> components = Components(pattern);
   if (components.empty()) return found;
   WEIR_TRY(Walk(env, pattern.starts_with('/') ? "/" : "", components, 0, 0, found));
-  std::sort(found.begin(), found.end(), [](const FoundFile& a, const FoundFile& b) { return a.path < b.path; });
-  found.erase(std::unique(found.begin(), found.end(), [](const FoundFile& a, const FoundFile& b) { return a.path == b.path; }), found.end());
+  std::sort(found.begin(), found.end(),
+            [](const FoundFile& a, const FoundFile& b) { return a.path < b.path; });
+  found.erase(std::unique(found.begin(), found.end(),
+                          [](const FoundFile& a, const FoundFile& b) { return a.path == b.path; }),
+              found.end());
   return found;
 }
 
@@ -127,9 +139,12 @@ void CheckAllowedPath(const NodeConfig& config, std::string_view option) {
     const std::vector<std::string> root = Components(allowed);
     const bool relative = allowed.empty() || allowed == ".";
     if (relative && !path.starts_with('/')) return;
-    if (path.starts_with('/') == allowed.starts_with('/') && root.size() <= components.size() && std::equal(root.begin(), root.end(), components.begin())) return;
+    if (path.starts_with('/') == allowed.starts_with('/') && root.size() <= components.size() &&
+        std::equal(root.begin(), root.end(), components.begin()))
+      return;
   }
-  config.Error(option, "W0706", "'" + path + "' lies outside of the paths that jobs may use", "allowed_paths of the process lists them");
+  config.Error(option, "W0706", "'" + path + "' lies outside of the paths that jobs may use",
+               "allowed_paths of the process lists them");
 }
 
 Path ParentOf(const Path& path) {

@@ -1,5 +1,6 @@
 #pragma once
-// Paths of file connectors: globs, and the check that a job stays below the paths that it may use. Called on the pool and at planning; no state.
+// Paths of file connectors: globs, and the check that a job stays below the paths that it may use.
+// Called on the pool and at planning; no state.
 
 #include <string>
 #include <string_view>

@@ -1,8 +1,12 @@
-// file_sink, exactly once: rows go into hidden `.part` files of the target directory, which are made durable at a checkpoint and renamed when it is complete.
-// A file belongs to one lane and one checkpoint, so a checkpoint ends the open file; `roll` only cuts more often. The sink writes, the protocol renames.
+// file_sink, exactly once: rows go into hidden `.part` files of the target directory, which are
+// made durable at a checkpoint and renamed when it is complete. A file belongs to one lane and one
+// checkpoint, so a checkpoint ends the open file; `roll` only cuts more often. The sink writes, the
+// protocol renames.
 //
-// Names: `.<U>-<lane>-<attempt>-<number>.part`, final `<node>-<U>-<lane>-<checkpoint>-<number><suffix>`, below `column=value/` for each of partition_by. A
-// lane's handle in the manifest lists every part that is not known to have been renamed: a later checkpoint stands for all earlier ones.
+// Names: `.<U>-<lane>-<attempt>-<number>.part`, final
+// `<node>-<U>-<lane>-<checkpoint>-<number><suffix>`, below `column=value/` for each of
+// partition_by. A lane's handle in the manifest lists every part that is not known to have been
+// renamed: a later checkpoint stands for all earlier ones.
 
 #include <algorithm>
 #include <atomic>
@@ -24,9 +28,11 @@
 namespace weir {
 namespace {
 
-constexpr size_t kAppendBytes = size_t{64} << 10;           // rows are handed to the log in pieces of about this size
-constexpr size_t kPartitionBytesMax = size_t{32} << 20;     // partition_by: rows held for all directories of a task
-constexpr size_t kPartitionsMax = 4096;                     // directories with rows at the same time
+constexpr size_t kAppendBytes = size_t{64}
+                                << 10;  // rows are handed to the log in pieces of about this size
+constexpr size_t kPartitionBytesMax =
+    size_t{32} << 20;                    // partition_by: rows held for all directories of a task
+constexpr size_t kPartitionsMax = 4096;  // directories with rows at the same time
 constexpr size_t kPartitionNameBytesMax = 200;
 constexpr int kDirectoryDepthMax = 16;
 
@@ -49,14 +55,24 @@ struct PartFile {
   uint64_t bytes = 0;
   uint32_t checksum = 0;
 
-  Json ToJson() const { return Json::array({part, directory, number, checkpoint, bytes, checksum}); }
+  Json ToJson() const {
+    return Json::array({part, directory, number, checkpoint, bytes, checksum});
+  }
   static std::optional<PartFile> FromJson(const Json& json) {
-    if (!json.is_array() || json.size() != 6 || !json[0].is_string() || !json[1].is_string()) return std::nullopt;
+    if (!json.is_array() || json.size() != 6 || !json[0].is_string() || !json[1].is_string())
+      return std::nullopt;
     for (size_t i = 2; i < 6; ++i) {
       if (!json[i].is_number_unsigned()) return std::nullopt;
     }
-    PartFile file{.part = json[0], .directory = json[1], .number = json[2], .checkpoint = json[3], .bytes = json[4], .checksum = json[5]};
-    const bool inside = file.part.find('/') == std::string::npos && file.directory.find("..") == std::string::npos && !file.directory.starts_with('/');
+    PartFile file{.part = json[0],
+                  .directory = json[1],
+                  .number = json[2],
+                  .checkpoint = json[3],
+                  .bytes = json[4],
+                  .checksum = json[5]};
+    const bool inside = file.part.find('/') == std::string::npos &&
+                        file.directory.find("..") == std::string::npos &&
+                        !file.directory.starts_with('/');
     return inside ? std::optional(std::move(file)) : std::nullopt;
   }
 };
@@ -71,7 +87,8 @@ Result<std::vector<PartFile>> FilesOf(const std::string& handle) {
   std::vector<PartFile> files;
   if (handle.empty()) return files;
   WEIR_ASSIGN(const Json json, ParseJson(handle));
-  if (!json.is_object() || !json.contains("files")) return Status(Code::kCorruption, "the state of a file sink's lane is unreadable");
+  if (!json.is_object() || !json.contains("files"))
+    return Status(Code::kCorruption, "the state of a file sink's lane is unreadable");
   for (const Json& one : json["files"]) {
     std::optional<PartFile> file = PartFile::FromJson(one);
     if (!file) return Status(Code::kCorruption, "the state of a file sink's lane is unreadable");
@@ -80,12 +97,20 @@ Result<std::vector<PartFile>> FilesOf(const std::string& handle) {
   return files;
 }
 
-std::string LanePrefix(const NodeInfo& node, LaneId lane) { return node.incarnation + "-" + std::to_string(lane.value) + "-"; }
-std::string FinalPrefix(const FileSinkSettings& settings, const NodeInfo& node, LaneId lane) { return settings.node + "-" + LanePrefix(node, lane); }
-std::string FinalName(const FileSinkSettings& settings, const NodeInfo& node, LaneId lane, const PartFile& file) {
-  return FinalPrefix(settings, node, lane) + std::to_string(file.checkpoint) + "-" + std::to_string(file.number) + settings.suffix;
+std::string LanePrefix(const NodeInfo& node, LaneId lane) {
+  return node.incarnation + "-" + std::to_string(lane.value) + "-";
 }
-Path Joined(const Path& directory, const std::string& name) { return directory == "/" ? "/" + name : directory + "/" + name; }
+std::string FinalPrefix(const FileSinkSettings& settings, const NodeInfo& node, LaneId lane) {
+  return settings.node + "-" + LanePrefix(node, lane);
+}
+std::string FinalName(const FileSinkSettings& settings, const NodeInfo& node, LaneId lane,
+                      const PartFile& file) {
+  return FinalPrefix(settings, node, lane) + std::to_string(file.checkpoint) + "-" +
+         std::to_string(file.number) + settings.suffix;
+}
+Path Joined(const Path& directory, const std::string& name) {
+  return directory == "/" ? "/" + name : directory + "/" + name;
+}
 
 /// "a=1": whatever a value holds, one directory level.
 std::string PartitionLevel(const std::string& name, const std::optional<std::string>& value) {
@@ -94,7 +119,8 @@ std::string PartitionLevel(const std::string& name, const std::optional<std::str
   if (!value) return level + "__null__";
   for (const char c : *value) {
     const auto byte = static_cast<uint8_t>(c);
-    const bool plain = byte >= 0x80 || std::isalnum(byte) != 0 || c == '-' || c == '_' || c == '.' || c == ':' || c == ' ' || c == '+';
+    const bool plain = byte >= 0x80 || std::isalnum(byte) != 0 || c == '-' || c == '_' ||
+                       c == '.' || c == ':' || c == ' ' || c == '+';
     if (level.size() > kPartitionNameBytesMax) break;
     if (plain) {
       level.push_back(c);
@@ -140,7 +166,8 @@ class FileSink final : public Sink {
     }
     if (!piece.empty()) pending_.push_back(std::move(piece));
     Forward(encoding, batch.rows(), errors);
-    // What the log cannot take now waits here, at most one batch: the next call comes back to it first.
+    // What the log cannot take now waits here, at most one batch: the next call comes back to it
+    // first.
     WEIR_TRY(WriteQueue().status());
     return Step::Done();
   }
@@ -169,7 +196,8 @@ class FileSink final : public Sink {
     }
     tickets_.clear();
     if (!renamed_->done.load(std::memory_order_acquire)) return std::optional<LaneState>();
-    std::erase_if(listed_, [&](const PartFile& file) { return renamed_->parts.contains(file.part); });
+    std::erase_if(listed_,
+                  [&](const PartFile& file) { return renamed_->parts.contains(file.part); });
     for (PartFile& file : closed_) {
       file.checkpoint = n.value;
       listed_.push_back(file);
@@ -179,7 +207,8 @@ class FileSink final : public Sink {
     return state;
   }
 
-  /// Files that the checkpoint would have named are closed already: they go into the next one, under its number.
+  /// Files that the checkpoint would have named are closed already: they go into the next one,
+  /// under its number.
   void Abort(CheckpointId n) override {
     std::vector<PartFile> kept;
     for (PartFile& file : listed_) {
@@ -209,16 +238,19 @@ class FileSink final : public Sink {
     }
   }
 
-  /// Parts of earlier checkpoints that are gone have their final names: they need not be listed again.
+  /// Parts of earlier checkpoints that are gone have their final names: they need not be listed
+  /// again.
   void AskForRenamed() {
     renamed_ = std::make_shared<Renamed>();
     if (listed_.empty()) {
       renamed_->done.store(true, std::memory_order_release);
       return;
     }
-    context_->Post([renamed = renamed_, files = listed_, directory = settings_->directory, &env = context_->env()] {
+    context_->Post([renamed = renamed_, files = listed_, directory = settings_->directory,
+                    &env = context_->env()] {
       for (const PartFile& file : files) {
-        if (env.Stat(Joined(directory, file.part)).status().code() == Code::kNotFound) renamed->parts.insert(file.part);
+        if (env.Stat(Joined(directory, file.part)).status().code() == Code::kNotFound)
+          renamed->parts.insert(file.part);
       }
       renamed->done.store(true, std::memory_order_release);
     });
@@ -227,7 +259,9 @@ class FileSink final : public Sink {
   void OpenPart(const std::string& directory) {
     current_ = PartFile{};
     current_.number = next_number_++;
-    current_.part = "." + LanePrefix(context_->node(), context_->lane()) + std::to_string(context_->node().attempt.value) + "-" + std::to_string(current_.number) + ".part";
+    current_.part = "." + LanePrefix(context_->node(), context_->lane()) +
+                    std::to_string(context_->node().attempt.value) + "-" +
+                    std::to_string(current_.number) + ".part";
     current_.directory = directory;
     context_->segments().Open(Joined(settings_->directory, current_.part), 0);
     opened_at_ = context_->env().Steady();
@@ -277,10 +311,13 @@ class FileSink final : public Sink {
   Result<Step> WritePartitions(const Batch& batch, const RowErrors& encoding, RowErrors& errors) {
     RowErrors unread;
     std::vector<Column> values;
-    for (const BoundKey& key : settings_->partition_by) values.push_back(key.expression.Evaluate(batch, unread));
+    for (const BoundKey& key : settings_->partition_by)
+      values.push_back(key.expression.Evaluate(batch, unread));
     std::vector<Field> fields;
-    for (size_t i = 0; i < values.size(); ++i) fields.push_back({settings_->partition_by[i].name, values[i].type(), true});
-    const Batch keys = Batch::Make(std::make_shared<const Schema>(std::move(fields)), batch.rows(), std::move(values));
+    for (size_t i = 0; i < values.size(); ++i)
+      fields.push_back({settings_->partition_by[i].name, values[i].type(), true});
+    const Batch keys = Batch::Make(std::make_shared<const Schema>(std::move(fields)), batch.rows(),
+                                   std::move(values));
     std::vector<BoundColumn> bound;
     for (uint16_t i = 0; i < keys.schema().size(); ++i) bound.emplace_back(keys, ColumnIndex{i});
     uint32_t row = 0;
@@ -307,17 +344,21 @@ class FileSink final : public Sink {
     for (size_t i = 0; i < keys.size(); ++i) {
       std::optional<std::string> value;
       if (keys[i].valid[row]) AppendValueText(keys[i], row, value.emplace());
-      directory += (directory.empty() ? "" : "/") + PartitionLevel(settings_->partition_by[i].name, value);
+      directory +=
+          (directory.empty() ? "" : "/") + PartitionLevel(settings_->partition_by[i].name, value);
     }
     return directory;
   }
 
   using Partitions = std::map<std::string, std::string>;
   Partitions::iterator Largest() {
-    return std::max_element(partitions_.begin(), partitions_.end(), [](const auto& a, const auto& b) { return a.second.size() < b.second.size(); });
+    return std::max_element(
+        partitions_.begin(), partitions_.end(),
+        [](const auto& a, const auto& b) { return a.second.size() < b.second.size(); });
   }
 
-  /// One directory's rows as one file; false: the log is full, and the rest waits in the open file's directory.
+  /// One directory's rows as one file; false: the log is full, and the rest waits in the open
+  /// file's directory.
   Result<bool> FlushPartition(Partitions::iterator partition) {
     if (open_ && current_.directory != partition->first) Close();
     if (!open_) OpenPart(partition->first);
@@ -341,8 +382,9 @@ class FileSink final : public Sink {
   SinkContext* context_ = nullptr;
   std::string header_;
   EncodedRows rows_;
-  std::deque<std::string> pending_;  // whole rows, about kAppendBytes each, that the log has not taken; at most one batch
-  Partitions partitions_;         // partition_by: rows by directory
+  std::deque<std::string> pending_;  // whole rows, about kAppendBytes each, that the log has not
+                                     // taken; at most one batch
+  Partitions partitions_;            // partition_by: rows by directory
   size_t partition_bytes_ = 0;
   // The open part.
   bool open_ = false, header_due_ = false;
@@ -391,8 +433,10 @@ class FileCommit final : public SinkCommitProtocol {
     job_ = std::make_shared<Job>();
     job_->task = std::move(tasks_.front());
     tasks_.pop_front();
-    context_->Post([job = job_, settings = settings_, node = context_->node(), lane = lane_, &env = context_->env()] {
-      job->status = job->task.recovery ? Restore(env, *settings, node, lane, *job) : Publish(env, *settings, node, lane, job->task.handle);
+    context_->Post([job = job_, settings = settings_, node = context_->node(), lane = lane_,
+                    &env = context_->env()] {
+      job->status = job->task.recovery ? Restore(env, *settings, node, lane, *job)
+                                       : Publish(env, *settings, node, lane, job->task.handle);
       job->done.store(true, std::memory_order_release);
     });
     return Step::Wait(0);
@@ -412,18 +456,24 @@ class FileCommit final : public SinkCommitProtocol {
     std::atomic<bool> done = false;
   };
 
-  /// A part loses its name only when its final one is durable: names of two directories have no order in a power loss, and a part that is gone is not listed
-  /// again. One that comes back is harmless.
-  static Status Publish(Env& env, const FileSinkSettings& settings, const NodeInfo& node, LaneId lane, const std::string& handle) {
+  /// A part loses its name only when its final one is durable: names of two directories have no
+  /// order in a power loss, and a part that is gone is not listed again. One that comes back is
+  /// harmless.
+  static Status Publish(Env& env, const FileSinkSettings& settings, const NodeInfo& node,
+                        LaneId lane, const std::string& handle) {
     WEIR_ASSIGN(const std::vector<PartFile> files, FilesOf(handle));
     std::set<Path> directories;
     std::vector<Path> parts;
     for (const PartFile& file : files) {
-      const Path directory = file.directory.empty() ? settings.directory : Joined(settings.directory, file.directory);
+      const Path directory =
+          file.directory.empty() ? settings.directory : Joined(settings.directory, file.directory);
       if (!file.directory.empty()) WEIR_TRY(env.MakeDirectory(directory));
-      directories.insert(directory);  // also of names given before: whoever gave them may have died before this
+      directories.insert(
+          directory);  // also of names given before: whoever gave them may have died before this
       Path part = Joined(settings.directory, file.part);
-      WEIR_ASSIGN(const bool there, GiveFinalName(env, part, Joined(directory, FinalName(settings, node, lane, file)), file));
+      WEIR_ASSIGN(
+          const bool there,
+          GiveFinalName(env, part, Joined(directory, FinalName(settings, node, lane, file)), file));
       if (there) parts.push_back(std::move(part));
     }
     for (const Path& directory : directories) WEIR_TRY(env.SyncDirectory(directory));
@@ -431,21 +481,28 @@ class FileCommit final : public SinkCommitProtocol {
     return Status::Ok();
   }
 
-  /// Never over another file: a link fails where a rename would replace. False: the part is gone, the final name was given before.
-  static Result<bool> GiveFinalName(Env& env, const Path& part, const Path& final_path, const PartFile& file) {
+  /// Never over another file: a link fails where a rename would replace. False: the part is gone,
+  /// the final name was given before.
+  static Result<bool> GiveFinalName(Env& env, const Path& part, const Path& final_path,
+                                    const PartFile& file) {
     const Status linked = env.Link(part, final_path);
-    if (!linked.ok() && linked.code() != Code::kNotFound && linked.code() != Code::kAlreadyExists) return linked;
+    if (!linked.ok() && linked.code() != Code::kNotFound && linked.code() != Code::kAlreadyExists)
+      return linked;
     if (!linked.ok()) {
       const Result<DirectoryEntry> target = env.Stat(final_path);
       if (!target.ok() && target.status().code() == Code::kNotFound) {
-        return Status(Code::kMarkerLost, "neither '" + part + "' nor '" + final_path + "' exists: files of a file sink were removed while they were needed", Fault::kExternal,
-                      Retry::kNever);
+        return Status(Code::kMarkerLost,
+                      "neither '" + part + "' nor '" + final_path +
+                          "' exists: files of a file sink were removed while they were needed",
+                      Fault::kExternal, Retry::kNever);
       }
       WEIR_TRY(target.status());
       if (target->bytes != file.bytes) {
         return Status(Code::kOutputChanged,
-                      "'" + final_path + "' exists with " + std::to_string(target->bytes) + " bytes instead of " + std::to_string(file.bytes) + ": it is never overwritten", Fault::kExternal,
-                      Retry::kNever);
+                      "'" + final_path + "' exists with " + std::to_string(target->bytes) +
+                          " bytes instead of " + std::to_string(file.bytes) +
+                          ": it is never overwritten",
+                      Fault::kExternal, Retry::kNever);
       }
       WEIR_TRY(CheckContent(env, final_path, file));
       if (linked.code() == Code::kNotFound) return false;
@@ -465,18 +522,24 @@ class FileCommit final : public SinkCommitProtocol {
       offset += got;
     }
     if (checksum == file.checksum) return Status::Ok();
-    return Status(Code::kOutputChanged, "'" + path + "' exists with another content: it is never overwritten", Fault::kExternal, Retry::kNever);
+    return Status(Code::kOutputChanged,
+                  "'" + path + "' exists with another content: it is never overwritten",
+                  Fault::kExternal, Retry::kNever);
   }
 
-  /// Finishes what the manifest lists, looks for results of checkpoints that it does not know, and removes parts of attempts that are dead.
-  static Status Restore(Env& env, const FileSinkSettings& settings, const NodeInfo& node, LaneId lane, Job& job) {
+  /// Finishes what the manifest lists, looks for results of checkpoints that it does not know, and
+  /// removes parts of attempts that are dead.
+  static Status Restore(Env& env, const FileSinkSettings& settings, const NodeInfo& node,
+                        LaneId lane, Job& job) {
     WEIR_TRY(env.MakeDirectory(settings.directory));
     const std::string prefix = FinalPrefix(settings, node, lane);
     WEIR_TRY(FindMarked(env, settings.directory, prefix, 0, &job.marked));
     if (job.marked > job.task.checkpoint) {
       return Status(Code::kMarkerAhead,
-                    "lane " + std::to_string(lane.value) + " has published files of checkpoint " + std::to_string(job.marked) + " in '" + settings.directory +
-                        "', but the job resumes from checkpoint " + std::to_string(job.task.checkpoint) + ": results would be doubled",
+                    "lane " + std::to_string(lane.value) + " has published files of checkpoint " +
+                        std::to_string(job.marked) + " in '" + settings.directory +
+                        "', but the job resumes from checkpoint " +
+                        std::to_string(job.task.checkpoint) + ": results would be doubled",
                     Fault::kUser, Retry::kNever);
     }
     WEIR_TRY(Publish(env, settings, node, lane, job.task.handle));
@@ -484,23 +547,28 @@ class FileCommit final : public SinkCommitProtocol {
     const std::string living = parts + std::to_string(node.attempt.value) + "-";
     WEIR_ASSIGN(const std::vector<DirectoryEntry> entries, env.List(settings.directory));
     for (const DirectoryEntry& entry : entries) {
-      if (entry.name.starts_with(parts) && entry.name.ends_with(".part") && !entry.name.starts_with(living)) WEIR_TRY(env.Remove(Joined(settings.directory, entry.name)));
+      if (entry.name.starts_with(parts) && entry.name.ends_with(".part") &&
+          !entry.name.starts_with(living))
+        WEIR_TRY(env.Remove(Joined(settings.directory, entry.name)));
     }
     return Status::Ok();
   }
 
-  static Status FindMarked(Env& env, const Path& directory, const std::string& prefix, int depth, uint64_t* marked) {
+  static Status FindMarked(Env& env, const Path& directory, const std::string& prefix, int depth,
+                           uint64_t* marked) {
     if (depth > kDirectoryDepthMax) return Status::Ok();
     WEIR_ASSIGN(const std::vector<DirectoryEntry> entries, env.List(directory));
     for (const DirectoryEntry& entry : entries) {
       if (entry.directory) {
-        if (entry.name.find('=') != std::string::npos) WEIR_TRY(FindMarked(env, Joined(directory, entry.name), prefix, depth + 1, marked));
+        if (entry.name.find('=') != std::string::npos)
+          WEIR_TRY(FindMarked(env, Joined(directory, entry.name), prefix, depth + 1, marked));
         continue;
       }
       if (!entry.name.starts_with(prefix)) continue;
       uint64_t checkpoint = 0;
       const char* begin = entry.name.data() + prefix.size();
-      const auto [end, error] = std::from_chars(begin, entry.name.data() + entry.name.size(), checkpoint);
+      const auto [end, error] =
+          std::from_chars(begin, entry.name.data() + entry.name.size(), checkpoint);
       if (error == std::errc() && *end == '-') *marked = std::max(*marked, checkpoint);
     }
     return Status::Ok();
@@ -515,21 +583,25 @@ class FileCommit final : public SinkCommitProtocol {
 };
 
 void Infer(NodeConfig& config, NodeShape& shape) {
-  InferSink(config, shape, {.changelog = true, .exactly_once = true, .visibility = "visible once per checkpoint"});
+  InferSink(config, shape,
+            {.changelog = true, .exactly_once = true, .visibility = "visible once per checkpoint"});
   CheckAllowedPath(config, "path");
   if (!config.inputs_known() || config.inputs() == 0) return;
   const Json& partition_by = config.json("partition_by");
   for (size_t i = 0; partition_by.is_array() && i < partition_by.size(); ++i) {
-    const std::optional<BoundKey> key = config.Key("partition_by/" + std::to_string(i), config.scope());
+    const std::optional<BoundKey> key =
+        config.Key("partition_by/" + std::to_string(i), config.scope());
     if (!key) continue;
-    for (const ColumnIndex column : key->expression.columns()) shape.uses.insert(config.input(Port{0}).schema->field(column).name);
+    for (const ColumnIndex column : key->expression.columns())
+      shape.uses.insert(config.input(Port{0}).schema->field(column).name);
   }
 }
 
 Result<SinkParts> Create(const NodeConfig& config, const NodeShape& shape) {
   auto settings = std::make_shared<FileSinkSettings>();
   settings->directory = config.Text("path");
-  while (settings->directory.size() > 1 && settings->directory.ends_with('/')) settings->directory.pop_back();
+  while (settings->directory.size() > 1 && settings->directory.ends_with('/'))
+    settings->directory.pop_back();
   settings->node = config.id();
   const Json& format = config.json("format/type");
   settings->suffix = "." + (format.is_string() ? format.get<std::string>() : std::string("data"));
@@ -538,11 +610,14 @@ Result<SinkParts> Create(const NodeConfig& config, const NodeShape& shape) {
   const Json& partition_by = config.json("partition_by");
   for (size_t i = 0; partition_by.is_array() && i < partition_by.size(); ++i) {
     std::optional<BoundKey> key = config.Key("partition_by/" + std::to_string(i), config.scope());
-    if (!key) return Status(Code::kInvalidArgument, "'partition_by' of node '" + config.id() + "' is not sound");
+    if (!key)
+      return Status(Code::kInvalidArgument,
+                    "'partition_by' of node '" + config.id() + "' is not sound");
     settings->partition_by.push_back(*std::move(key));
   }
   const SettingsRef shared = std::move(settings);
-  // Without exactly-once checkpoints the files are renamed all the same: what differs is what a restart repeats.
+  // Without exactly-once checkpoints the files are renamed all the same: what differs is what a
+  // restart repeats.
   return SinkParts{.sink = [shared] { return std::make_unique<FileSink>(shared); },
                    .protocol = [shared] { return std::make_unique<FileCommit>(shared); },
                    .guarantee = shape.guarantee};
@@ -556,14 +631,16 @@ void Probe(const NodeConfig& config, const NodeShape&, Clients&, Env& env, Probl
     const Result<std::unique_ptr<WritableFile>> created = env.Create(file, CreateMode::kNew);
     status = created.ok() ? (*created)->Append("x") : created.status();
     if (created.ok() && status.ok()) status = (*created)->Sync();
-    if (created.ok()) IgnoreStatus(env.Remove(file), "the probe's own file: the next run uses another name");
+    if (created.ok())
+      IgnoreStatus(env.Remove(file), "the probe's own file: the next run uses another name");
   }
   if (status.ok()) return;
   Problem problem;
   problem.code = "W0708";
   problem.message = "'" + directory + "' cannot be written: " + status.message();
   problem.pointer = config.pointer("path");
-  problem.help = status.code() == Code::kDiskFull ? "make room on the disk" : "check the directory and its permissions";
+  problem.help = status.code() == Code::kDiskFull ? "make room on the disk"
+                                                  : "check the directory and its permissions";
   problem.node_id = config.id();
   problems.Add(std::move(problem));
 }
@@ -571,23 +648,50 @@ void Probe(const NodeConfig& config, const NodeShape&, Clients&, Env& env, Probl
 }  // namespace
 
 void RegisterFileSink(Registry& registry) {
-  registry.Add({.name = "file_sink",
-                .doc = "Writes rows into files that appear whole, by renaming, when the checkpoint with their rows is complete.",
-                .options =
-                    {
-                        {.name = "path", .doc = "Directory of the files.", .required = true, .substitute = true},
-                        {.name = "format", .type = OptionType::kFormat, .doc = "Format of the records.", .required = true},
-                        {.name = "write", .type = OptionType::kEnum, .doc = "What a row is: a line, or a change with its `_op`.", .fallback = "append", .allowed = "append|changelog"},
-                        {.name = "roll", .type = OptionType::kObject, .doc = "When a new file begins, beside at each checkpoint.", .fallback = "{}",
-                         .fields = {{.name = "size", .type = OptionType::kSize, .doc = "Size of a file.", .fallback = "64MiB", .allowed = "1KiB..1024GiB"},
-                                    {.name = "every", .type = OptionType::kDuration, .doc = "Age of a file.", .fallback = "10m", .allowed = "1s..36500d"}}},
-                        {.name = "partition_by", .type = OptionType::kKeyList, .doc = "One directory level `name=value` for each.", .fallback = "[]"},
-                    },
-                .inputs = {.least = 1, .most = kInputsMax, .accepts = kAppend | kChangelog},
-                .infer = Infer,
-                .probe = Probe,
-                .create = Create,
-                .example = R"({"type": "file_sink", "inputs": ["alerts"], "path": "out/alerts", "format": {"type": "json"}, "roll": {"size": "16MiB"}})"});
+  registry.Add(
+      {.name = "file_sink",
+       .doc = "Writes rows into files that appear whole, by renaming, when the checkpoint with "
+              "their rows is complete.",
+       .options =
+           {
+               {.name = "path",
+                .doc = "Directory of the files.",
+                .required = true,
+                .substitute = true},
+               {.name = "format",
+                .type = OptionType::kFormat,
+                .doc = "Format of the records.",
+                .required = true},
+               {.name = "write",
+                .type = OptionType::kEnum,
+                .doc = "What a row is: a line, or a change with its `_op`.",
+                .fallback = "append",
+                .allowed = "append|changelog"},
+               {.name = "roll",
+                .type = OptionType::kObject,
+                .doc = "When a new file begins, beside at each checkpoint.",
+                .fallback = "{}",
+                .fields = {{.name = "size",
+                            .type = OptionType::kSize,
+                            .doc = "Size of a file.",
+                            .fallback = "64MiB",
+                            .allowed = "1KiB..1024GiB"},
+                           {.name = "every",
+                            .type = OptionType::kDuration,
+                            .doc = "Age of a file.",
+                            .fallback = "10m",
+                            .allowed = "1s..36500d"}}},
+               {.name = "partition_by",
+                .type = OptionType::kKeyList,
+                .doc = "One directory level `name=value` for each.",
+                .fallback = "[]"},
+           },
+       .inputs = {.least = 1, .most = kInputsMax, .accepts = kAppend | kChangelog},
+       .infer = Infer,
+       .probe = Probe,
+       .create = Create,
+       .example =
+           R"({"type": "file_sink", "inputs": ["alerts"], "path": "out/alerts", "format": {"type": "json"}, "roll": {"size": "16MiB"}})"});
 }
 
 }  // namespace weir

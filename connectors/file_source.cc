@@ -1,6 +1,8 @@
-// file_source: files as splits. Reading, and what has to be looked up about a file, happens on the pool, one job per file at a time; the worker frames
-// records out of the bytes that have come. A position is the byte where the next record begins, with the file's identity: device, inode and the hash of
-// its first KiB, so that a rotated or replaced file is not taken for the one that was read.
+// file_source: files as splits. Reading, and what has to be looked up about a file, happens on the
+// pool, one job per file at a time; the worker frames records out of the bytes that have come. A
+// position is the byte where the next record begins, with the file's identity: device, inode and
+// the hash of its first KiB, so that a rotated or replaced file is not taken for the one that was
+// read.
 
 #include <algorithm>
 #include <atomic>
@@ -19,11 +21,14 @@ namespace {
 
 constexpr size_t kIdentityBytes = 1024;
 constexpr size_t kReadBytes = size_t{256} << 10;
-constexpr size_t kOutputBytesMax = size_t{1} << 20;     // of one decompression step: a bomb fills this, not memory
-constexpr size_t kHeadBytes = size_t{64} << 10;         // shown again to a format that needs a file's start
-constexpr uint32_t kOpenFilesMax = 4;                   // bounded: files read at the same time in a task
-constexpr Duration kFollowInterval = Milliseconds(200); // how often a followed file is looked at
-constexpr Duration kRotatedGrace = Seconds(10);         // a file that was rotated away is left after so long without growth
+constexpr size_t kOutputBytesMax =
+    size_t{1} << 20;  // of one decompression step: a bomb fills this, not memory
+constexpr size_t kHeadBytes = size_t{64}
+                              << 10;   // shown again to a format that needs a file's start
+constexpr uint32_t kOpenFilesMax = 4;  // bounded: files read at the same time in a task
+constexpr Duration kFollowInterval = Milliseconds(200);  // how often a followed file is looked at
+constexpr Duration kRotatedGrace =
+    Seconds(10);  // a file that was rotated away is left after so long without growth
 
 struct FileIdentity {
   uint64_t device = 0, inode = 0;
@@ -48,7 +53,8 @@ struct FilePosition {
 
   std::string ToText() const {
     std::string text;
-    for (const uint64_t part : {offset, line, uint64_t{ended}, identity.device, identity.inode, identity.prefix_bytes, identity.hash}) {
+    for (const uint64_t part : {offset, line, uint64_t{ended}, identity.device, identity.inode,
+                                identity.prefix_bytes, identity.hash}) {
       text += (text.empty() ? "" : "/") + std::to_string(part);
     }
     return text;
@@ -56,14 +62,19 @@ struct FilePosition {
   static Result<FilePosition> Parse(std::string_view text) {
     FilePosition position;
     uint64_t ended = 0;
-    for (uint64_t* part : {&position.offset, &position.line, &ended, &position.identity.device, &position.identity.inode, &position.identity.prefix_bytes, &position.identity.hash}) {
+    for (uint64_t* part :
+         {&position.offset, &position.line, &ended, &position.identity.device,
+          &position.identity.inode, &position.identity.prefix_bytes, &position.identity.hash}) {
       const size_t end = std::min(text.find('/'), text.size());
       const auto [stop, error] = std::from_chars(text.data(), text.data() + end, *part);
-      if (error != std::errc() || stop != text.data() + end) return Status(Code::kCorruption, "not a position of a file: seven numbers with slashes are expected");
+      if (error != std::errc() || stop != text.data() + end)
+        return Status(Code::kCorruption,
+                      "not a position of a file: seven numbers with slashes are expected");
       text.remove_prefix(std::min(end + 1, text.size()));
     }
     position.ended = ended != 0;
-    if (position.identity.prefix_bytes > kIdentityBytes) return Status(Code::kCorruption, "not a position of a file: out of range");
+    if (position.identity.prefix_bytes > kIdentityBytes)
+      return Status(Code::kCorruption, "not a position of a file: out of range");
     return position;
   }
 };
@@ -75,22 +86,28 @@ Result<FileIdentity> Identify(Env& env, const Path& path, uint64_t bytes) {
   std::string prefix(std::min<uint64_t>(bytes, kIdentityBytes), '\0');
   WEIR_ASSIGN(const size_t got, file->Read(0, prefix));
   prefix.resize(got);
-  return FileIdentity{.device = entry.device, .inode = entry.inode, .prefix_bytes = got, .hash = Hash64(prefix)};
+  return FileIdentity{
+      .device = entry.device, .inode = entry.inode, .prefix_bytes = got, .hash = Hash64(prefix)};
 }
 
 /// The same file, as far as `saved` knew it.
 Result<bool> IsSame(Env& env, const Path& path, const FileIdentity& saved) {
   WEIR_ASSIGN(const FileIdentity now, Identify(env, path, saved.prefix_bytes));
-  return now.device == saved.device && now.inode == saved.inode && now.prefix_bytes == saved.prefix_bytes && now.hash == saved.hash;
+  return now.device == saved.device && now.inode == saved.inode &&
+         now.prefix_bytes == saved.prefix_bytes && now.hash == saved.hash;
 }
 
-/// Followed files are known by inode: their names change. A suffix tells apart files that had one inode one after another.
+/// Followed files are known by inode: their names change. A suffix tells apart files that had one
+/// inode one after another.
 std::string FollowId(const Path& path, const FileIdentity& identity, int generation) {
-  std::string id = path + "#" + std::to_string(identity.device) + "-" + std::to_string(identity.inode);
+  std::string id =
+      path + "#" + std::to_string(identity.device) + "-" + std::to_string(identity.inode);
   if (generation != 0) id += "-" + std::to_string(generation);
   return id;
 }
-Path PathOf(const std::string& split_id, bool follow) { return follow ? split_id.substr(0, split_id.rfind('#')) : split_id; }
+Path PathOf(const std::string& split_id, bool follow) {
+  return follow ? split_id.substr(0, split_id.rfind('#')) : split_id;
+}
 
 class FileEnumerator final : public SplitEnumerator {
  public:
@@ -101,12 +118,17 @@ class FileEnumerator final : public SplitEnumerator {
     for (const SplitState& split : restored) {
       WEIR_ASSIGN(const FilePosition position, FilePosition::Parse(split.position));
       known_[split.id] = position.identity;
-      // Followed files are found again by their inode, which the source does; one that was read whole may be gone.
+      // Followed files are found again by their inode, which the source does; one that was read
+      // whole may be gone.
       if (settings_->follow || position.ended) continue;
       const Result<bool> same = IsSame(*env_, split.id, position.identity);
       if (!same.ok()) return same.status().At("file of the checkpoint");
       if (!*same) {
-        return Status(Code::kIncompatible, "file '" + split.id + "' is not the one that the checkpoint was reading: it was replaced or rewritten", Fault::kUser, Retry::kNever);
+        return Status(
+            Code::kIncompatible,
+            "file '" + split.id +
+                "' is not the one that the checkpoint was reading: it was replaced or rewritten",
+            Fault::kUser, Retry::kNever);
       }
     }
     return Status::Ok();
@@ -150,7 +172,8 @@ class FileEnumerator final : public SplitEnumerator {
       if (known.device != identity.device || known.inode != identity.inode) continue;
       const Result<bool> same = IsSame(*env_, path, known);
       if (same.ok() && *same) return true;
-      // Truncated and written anew under the same name is the source's affair, which holds the file open.
+      // Truncated and written anew under the same name is the source's affair, which holds the file
+      // open.
       if (PathOf(known_id, true) == path) return true;
       ++generation;
     }
@@ -169,21 +192,21 @@ struct FileReader {
   Env* env = nullptr;
   Path path;
   bool follow = false;
-  uint64_t skip = 0;          // decompressed bytes before the position that is gone on from
-  bool head_wanted = false;   // the format wants to see the file's start first
+  uint64_t skip = 0;         // decompressed bytes before the position that is gone on from
+  bool head_wanted = false;  // the format wants to see the file's start first
 
   std::unique_ptr<ReadableFile> file;
   std::unique_ptr<Decompressor> decompressor;
-  uint64_t raw_offset = 0;    // of the next byte of the file
-  std::string raw;            // read, not yet decompressed
+  uint64_t raw_offset = 0;  // of the next byte of the file
+  std::string raw;          // read, not yet decompressed
   FileIdentity identity;
 
   // The answer of one job.
   std::string head, bytes;
-  bool at_end = false;        // nothing follows at the moment
-  bool rotated = false;       // follow: the name belongs to another file now, or to none
-  bool truncated = false;     // follow: shorter than what was read
-  bool cut_off = false;       // compressed: ends inside of a member
+  bool at_end = false;     // nothing follows at the moment
+  bool rotated = false;    // follow: the name belongs to another file now, or to none
+  bool truncated = false;  // follow: shorter than what was read
+  bool cut_off = false;    // compressed: ends inside of a member
   Status status;
   std::atomic<bool> done = false;
 
@@ -230,7 +253,8 @@ struct FileReader {
     WEIR_ASSIGN(const size_t got, file->Read(0, in));
     in.resize(got);
     for (size_t used = 0; used < in.size() && head.size() < std::min<uint64_t>(kHeadBytes, skip);) {
-      WEIR_ASSIGN(const size_t taken, own->Next(std::string_view(in).substr(used), kHeadBytes - head.size(), head));
+      WEIR_ASSIGN(const size_t taken,
+                  own->Next(std::string_view(in).substr(used), kHeadBytes - head.size(), head));
       if (taken == 0 && head.empty()) break;
       used += taken;
     }
@@ -240,7 +264,8 @@ struct FileReader {
 
   Status FindByInode() {
     const Result<DirectoryEntry> entry = env->Stat(path);
-    if (entry.ok() && entry->inode == identity.inode && entry->device == identity.device) return Status::Ok();
+    if (entry.ok() && entry->inode == identity.inode && entry->device == identity.device)
+      return Status::Ok();
     WEIR_ASSIGN(const std::vector<DirectoryEntry> entries, env->List(ParentOf(path)));
     for (const DirectoryEntry& one : entries) {
       if (one.inode == identity.inode && one.device == identity.device && !one.directory) {
@@ -249,14 +274,17 @@ struct FileReader {
         return Status::Ok();
       }
     }
-    return Status(Code::kNotFound, "file '" + path + "' was rotated away and cannot be found again", Fault::kExternal, Retry::kNever);
+    return Status(Code::kNotFound, "file '" + path + "' was rotated away and cannot be found again",
+                  Fault::kExternal, Retry::kNever);
   }
 
   Status LookAtFile() {
     WEIR_ASSIGN(const uint64_t size, file->Size());
     truncated = size < raw_offset;
     const Result<DirectoryEntry> entry = env->Stat(path);
-    rotated = rotated || !entry.ok() || (identity.inode != 0 && (entry->inode != identity.inode || entry->device != identity.device));
+    rotated = rotated || !entry.ok() ||
+              (identity.inode != 0 &&
+               (entry->inode != identity.inode || entry->device != identity.device));
     return Status::Ok();
   }
 
@@ -308,7 +336,8 @@ class FileSource final : public Source {
       order_.push_back(splits_.size());
       splits_.push_back(std::move(split));
     }
-    std::stable_sort(order_.begin(), order_.end(), [&](size_t a, size_t b) { return splits_[a]->id < splits_[b]->id; });
+    std::stable_sort(order_.begin(), order_.end(),
+                     [&](size_t a, size_t b) { return splits_[a]->id < splits_[b]->id; });
     return Status::Ok();
   }
 
@@ -317,7 +346,9 @@ class FileSource final : public Source {
     const Duration now = context_->env().Steady();
     bool any = false;
     uint32_t open = 0;
-    const uint32_t open_max = settings_->follow ? UINT32_MAX : settings_->by_name ? 1 : kOpenFilesMax;
+    const uint32_t open_max = settings_->follow    ? UINT32_MAX
+                              : settings_->by_name ? 1
+                                                   : kOpenFilesMax;
     for (const size_t index : order_) {
       Split& split = *splits_[index];
       const SplitIndex number{static_cast<uint32_t>(index)};
@@ -334,7 +365,8 @@ class FileSource final : public Source {
       any = any || got > 0;
       // A file's turn begins before the one read before it ends: its split is shown first.
       if (split.ended && settings_->by_name) ShowNext(index, out);
-      if (got > 0 || split.ended || split.caught_up != split.caught_up_reported || !split.shown) ReportSplit(split, number, out);
+      if (got > 0 || split.ended || split.caught_up != split.caught_up_reported || !split.shown)
+        ReportSplit(split, number, out);
       Order(split, now);
     }
     if (any) return Step::Done();
@@ -348,20 +380,20 @@ class FileSource final : public Source {
     FilePosition position;
     bool ended = false, end_reported = false;
     bool caught_up = false, caught_up_reported = false;
-    bool shown = false;                      // reported once
-    std::shared_ptr<FileReader> reader;      // null: not begun
+    bool shown = false;                  // reported once
+    std::shared_ptr<FileReader> reader;  // null: not begun
     std::unique_ptr<Decoder> framer;
-    bool reading = false;                    // a job has the reader
-    Duration read_at{INT64_MIN / 2};         // follow: the last look that found nothing
-    Duration grown_at{};                     // follow: the last look that found something
-    std::string buffer;                      // bytes from position of the first unframed or unemitted record on
-    uint64_t buffer_offset = 0;              // of buffer[0] in the text
-    size_t framed = 0;                       // bytes of the buffer that Frame has used
-    bool all_there = false;                  // the buffer holds the end of the file
+    bool reading = false;             // a job has the reader
+    Duration read_at{INT64_MIN / 2};  // follow: the last look that found nothing
+    Duration grown_at{};              // follow: the last look that found something
+    std::string buffer;          // bytes from position of the first unframed or unemitted record on
+    uint64_t buffer_offset = 0;  // of buffer[0] in the text
+    size_t framed = 0;           // bytes of the buffer that Frame has used
+    bool all_there = false;      // the buffer holds the end of the file
     bool end_framed = false;
     std::vector<Record> records;
     size_t next_record = 0;
-    int64_t line_base = 0;                   // what is added to the framer's line numbers
+    int64_t line_base = 0;  // what is added to the framer's line numbers
   };
 
   Status Begin(Split& split) {
@@ -381,7 +413,8 @@ class FileSource final : public Source {
 
   /// Orders the next piece of a file once all that has come is given out.
   void Order(Split& split, Duration now) {
-    if (split.reading || split.ended || split.all_there || split.next_record < split.records.size()) return;
+    if (split.reading || split.ended || split.all_there || split.next_record < split.records.size())
+      return;
     if (settings_->follow && split.caught_up && now - split.read_at < kFollowInterval) return;
     split.reading = true;
     split.reader->done.store(false, std::memory_order_relaxed);
@@ -395,8 +428,10 @@ class FileSource final : public Source {
     if (!split.reading || !reader.done.load(std::memory_order_acquire)) return Status::Ok();
     split.reading = false;
     if (settings_->follow && reader.status.code() == Code::kNotFound) {
-      // What was left of it cannot be read any more, and a job that follows logs is not to stop for it.
-      WEIR_LOG(kWarn, "a followed file is gone", {"node", context_->node().id}, {"file", reader.path}, {"reason", reader.status.message()});
+      // What was left of it cannot be read any more, and a job that follows logs is not to stop for
+      // it.
+      WEIR_LOG(kWarn, "a followed file is gone", {"node", context_->node().id},
+               {"file", reader.path}, {"reason", reader.status.message()});
       context_->counter("file_lost").Add(1);
       split.ended = true;
       return Status::Ok();
@@ -448,8 +483,12 @@ class FileSource final : public Source {
 
   Status Restart(Split& split) {
     context_->counter("file_truncated").Add(1);
-    WEIR_LOG(kWarn, "a followed file was truncated: it is read from its start", {"node", context_->node().id}, {"file", split.reader->path});
-    const FileIdentity identity{.device = split.position.identity.device, .inode = split.position.identity.inode, .prefix_bytes = 0, .hash = Hash64("")};
+    WEIR_LOG(kWarn, "a followed file was truncated: it is read from its start",
+             {"node", context_->node().id}, {"file", split.reader->path});
+    const FileIdentity identity{.device = split.position.identity.device,
+                                .inode = split.position.identity.inode,
+                                .prefix_bytes = 0,
+                                .hash = Hash64("")};
     split.position = FilePosition{};
     split.position.identity = identity;
     split.buffer.clear();
@@ -470,7 +509,9 @@ class FileSource final : public Source {
     }
     const bool more = split.next_record < split.records.size();
     if (more) {
-      split.position.offset = split.buffer_offset + static_cast<uint64_t>(split.records[split.next_record].value.data() - split.buffer.data());
+      split.position.offset = split.buffer_offset +
+                              static_cast<uint64_t>(split.records[split.next_record].value.data() -
+                                                    split.buffer.data());
     } else {
       split.position.offset = split.buffer_offset + split.framed;
       if (split.end_framed) split.ended = true;
@@ -480,7 +521,11 @@ class FileSource final : public Source {
   }
 
   void ReportSplit(Split& split, SplitIndex number, SourceOutput& out) {
-    out.Report(number, split.position.ToText(), split.ended ? SplitStatus::kEnded : split.caught_up ? SplitStatus::kCaughtUp : SplitStatus::kBehind, -1);
+    out.Report(number, split.position.ToText(),
+               split.ended       ? SplitStatus::kEnded
+               : split.caught_up ? SplitStatus::kCaughtUp
+                                 : SplitStatus::kBehind,
+               -1);
     split.shown = true;
     split.caught_up_reported = split.caught_up;
     split.end_reported = split.ended;
@@ -507,8 +552,12 @@ void Infer(NodeConfig& config, NodeShape& shape) {
   CheckAllowedPath(config, "path");
   if (!config.json("path").is_string()) return;
   const bool follow = config.Bool("follow");
-  if (follow && IsCompressed(config.Text("path"))) config.Error("path", "W0203", "only plain files can be followed");
-  if (follow && config.Text("order") == "by_name") config.Error("order", "W0203", "'order: by_name' is for files that are read once; followed files are read as they grow");
+  if (follow && IsCompressed(config.Text("path")))
+    config.Error("path", "W0203", "only plain files can be followed");
+  if (follow && config.Text("order") == "by_name")
+    config.Error(
+        "order", "W0203",
+        "'order: by_name' is for files that are read once; followed files are read as they grow");
   if (shape.source) shape.source->bounded = !follow;
 }
 
@@ -521,7 +570,8 @@ Result<SourceParts> Create(const NodeConfig& config, const NodeShape& shape) {
   const auto own = std::make_shared<const NodeConfig>(config);
   settings->framer = [own, columns = shape.source->columns] { return own->MakeDecoder(columns); };
   const SettingsRef shared = std::move(settings);
-  return SourceParts{.source = [shared] { return std::make_unique<FileSource>(shared); }, .enumerator = [shared] { return std::make_unique<FileEnumerator>(shared); }};
+  return SourceParts{.source = [shared] { return std::make_unique<FileSource>(shared); },
+                     .enumerator = [shared] { return std::make_unique<FileEnumerator>(shared); }};
 }
 
 void Probe(const NodeConfig& config, const NodeShape&, Clients&, Env& env, Problems& problems) {
@@ -530,7 +580,8 @@ void Probe(const NodeConfig& config, const NodeShape&, Clients&, Env& env, Probl
   Problem problem;
   problem.code = "W0707";
   problem.warning = found.ok();
-  problem.message = found.ok() ? "no file matches '" + config.Text("path") + "'" : found.status().message();
+  problem.message =
+      found.ok() ? "no file matches '" + config.Text("path") + "'" : found.status().message();
   problem.pointer = config.pointer("path");
   problem.node_id = config.id();
   problems.Add(std::move(problem));
@@ -539,22 +590,41 @@ void Probe(const NodeConfig& config, const NodeShape&, Clients&, Env& env, Probl
 }  // namespace
 
 void RegisterFileSource(Registry& registry) {
-  registry.Add({.name = "file_source",
-                .doc = "Reads files: NDJSON, CSV, lines; once, or as they grow.",
-                .options =
-                    {
-                        {.name = "path", .doc = "Files to read: a path with *, ?, [a-z] and ** for any directories. .gz and .zst by suffix.", .required = true, .substitute = true},
-                        {.name = "format", .type = OptionType::kFormat, .doc = "Format of the records.", .required = true},
-                        {.name = "follow", .type = OptionType::kBool, .doc = "Goes on with what is appended, and with new files.", .fallback = "false"},
-                        {.name = "order", .type = OptionType::kEnum, .doc = "by_name: the files follow one another in time.", .fallback = "any", .allowed = "any|by_name"},
-                        {.name = "discovery_interval", .type = OptionType::kDuration, .doc = "How often new files are looked for, with `follow`.", .fallback = "10s",
-                         .allowed = "100ms..1d"},
-                    },
-                .inputs = {.least = 0, .most = 0},
-                .infer = Infer,
-                .probe = Probe,
-                .create = Create,
-                .example = R"({"type": "file_source", "path": "in/*.ndjson", "format": {"type": "json"}, "schema": {"user": "string", "at": "timestamp"}})"});
+  registry.Add(
+      {.name = "file_source",
+       .doc = "Reads files: NDJSON, CSV, lines; once, or as they grow.",
+       .options =
+           {
+               {.name = "path",
+                .doc = "Files to read: a path with *, ?, [a-z] and ** for any directories. .gz and "
+                       ".zst by suffix.",
+                .required = true,
+                .substitute = true},
+               {.name = "format",
+                .type = OptionType::kFormat,
+                .doc = "Format of the records.",
+                .required = true},
+               {.name = "follow",
+                .type = OptionType::kBool,
+                .doc = "Goes on with what is appended, and with new files.",
+                .fallback = "false"},
+               {.name = "order",
+                .type = OptionType::kEnum,
+                .doc = "by_name: the files follow one another in time.",
+                .fallback = "any",
+                .allowed = "any|by_name"},
+               {.name = "discovery_interval",
+                .type = OptionType::kDuration,
+                .doc = "How often new files are looked for, with `follow`.",
+                .fallback = "10s",
+                .allowed = "100ms..1d"},
+           },
+       .inputs = {.least = 0, .most = 0},
+       .infer = Infer,
+       .probe = Probe,
+       .create = Create,
+       .example =
+           R"({"type": "file_source", "path": "in/*.ndjson", "format": {"type": "json"}, "schema": {"user": "string", "at": "timestamp"}})"});
 }
 
 }  // namespace weir

@@ -18,9 +18,12 @@ class MockBroker final : public InProcessKafka {
   }
   const std::string& brokers() const override { return brokers_; }
   Status CreateTopic(const std::string& name, int partitions) override {
-    const rd_kafka_resp_err_t error = rd_kafka_mock_topic_create(cluster_, name.c_str(), partitions, /*replication_factor=*/1);
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) return Status::Ok();
-    return Status(Code::kUnavailable, "cannot make topic '" + name + "': " + rd_kafka_err2str(error));
+    const rd_kafka_resp_err_t error =
+        rd_kafka_mock_topic_create(cluster_, name.c_str(), partitions, /*replication_factor=*/1);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+      return Status::Ok();
+    return Status(Code::kUnavailable,
+                  "cannot make topic '" + name + "': " + rd_kafka_err2str(error));
   }
 
  private:
@@ -35,8 +38,10 @@ Result<std::unique_ptr<InProcessKafka>> InProcessKafka::Start() {
   char error[kErrorTextBytes] = {};
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
   rd_kafka_conf_set(conf, "enable.metrics.push", "false", nullptr, 0);
-  rd_kafka_conf_set(conf, "log_level", "3", nullptr, 0);  // it warns that it has no broker to connect to, which is right: it is one
-  rd_kafka_t* handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof(error));  // the mock cluster lives inside of a client
+  rd_kafka_conf_set(conf, "log_level", "3", nullptr,
+                    0);  // it warns that it has no broker to connect to, which is right: it is one
+  rd_kafka_t* handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error,
+                                    sizeof(error));  // the mock cluster lives inside of a client
   if (handle == nullptr) {
     rd_kafka_conf_destroy(conf);
     return Status(Code::kInternal, std::string("cannot start the in-process broker: ") + error);

@@ -1,6 +1,7 @@
 #pragma once
-// InProcessKafka: librdkafka's mock broker as a Kafka without an installation, for the demo: real protocol over loopback, no transactions, at most about
-// 5 MB or 100 k messages a partition. Never used by a job that was not pointed at it. Main thread; must outlive the clients that use it.
+// InProcessKafka: librdkafka's mock broker as a Kafka without an installation, for the demo: real
+// protocol over loopback, no transactions, at most about 5 MB or 100 k messages a partition. Never
+// used by a job that was not pointed at it. Main thread; must outlive the clients that use it.
 
 #include <memory>
 #include <string>

@@ -1,9 +1,11 @@
 #pragma once
-// The Kafka client over librdkafka 2.8, its C API: what consumer, producer and admin share. A handle's events (errors, statistics, delivery reports) come
-// through one queue and are served on the caller's thread; the library's own threads only wake. Handles are closed by a reaper thread, because closing
-// blocks. Nothing here is seen outside of connectors/kafka_client*.
+// The Kafka client over librdkafka 2.8, its C API: what consumer, producer and admin share. A
+// handle's events (errors, statistics, delivery reports) come through one queue and are served on
+// the caller's thread; the library's own threads only wake. Handles are closed by a reaper thread,
+// because closing blocks. Nothing here is seen outside of connectors/kafka_client*.
 //
-// Failure: Status with host:port at most; every text of the library passes the redactor, which knows the connection's secrets.
+// Failure: Status with host:port at most; every text of the library passes the redactor, which
+// knows the connection's secrets.
 
 #include <librdkafka/rdkafka.h>
 
@@ -38,11 +40,13 @@ struct KafkaQueueSignal {
 
 /// What the library's threads may touch of a handle; lives until the reaper has destroyed it.
 struct KafkaShared {
-  KafkaShared(const KafkaConnection& connection, Waker wake) : redactor(connection), waker(std::move(wake)) {}
+  KafkaShared(const KafkaConnection& connection, Waker wake)
+      : redactor(connection), waker(std::move(wake)) {}
   const KafkaRedactor redactor;
   const Waker waker;
   std::atomic<bool> events = false;  // the main queue holds something
-  std::vector<std::unique_ptr<KafkaQueueSignal>> queues;  // one per partition, made before its queue can signal
+  std::vector<std::unique_ptr<KafkaQueueSignal>>
+      queues;  // one per partition, made before its queue can signal
 };
 
 /// A client given up: closed by the reaper.
@@ -58,7 +62,7 @@ struct KafkaCorpse {
 class KafkaReaper {
  public:
   explicit KafkaReaper(Env& env);
-  ~KafkaReaper();  // waits until all are closed
+  ~KafkaReaper();                 // waits until all are closed
   void Take(KafkaCorpse corpse);  // any thread
 
  private:
@@ -78,7 +82,9 @@ class KafkaHandle {
   using Settings = std::map<std::string, std::string>;
 
   /// Connection settings of this side, then `owned`, which win. Subscribes to `events`.
-  static Result<std::unique_ptr<KafkaHandle>> Make(rd_kafka_type_t type, const KafkaConnection& connection, const Settings& owned, int events, Waker waker,
+  static Result<std::unique_ptr<KafkaHandle>> Make(rd_kafka_type_t type,
+                                                   const KafkaConnection& connection,
+                                                   const Settings& owned, int events, Waker waker,
                                                    std::shared_ptr<KafkaReaper> reaper);
   ~KafkaHandle();
   KafkaHandle(const KafkaHandle&) = delete;
@@ -101,7 +107,8 @@ class KafkaHandle {
   const std::string& last_error() const { return last_error_; }
 
  private:
-  KafkaHandle(KafkaCorpse corpse, std::shared_ptr<KafkaReaper> reaper) : corpse_(std::move(corpse)), reaper_(std::move(reaper)) {}
+  KafkaHandle(KafkaCorpse corpse, std::shared_ptr<KafkaReaper> reaper)
+      : corpse_(std::move(corpse)), reaper_(std::move(reaper)) {}
 
   KafkaCorpse corpse_;
   rd_kafka_queue_t* main_ = nullptr;
@@ -113,8 +120,14 @@ class KafkaHandle {
 /// The library's error as a Status: whose fault, whether a retry helps.
 Status KafkaStatus(rd_kafka_resp_err_t error, std::string text);
 
-Result<std::unique_ptr<KafkaConsumer>> MakeRealKafkaConsumer(const KafkaConsumerConfig& config, Waker waker, std::shared_ptr<KafkaReaper> reaper);
-Result<std::unique_ptr<KafkaProducer>> MakeRealKafkaProducer(const KafkaProducerConfig& config, Waker waker, std::shared_ptr<KafkaReaper> reaper);
-Result<std::unique_ptr<KafkaAdmin>> MakeRealKafkaAdmin(const KafkaConnection& connection, std::shared_ptr<KafkaReaper> reaper, Env& env);
+Result<std::unique_ptr<KafkaConsumer>> MakeRealKafkaConsumer(const KafkaConsumerConfig& config,
+                                                             Waker waker,
+                                                             std::shared_ptr<KafkaReaper> reaper);
+Result<std::unique_ptr<KafkaProducer>> MakeRealKafkaProducer(const KafkaProducerConfig& config,
+                                                             Waker waker,
+                                                             std::shared_ptr<KafkaReaper> reaper);
+Result<std::unique_ptr<KafkaAdmin>> MakeRealKafkaAdmin(const KafkaConnection& connection,
+                                                       std::shared_ptr<KafkaReaper> reaper,
+                                                       Env& env);
 
 }  // namespace weir

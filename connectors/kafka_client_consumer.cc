@@ -1,5 +1,6 @@
-// KafkaConsumer over librdkafka: assigned partitions, one queue each that nothing is forwarded from, so that the source decides which one to drain; messages
-// are lent until Release. Statistics (twice a second) tell ends, leaders and the age of the last answer.
+// KafkaConsumer over librdkafka: assigned partitions, one queue each that nothing is forwarded
+// from, so that the source decides which one to drain; messages are lent until Release. Statistics
+// (twice a second) tell ends, leaders and the age of the last answer.
 
 #include <algorithm>
 #include <array>
@@ -15,17 +16,19 @@ namespace {
 
 constexpr size_t kBatchMessagesMax = 4096;
 constexpr int kStatisticsIntervalMs = 500;
-// The consumer joins no group. What the session's length still bounds is how long a commit waits for a coordinator, and closing waits for commits.
+// The consumer joins no group. What the session's length still bounds is how long a commit waits
+// for a coordinator, and closing waits for commits.
 constexpr int kCommitWaitMs = 3000;
 constexpr size_t kPartitionQueueBytesLeast = size_t{1} << 20;
 constexpr size_t kPartitionQueueBytesMost = size_t{16} << 20;
-constexpr int kQueuedMessagesLeast = 20'000;  // below it the library asks for more at once; then every fetch.queue.backoff.ms
+constexpr int kQueuedMessagesLeast =
+    20'000;  // below it the library asks for more at once; then every fetch.queue.backoff.ms
 
 struct Partition {
   KafkaPosition position;
   rd_kafka_queue_t* queue = nullptr;
   KafkaQueueSignal* signal = nullptr;
-  bool more = true;                    // the last call did not empty the queue
+  bool more = true;  // the last call did not empty the queue
   bool end_reached = false;
   KafkaPartition statistics;
   int64_t statistics_at_us = 0;
@@ -34,7 +37,8 @@ struct Partition {
 
 class RealKafkaConsumer final : public KafkaConsumer {
  public:
-  RealKafkaConsumer(const KafkaConsumerConfig& config, Waker waker, std::shared_ptr<KafkaReaper> reaper)
+  RealKafkaConsumer(const KafkaConsumerConfig& config, Waker waker,
+                    std::shared_ptr<KafkaReaper> reaper)
       : config_(config), waker_(std::move(waker)), reaper_(std::move(reaper)) {}
   ~RealKafkaConsumer() override { Release(); }
 
@@ -42,37 +46,46 @@ class RealKafkaConsumer final : public KafkaConsumer {
     if (partitions.empty()) return Status::Ok();
     // Made at the first call: how much each queue may hold depends on how many there are.
     if (handle_ == nullptr) WEIR_TRY(Start(partitions.size()));
-    rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size()));
+    rd_kafka_topic_partition_list_t* list =
+        rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size()));
     for (const KafkaPosition& position : partitions) {
       auto partition = std::make_unique<Partition>();
       partition->position = position;
-      partition->queue = rd_kafka_queue_get_partition(handle_->get(), position.topic.c_str(), position.partition);
+      partition->queue =
+          rd_kafka_queue_get_partition(handle_->get(), position.topic.c_str(), position.partition);
       if (partition->queue == nullptr) {
         rd_kafka_topic_partition_list_destroy(list);
-        return Status(Code::kInternal, "the Kafka client has no queue for " + position.topic + "-" + std::to_string(position.partition));
+        return Status(Code::kInternal, "the Kafka client has no queue for " + position.topic + "-" +
+                                           std::to_string(position.partition));
       }
       handle_->Keep(partition->queue);
       rd_kafka_queue_forward(partition->queue, nullptr);
-      partition->signal = handle_->shared().queues.emplace_back(std::make_unique<KafkaQueueSignal>()).get();
+      partition->signal =
+          handle_->shared().queues.emplace_back(std::make_unique<KafkaQueueSignal>()).get();
       partition->signal->shared = &handle_->shared();
       rd_kafka_queue_cb_event_enable(partition->queue, OnPartitionQueue, partition->signal);
-      rd_kafka_topic_partition_list_add(list, position.topic.c_str(), position.partition)->offset = position.offset;
+      rd_kafka_topic_partition_list_add(list, position.topic.c_str(), position.partition)->offset =
+          position.offset;
       numbers_[{position.topic, position.partition}] = partitions_.size();
       partitions_.push_back(std::move(partition));
     }
     rd_kafka_error_t* error = rd_kafka_incremental_assign(handle_->get(), list);
     rd_kafka_topic_partition_list_destroy(list);
     if (error == nullptr) return Status::Ok();
-    Status status = KafkaStatus(rd_kafka_error_code(error), "partitions cannot be assigned: " + handle_->redactor().Clean(rd_kafka_error_string(error)));
+    Status status = KafkaStatus(rd_kafka_error_code(error),
+                                "partitions cannot be assigned: " +
+                                    handle_->redactor().Clean(rd_kafka_error_string(error)));
     rd_kafka_error_destroy(error);
     return status;
   }
 
   size_t Poll(PartitionIndex index, std::span<KafkaMessage> out) override {
     Partition& partition = *partitions_[index.value];
-    if (!partition.more && !partition.signal->ready.exchange(false, std::memory_order_acquire)) return 0;
+    if (!partition.more && !partition.signal->ready.exchange(false, std::memory_order_acquire))
+      return 0;
     const size_t wanted = std::min(out.size(), kBatchMessagesMax);
-    const ssize_t got = rd_kafka_consume_batch_queue(partition.queue, /*timeout_ms=*/0, raw_.data(), wanted);
+    const ssize_t got =
+        rd_kafka_consume_batch_queue(partition.queue, /*timeout_ms=*/0, raw_.data(), wanted);
     partition.more = got == static_cast<ssize_t>(wanted);
     size_t count = 0;
     for (ssize_t i = 0; i < got; ++i) {
@@ -99,19 +112,23 @@ class RealKafkaConsumer final : public KafkaConsumer {
   KafkaPartition status(PartitionIndex index) const override {
     const Partition& partition = *partitions_[index.value];
     KafkaPartition status = partition.statistics;
-    status.end_reached = partition.end_reached && !partition.more && !partition.signal->ready.load(std::memory_order_acquire);
+    status.end_reached = partition.end_reached && !partition.more &&
+                         !partition.signal->ready.load(std::memory_order_acquire);
     status.error = partition.error;
     if (partition.statistics_at_us != 0 && status.last_fetch_age.us != INT64_MAX) {
-      status.last_fetch_age = status.last_fetch_age + Microseconds(SteadyUs() - partition.statistics_at_us);
+      status.last_fetch_age =
+          status.last_fetch_age + Microseconds(SteadyUs() - partition.statistics_at_us);
     }
     return status;
   }
 
   void Commit(std::span<const KafkaPosition> positions) override {
     if (handle_ == nullptr || positions.empty()) return;
-    rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(static_cast<int>(positions.size()));
+    rd_kafka_topic_partition_list_t* list =
+        rd_kafka_topic_partition_list_new(static_cast<int>(positions.size()));
     for (const KafkaPosition& position : positions) {
-      rd_kafka_topic_partition_list_add(list, position.topic.c_str(), position.partition)->offset = position.offset;
+      rd_kafka_topic_partition_list_add(list, position.topic.c_str(), position.partition)->offset =
+          position.offset;
     }
     const rd_kafka_resp_err_t error = rd_kafka_commit(handle_->get(), list, /*async=*/1);
     rd_kafka_topic_partition_list_destroy(list);
@@ -119,7 +136,9 @@ class RealKafkaConsumer final : public KafkaConsumer {
   }
   uint64_t commit_failures() const override { return commit_failures_; }
   Status status() const override { return handle_ == nullptr ? Status::Ok() : handle_->status(); }
-  std::string last_error() const override { return handle_ == nullptr ? std::string() : handle_->last_error(); }
+  std::string last_error() const override {
+    return handle_ == nullptr ? std::string() : handle_->last_error();
+  }
 
  private:
   static void OnPartitionQueue(rd_kafka_t*, void* opaque) {
@@ -129,11 +148,14 @@ class RealKafkaConsumer final : public KafkaConsumer {
   }
 
   static int64_t SteadyUs() {
-    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    return std::chrono::duration_cast<std::chrono::microseconds>(
+               std::chrono::steady_clock::now().time_since_epoch())
+        .count();
   }
 
   Status Start(size_t partitions) {
-    const size_t queue_bytes = std::clamp(config_.queue_bytes / partitions, kPartitionQueueBytesLeast, kPartitionQueueBytesMost);
+    const size_t queue_bytes = std::clamp(config_.queue_bytes / partitions,
+                                          kPartitionQueueBytesLeast, kPartitionQueueBytesMost);
     const KafkaHandle::Settings owned = {
         {"group.id", config_.group_id},
         {"session.timeout.ms", std::to_string(kCommitWaitMs)},
@@ -148,7 +170,9 @@ class RealKafkaConsumer final : public KafkaConsumer {
         {"queued.min.messages", std::to_string(kQueuedMessagesLeast)},
         {"statistics.interval.ms", std::to_string(kStatisticsIntervalMs)},
     };
-    WEIR_ASSIGN(handle_, KafkaHandle::Make(RD_KAFKA_CONSUMER, config_.connection, owned, RD_KAFKA_EVENT_STATS | RD_KAFKA_EVENT_OFFSET_COMMIT, waker_, reaper_));
+    WEIR_ASSIGN(handle_, KafkaHandle::Make(RD_KAFKA_CONSUMER, config_.connection, owned,
+                                           RD_KAFKA_EVENT_STATS | RD_KAFKA_EVENT_OFFSET_COMMIT,
+                                           waker_, reaper_));
     return Status::Ok();
   }
 
@@ -156,11 +180,14 @@ class RealKafkaConsumer final : public KafkaConsumer {
     record = Record{};
     record.null_value = message.payload == nullptr;
     record.value = {static_cast<const char*>(message.payload), message.len};
-    if (message.key != nullptr) record.key = std::string_view(static_cast<const char*>(message.key), message.key_len);
+    if (message.key != nullptr)
+      record.key = std::string_view(static_cast<const char*>(message.key), message.key_len);
     rd_kafka_timestamp_type_t type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
     const int64_t timestamp_ms = rd_kafka_message_timestamp(&message, &type);
-    record.timestamp = type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE || timestamp_ms < INT64_MIN / 1000 || timestamp_ms > INT64_MAX / 1000 ? EventTime::Min()
-                                                                                                                                    : EventTime{timestamp_ms * 1000};
+    record.timestamp = type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ||
+                               timestamp_ms < INT64_MIN / 1000 || timestamp_ms > INT64_MAX / 1000
+                           ? EventTime::Min()
+                           : EventTime{timestamp_ms * 1000};
     record.topic = partition.position.topic;
     record.partition = message.partition;
     record.offset = message.offset;
@@ -170,8 +197,12 @@ class RealKafkaConsumer final : public KafkaConsumer {
     const char* name = nullptr;
     const void* value = nullptr;
     size_t size = 0;
-    for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
-      list.push_back({name, value == nullptr ? std::nullopt : std::optional(std::string_view(static_cast<const char*>(value), size))});
+    for (size_t i = 0;
+         rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+         ++i) {
+      list.push_back({name, value == nullptr ? std::nullopt
+                                             : std::optional(std::string_view(
+                                                   static_cast<const char*>(value), size))});
     }
     record.headers = list;
   }
@@ -181,7 +212,9 @@ class RealKafkaConsumer final : public KafkaConsumer {
       partition.end_reached = true;
       return;
     }
-    const std::string text = partition.position.topic + "-" + std::to_string(partition.position.partition) + ": " + handle_->redactor().Clean(rd_kafka_message_errstr(&message));
+    const std::string text = partition.position.topic + "-" +
+                             std::to_string(partition.position.partition) + ": " +
+                             handle_->redactor().Clean(rd_kafka_message_errstr(&message));
     const Status status = KafkaStatus(message.err, text);
     if (status.retry() == Retry::kNever) {
       partition.error = status;
@@ -193,11 +226,14 @@ class RealKafkaConsumer final : public KafkaConsumer {
   void Serve() {
     while (rd_kafka_event_t* event = handle_->NextEvent(Duration{0})) {
       switch (rd_kafka_event_type(event)) {
-        case RD_KAFKA_EVENT_STATS: OnStatistics(rd_kafka_event_stats(event)); break;
+        case RD_KAFKA_EVENT_STATS:
+          OnStatistics(rd_kafka_event_stats(event));
+          break;
         case RD_KAFKA_EVENT_OFFSET_COMMIT:
           if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR) ++commit_failures_;
           break;
-        default: break;
+        default:
+          break;
       }
       rd_kafka_event_destroy(event);
     }
@@ -213,7 +249,8 @@ class RealKafkaConsumer final : public KafkaConsumer {
     if (!root.is_object() || !root.contains("brokers") || !root.contains("topics")) return;
     const auto number = [](const Json& object, const char* name) {
       const auto found = object.find(name);
-      return found != object.end() && found->is_number_integer() ? found->get<int64_t>() : int64_t{-1};
+      return found != object.end() && found->is_number_integer() ? found->get<int64_t>()
+                                                                 : int64_t{-1};
     };
     std::map<int64_t, Broker> brokers;
     for (const Json& broker : root["brokers"]) {
@@ -225,7 +262,8 @@ class RealKafkaConsumer final : public KafkaConsumer {
     for (const auto& [name, topic] : root["topics"].items()) {
       if (!topic.contains("partitions")) continue;
       for (const Json& partition : topic["partitions"]) {
-        const auto found = numbers_.find({name, static_cast<int32_t>(number(partition, "partition"))});
+        const auto found =
+            numbers_.find({name, static_cast<int32_t>(number(partition, "partition"))});
         if (found == numbers_.end()) continue;
         Partition& mine = *partitions_[found->second];
         const Broker leader = brokers[number(partition, "leader")];
@@ -233,8 +271,10 @@ class RealKafkaConsumer final : public KafkaConsumer {
         mine.statistics.last_fetch_age = leader.last_answer;
         mine.statistics.high_offset = std::max<int64_t>(-1, number(partition, "hi_offset"));
         mine.statistics.stable_offset = std::max<int64_t>(-1, number(partition, "ls_offset"));
-        mine.statistics.queued_messages = static_cast<uint64_t>(std::max<int64_t>(0, number(partition, "fetchq_cnt")));
-        mine.statistics.queued_bytes = static_cast<uint64_t>(std::max<int64_t>(0, number(partition, "fetchq_size")));
+        mine.statistics.queued_messages =
+            static_cast<uint64_t>(std::max<int64_t>(0, number(partition, "fetchq_cnt")));
+        mine.statistics.queued_bytes =
+            static_cast<uint64_t>(std::max<int64_t>(0, number(partition, "fetchq_size")));
         mine.statistics_at_us = SteadyUs();
       }
     }
@@ -254,7 +294,9 @@ class RealKafkaConsumer final : public KafkaConsumer {
 
 }  // namespace
 
-Result<std::unique_ptr<KafkaConsumer>> MakeRealKafkaConsumer(const KafkaConsumerConfig& config, Waker waker, std::shared_ptr<KafkaReaper> reaper) {
+Result<std::unique_ptr<KafkaConsumer>> MakeRealKafkaConsumer(const KafkaConsumerConfig& config,
+                                                             Waker waker,
+                                                             std::shared_ptr<KafkaReaper> reaper) {
   return std::make_unique<RealKafkaConsumer>(config, std::move(waker), std::move(reaper));
 }
 

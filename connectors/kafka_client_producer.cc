@@ -1,5 +1,6 @@
-// KafkaProducer over librdkafka: records are copied into its queue, delivery reports are counted when the main queue signals. Idempotent, acks from all
-// replicas, no time limit of the library's own: what a record may wait is the checkpoint's affair.
+// KafkaProducer over librdkafka: records are copied into its queue, delivery reports are counted
+// when the main queue signals. Idempotent, acks from all replicas, no time limit of the library's
+// own: what a record may wait is the checkpoint's affair.
 
 #include <algorithm>
 #include <map>
@@ -25,27 +26,36 @@ class RealKafkaProducer final : public KafkaProducer {
     if (!record.headers.empty()) {
       headers = rd_kafka_headers_new(record.headers.size());
       for (const Header& header : record.headers) {
-        rd_kafka_header_add(headers, header.name.data(), static_cast<ssize_t>(header.name.size()), header.value ? header.value->data() : nullptr,
+        rd_kafka_header_add(headers, header.name.data(), static_cast<ssize_t>(header.name.size()),
+                            header.value ? header.value->data() : nullptr,
                             header.value ? static_cast<ssize_t>(header.value->size()) : 0);
       }
     }
-    // The library copies what MSG_F_COPY covers and never writes to it. An empty value or key must not look absent, so it gets an address.
+    // The library copies what MSG_F_COPY covers and never writes to it. An empty value or key must
+    // not look absent, so it gets an address.
     const auto bytes = [](const std::optional<std::string_view>& text) {
       static char empty = 0;
-      return !text ? nullptr : text->empty() ? &empty : const_cast<char*>(text->data());  // NOLINT: C interface
+      return !text           ? nullptr
+             : text->empty() ? &empty
+                             : const_cast<char*>(text->data());  // NOLINT: C interface
     };
-    const auto size = [](const std::optional<std::string_view>& text) { return text ? text->size() : size_t{0}; };
-    const rd_kafka_resp_err_t error =
-        rd_kafka_producev(handle_->get(), RD_KAFKA_V_RKT(topic), RD_KAFKA_V_PARTITION(record.partition), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                          RD_KAFKA_V_KEY(bytes(record.key), size(record.key)), RD_KAFKA_V_VALUE(bytes(record.value), size(record.value)),
-                          RD_KAFKA_V_TIMESTAMP(record.timestamp_ms), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+    const auto size = [](const std::optional<std::string_view>& text) {
+      return text ? text->size() : size_t{0};
+    };
+    const rd_kafka_resp_err_t error = rd_kafka_producev(
+        handle_->get(), RD_KAFKA_V_RKT(topic), RD_KAFKA_V_PARTITION(record.partition),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        RD_KAFKA_V_KEY(bytes(record.key), size(record.key)),
+        RD_KAFKA_V_VALUE(bytes(record.value), size(record.value)),
+        RD_KAFKA_V_TIMESTAMP(record.timestamp_ms), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
       ++deliveries_.sent;
       bytes_queued_ += size(record.key) + size(record.value);
       return Status::Ok();
     }
     if (headers != nullptr) rd_kafka_headers_destroy(headers);
-    return KafkaStatus(error, "topic '" + std::string(record.topic) + "': " + rd_kafka_err2str(error));
+    return KafkaStatus(error,
+                       "topic '" + std::string(record.topic) + "': " + rd_kafka_err2str(error));
   }
 
   KafkaDeliveries deliveries() const override {
@@ -55,18 +65,23 @@ class RealKafkaProducer final : public KafkaProducer {
   Status status() const override { return handle_->status(); }
   std::string last_error() const override { return handle_->last_error(); }
 
-  // The library only waits here for what a time-out of zero cuts short; its threads are told not to linger.
+  // The library only waits here for what a time-out of zero cuts short; its threads are told not to
+  // linger.
   void Flush() override { rd_kafka_flush(handle_->get(), /*timeout_ms=*/0); }
   uint64_t bytes_queued() const override { return bytes_queued_; }
 
-  void Start(const KafkaTransactionCall&) override { outcome_ = Status(Code::kPlanned, "transactions of the Kafka sink are planned, not in this version"); }
+  void Start(const KafkaTransactionCall&) override {
+    outcome_ =
+        Status(Code::kPlanned, "transactions of the Kafka sink are planned, not in this version");
+  }
   std::optional<Status> Outcome() override { return outcome_; }
 
  private:
   rd_kafka_topic_t* TopicOf(std::string_view name) {
     const auto found = topics_.find(name);
     if (found != topics_.end()) return found->second;
-    rd_kafka_topic_t* topic = rd_kafka_topic_new(handle_->get(), std::string(name).c_str(), nullptr);
+    rd_kafka_topic_t* topic =
+        rd_kafka_topic_new(handle_->get(), std::string(name).c_str(), nullptr);
     handle_->Keep(topic);
     topics_.emplace(name, topic);
     return topic;
@@ -83,8 +98,9 @@ class RealKafkaProducer final : public KafkaProducer {
           }
           ++deliveries_.failed;
           if (!deliveries_.first_error.ok()) continue;
-          deliveries_.first_error =
-              KafkaStatus(message->err, std::string("topic '") + rd_kafka_topic_name(message->rkt) + "': " + handle_->redactor().Clean(rd_kafka_message_errstr(message)));
+          deliveries_.first_error = KafkaStatus(
+              message->err, std::string("topic '") + rd_kafka_topic_name(message->rkt) + "': " +
+                                handle_->redactor().Clean(rd_kafka_message_errstr(message)));
         }
       }
       rd_kafka_event_destroy(event);
@@ -100,19 +116,28 @@ class RealKafkaProducer final : public KafkaProducer {
 
 }  // namespace
 
-Result<std::unique_ptr<KafkaProducer>> MakeRealKafkaProducer(const KafkaProducerConfig& config, Waker waker, std::shared_ptr<KafkaReaper> reaper) {
-  if (!config.transactional_id.empty()) return Status(Code::kPlanned, "transactions of the Kafka sink are planned, not in this version");
+Result<std::unique_ptr<KafkaProducer>> MakeRealKafkaProducer(const KafkaProducerConfig& config,
+                                                             Waker waker,
+                                                             std::shared_ptr<KafkaReaper> reaper) {
+  if (!config.transactional_id.empty())
+    return Status(Code::kPlanned,
+                  "transactions of the Kafka sink are planned, not in this version");
   KafkaHandle::Settings owned = {
       {"enable.idempotence", "true"},
       {"acks", "all"},
       {"message.timeout.ms", std::to_string(config.delivery_timeout.us / 1000)},
-      {"queue.buffering.max.kbytes", std::to_string(std::max(config.queue_bytes, kQueueBytesLeast) >> 10)},
+      {"queue.buffering.max.kbytes",
+       std::to_string(std::max(config.queue_bytes, kQueueBytesLeast) >> 10)},
       {"queue.buffering.max.messages", std::to_string(kMessagesMax)},
       {"partitioner", "murmur2_random"},
       {"statistics.interval.ms", "0"},
   };
-  if (!config.connection.settings.contains("linger.ms") && !config.connection.settings.contains("queue.buffering.max.ms")) owned["linger.ms"] = std::to_string(kLingerMs);
-  WEIR_ASSIGN(std::unique_ptr<KafkaHandle> handle, KafkaHandle::Make(RD_KAFKA_PRODUCER, config.connection, owned, RD_KAFKA_EVENT_DR, std::move(waker), std::move(reaper)));
+  if (!config.connection.settings.contains("linger.ms") &&
+      !config.connection.settings.contains("queue.buffering.max.ms"))
+    owned["linger.ms"] = std::to_string(kLingerMs);
+  WEIR_ASSIGN(std::unique_ptr<KafkaHandle> handle,
+              KafkaHandle::Make(RD_KAFKA_PRODUCER, config.connection, owned, RD_KAFKA_EVENT_DR,
+                                std::move(waker), std::move(reaper)));
   return std::make_unique<RealKafkaProducer>(std::move(handle));
 }
 

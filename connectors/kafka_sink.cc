@@ -1,5 +1,6 @@
-// kafka_sink, at least once: records go into the client's queue without blocking; a checkpoint is prepared when all of them are delivered. With `write: upsert`
-// a repeated result replaces itself. Exactly once, by transactions behind a log of its own, is planned.
+// kafka_sink, at least once: records go into the client's queue without blocking; a checkpoint is
+// prepared when all of them are delivered. With `write: upsert` a repeated result replaces itself.
+// Exactly once, by transactions behind a log of its own, is planned.
 
 #include <algorithm>
 #include <atomic>
@@ -16,9 +17,10 @@ namespace {
 
 constexpr Duration kAdminDeadline = Seconds(10);
 constexpr Duration kProbeDeadline = Seconds(5);
-constexpr size_t kQueueBytes = size_t{32} << 20;       // of the client
-constexpr uint64_t kRecordOverheadBytes = 128;         // batch and record headers around a single record
-constexpr uint64_t kMessageBytesLeast = 1000, kMessageBytesMost = 1'000'000'000;  // what the client accepts as its limit
+constexpr size_t kQueueBytes = size_t{32} << 20;  // of the client
+constexpr uint64_t kRecordOverheadBytes = 128;    // batch and record headers around a single record
+constexpr uint64_t kMessageBytesLeast = 1000,
+                   kMessageBytesMost = 1'000'000'000;  // what the client accepts as its limit
 constexpr int64_t kLogEveryMs = 10'000;
 constexpr std::string_view kLetterHeader = "weir.err.";
 
@@ -31,13 +33,14 @@ struct KafkaSinkSettings {
   bool dead_letters = false;  // format dead_letter: raw, key and headers as they were
   std::vector<std::string> key;
   std::vector<std::pair<std::string, Expression>> headers;
-  Expression timestamp;       // empty: event time, else the batch's processing time
+  Expression timestamp;  // empty: event time, else the batch's processing time
 };
 using SettingsRef = std::shared_ptr<const KafkaSinkSettings>;
 
 /// Headers of one record, as text that the views point into.
 struct HeaderList {
-  std::vector<std::string> texts;  // name, value, name, value ...; reserved before use, so that views stay
+  std::vector<std::string>
+      texts;  // name, value, name, value ...; reserved before use, so that views stay
   std::vector<bool> present;
   std::vector<Header> views;
 
@@ -53,7 +56,8 @@ struct HeaderList {
   std::span<const Header> Views() {
     views.clear();
     for (size_t i = 0; i < present.size(); ++i) {
-      views.push_back({texts[2 * i], present[i] ? std::optional<std::string_view>(texts[2 * i + 1]) : std::nullopt});
+      views.push_back({texts[2 * i], present[i] ? std::optional<std::string_view>(texts[2 * i + 1])
+                                                : std::nullopt});
     }
     return views;
   }
@@ -65,7 +69,8 @@ struct HeaderList {
 };
 
 std::string DecodeBase64(std::string_view text) {
-  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string bytes;
   uint32_t bits = 0;
   int have = 0;
@@ -87,13 +92,20 @@ class KafkaSink final : public Sink {
 
   Status Open(SinkContext& context, std::span<const LaneState>) override {
     context_ = &context;
-    WEIR_ASSIGN(const std::unique_ptr<KafkaAdmin> admin, context.clients().MakeKafkaAdmin(settings_->connection));
+    WEIR_ASSIGN(const std::unique_ptr<KafkaAdmin> admin,
+                context.clients().MakeKafkaAdmin(settings_->connection));
     WEIR_TRY(FindTopic(*admin));
     WEIR_ASSIGN(record_bytes_max_, admin->MessageBytesMax(settings_->topic, kAdminDeadline));
-    KafkaProducerConfig config{.connection = settings_->connection, .transactional_id = {}, .queue_bytes = kQueueBytes, .delivery_timeout = {}};
-    // The client refuses what the topic would, before it is queued and cannot be told apart any more.
+    KafkaProducerConfig config{.connection = settings_->connection,
+                               .transactional_id = {},
+                               .queue_bytes = kQueueBytes,
+                               .delivery_timeout = {}};
+    // The client refuses what the topic would, before it is queued and cannot be told apart any
+    // more.
     if (record_bytes_max_ != 0) {
-      config.connection.settings.try_emplace("message.max.bytes", std::to_string(std::clamp(record_bytes_max_, kMessageBytesLeast, kMessageBytesMost)));
+      config.connection.settings.try_emplace(
+          "message.max.bytes",
+          std::to_string(std::clamp(record_bytes_max_, kMessageBytesLeast, kMessageBytesMost)));
     }
     WEIR_ASSIGN(producer_, context.clients().MakeKafkaProducer(config, context.waker()));
     context.memory().Use(static_cast<int64_t>(kQueueBytes));
@@ -102,7 +114,8 @@ class KafkaSink final : public Sink {
 
   Result<Step> Write(const Batch& batch, RowErrors& errors) override {
     WEIR_TRY(CheckDeliveries());
-    RowErrors encoding;  // of rows that may be shown again: passed on only as far as this call comes
+    RowErrors
+        encoding;  // of rows that may be shown again: passed on only as far as this call comes
     rows_.Clear();
     if (!settings_->dead_letters) context_->encoder().Encode(batch, rows_, encoding);
     WEIR_TRY(Bind(batch));
@@ -159,24 +172,32 @@ class KafkaSink final : public Sink {
     if (!found.empty()) return Status::Ok();
     if (!settings_->create) {
       return Status(Code::kNotFound,
-                    "topic '" + settings_->topic + "' does not exist on " + settings_->connection.brokers + ": create it, or add \"create\": {\"partitions\": n} to the sink",
+                    "topic '" + settings_->topic + "' does not exist on " +
+                        settings_->connection.brokers +
+                        ": create it, or add \"create\": {\"partitions\": n} to the sink",
                     Fault::kUser, Retry::kNever);
     }
-    WEIR_LOG(kInfo, "topic created", {"topic", settings_->topic}, {"partitions", settings_->partitions});
-    return admin.CreateTopic(settings_->topic, settings_->partitions, settings_->replication, kAdminDeadline);
+    WEIR_LOG(kInfo, "topic created", {"topic", settings_->topic},
+             {"partitions", settings_->partitions});
+    return admin.CreateTopic(settings_->topic, settings_->partitions, settings_->replication,
+                             kAdminDeadline);
   }
 
-  /// A record that was lost will not come again by itself: the attempt ends and goes back to the last checkpoint.
+  /// A record that was lost will not come again by itself: the attempt ends and goes back to the
+  /// last checkpoint.
   Status CheckDeliveries() {
     WEIR_TRY(producer_->status());
     const KafkaDeliveries deliveries = producer_->deliveries();
     if (deliveries.failed == 0) return Status::Ok();
-    return deliveries.first_error.At("sink " + context_->node().id + ": a record could not be delivered");
+    return deliveries.first_error.At("sink " + context_->node().id +
+                                     ": a record could not be delivered");
   }
 
   void Degraded() {
     const std::string reason = producer_->last_error();
-    if (!reason.empty()) WEIR_LOG_EVERY_MS(kLogEveryMs, kWarn, "sink waits for Kafka", {"node", context_->node().id}, {"reason", reason});
+    if (!reason.empty())
+      WEIR_LOG_EVERY_MS(kLogEveryMs, kWarn, "sink waits for Kafka", {"node", context_->node().id},
+                        {"reason", reason});
   }
 
   Status Bind(const Batch& batch) {
@@ -199,13 +220,15 @@ class KafkaSink final : public Sink {
       if (key_writer_ == nullptr) {
         std::vector<ColumnIndex> columns;
         for (const std::string& name : settings_->key) columns.push_back(*schema.Find(name));
-        key_writer_ = std::make_unique<JsonRowWriter>(schema, std::move(columns), JsonWriterOptions{});
+        key_writer_ =
+            std::make_unique<JsonRowWriter>(schema, std::move(columns), JsonWriterOptions{});
       }
       key_writer_->Bind(batch);
     }
     RowErrors unread;  // a header or time that cannot be computed is NULL
     headers_.clear();
-    for (const auto& [name, expression] : settings_->headers) headers_.push_back(expression.Evaluate(batch, unread));
+    for (const auto& [name, expression] : settings_->headers)
+      headers_.push_back(expression.Evaluate(batch, unread));
     if (settings_->timestamp) times_ = settings_->timestamp.Evaluate(batch, unread);
     return Status::Ok();
   }
@@ -245,14 +268,18 @@ class KafkaSink final : public Sink {
       if (!tombstone) record.value = rows_.row(row);
       for (size_t i = 0; i < headers_.size(); ++i) {
         const bool valid = headers_[i].Valid()[row];
-        list_.Add(settings_->headers[i].first, valid ? std::optional(std::string(headers_[i].Values<Utf8View>()[row].view())) : std::nullopt);
+        list_.Add(settings_->headers[i].first,
+                  valid ? std::optional(std::string(headers_[i].Values<Utf8View>()[row].view()))
+                        : std::nullopt);
       }
     }
     record.headers = list_.Views();
-    const size_t bytes = record.key.value_or("").size() + record.value.value_or("").size() + list_.bytes();
+    const size_t bytes =
+        record.key.value_or("").size() + record.value.value_or("").size() + list_.bytes();
     if (record_bytes_max_ != 0 && bytes + kRecordOverheadBytes > record_bytes_max_) {
-      return Status(Code::kLimit, "the record has " + std::to_string(bytes) + " bytes, topic '" + settings_->topic + "' takes " + std::to_string(record_bytes_max_) +
-                                      " (max.message.bytes)");
+      return Status(Code::kLimit, "the record has " + std::to_string(bytes) + " bytes, topic '" +
+                                      settings_->topic + "' takes " +
+                                      std::to_string(record_bytes_max_) + " (max.message.bytes)");
     }
     WEIR_TRY(producer_->Produce(record));
     bytes_ += bytes;
@@ -285,7 +312,10 @@ class KafkaSink final : public Sink {
       std::string name = header[0].get<std::string>();
       // Of an earlier trip: replaced by this one's.
       if (name.starts_with(kLetterHeader)) continue;
-      list_.Add(std::move(name), header[1].is_string() ? std::optional(DecodeBase64(header[1].get_ref<const std::string&>())) : std::nullopt);
+      list_.Add(std::move(name),
+                header[1].is_string()
+                    ? std::optional(DecodeBase64(header[1].get_ref<const std::string&>()))
+                    : std::nullopt);
     }
   }
 
@@ -307,28 +337,40 @@ class KafkaSink final : public Sink {
 };
 
 void Infer(NodeConfig& config, NodeShape& shape) {
-  InferSink(config, shape, {.upsert = true, .changelog = true, .exactly_once_planned = true, .visibility = "visible in milliseconds"});
+  InferSink(config, shape,
+            {.upsert = true,
+             .changelog = true,
+             .exactly_once_planned = true,
+             .visibility = "visible in milliseconds"});
   if (!config.inputs_known() || config.inputs() == 0) return;
   const PortShape& input = config.input(Port{0});
   for (size_t i = 0; i < config.Strings("key").size(); ++i) {
     const std::string name = config.Strings("key")[i];
-    if (!input.schema->Find(name)) config.Error("key/" + std::to_string(i), "W0412", "column '" + name + "' does not exist", "columns of the input: " + input.schema->ToString());
+    if (!input.schema->Find(name))
+      config.Error("key/" + std::to_string(i), "W0412", "column '" + name + "' does not exist",
+                   "columns of the input: " + input.schema->ToString());
     shape.uses.insert(name);
   }
   const auto use = [&](const Expression& expression) {
-    for (const ColumnIndex column : expression.columns()) shape.uses.insert(input.schema->field(column).name);
+    for (const ColumnIndex column : expression.columns())
+      shape.uses.insert(input.schema->field(column).name);
   };
   const Json headers = config.json("headers").is_object() ? config.json("headers") : Json::object();
   for (const auto& [name, text] : headers.items()) {
     const std::string path = "headers/" + PointerToken(name);
     const Expression expression = config.expression(path);
     if (!expression) continue;
-    if (!expression.type().is_text()) config.Error(path, "W0422", "a header is string or bytes, this is " + expression.type().ToString(), "write CAST(... AS string)");
+    if (!expression.type().is_text())
+      config.Error(path, "W0422",
+                   "a header is string or bytes, this is " + expression.type().ToString(),
+                   "write CAST(... AS string)");
     use(expression);
   }
   if (config.Has("timestamp")) {
     const Expression expression = config.expression("timestamp");
-    if (expression && expression.type().kind != TypeKind::kTimestamp) config.Error("timestamp", "W0422", "a timestamp is expected, this is " + expression.type().ToString());
+    if (expression && expression.type().kind != TypeKind::kTimestamp)
+      config.Error("timestamp", "W0422",
+                   "a timestamp is expected, this is " + expression.type().ToString());
     if (expression) use(expression);
   } else if (input.has_event_time) {
     shape.uses.insert(std::string(kEventTimeColumn));
@@ -342,22 +384,28 @@ Result<SinkParts> Create(const NodeConfig& config, const NodeShape& shape) {
   settings->create = config.Has("create");
   if (settings->create) {
     settings->partitions = static_cast<int32_t>(config.Int("create/partitions"));
-    settings->replication = config.Has("create/replication") ? static_cast<int32_t>(config.Int("create/replication")) : 0;
+    settings->replication = config.Has("create/replication")
+                                ? static_cast<int32_t>(config.Int("create/replication"))
+                                : 0;
   }
   settings->upsert = config.Text("write") == "upsert";
   settings->dead_letters = config.json("format/type") == "dead_letter";
   settings->key = config.Strings("key");
   const Json& headers = config.json("headers");
   if (headers.is_object()) {
-    for (const auto& [name, text] : headers.items()) settings->headers.emplace_back(name, config.expression("headers/" + PointerToken(name)));
+    for (const auto& [name, text] : headers.items())
+      settings->headers.emplace_back(name, config.expression("headers/" + PointerToken(name)));
   }
   if (config.Has("timestamp")) settings->timestamp = config.expression("timestamp");
   const SettingsRef shared = std::move(settings);
-  return SinkParts{.sink = [shared] { return std::make_unique<KafkaSink>(shared); }, .protocol = {}, .guarantee = shape.guarantee};
+  return SinkParts{.sink = [shared] { return std::make_unique<KafkaSink>(shared); },
+                   .protocol = {},
+                   .guarantee = shape.guarantee};
 }
 
 void Probe(const NodeConfig& config, const NodeShape&, Clients& clients, Env&, Problems& problems) {
-  const auto report = [&](std::string_view path, std::string code, std::string message, std::string help) {
+  const auto report = [&](std::string_view path, std::string code, std::string message,
+                          std::string help) {
     Problem problem;
     problem.code = std::move(code);
     problem.message = std::move(message);
@@ -372,38 +420,76 @@ void Probe(const NodeConfig& config, const NodeShape&, Clients& clients, Env&, P
   if (!admin.ok()) return report("connection", "W0704", admin.status().message(), "");
   const std::vector<std::string> names = {config.Text("topic")};
   const Result<std::vector<KafkaTopic>> found = (*admin)->Topics(names, kProbeDeadline);
-  if (!found.ok()) return report("connection", found.status().code() == Code::kPermissionDenied ? "W0703" : "W0702", found.status().message(), "");
+  if (!found.ok())
+    return report("connection",
+                  found.status().code() == Code::kPermissionDenied ? "W0703" : "W0702",
+                  found.status().message(), "");
   if (found->empty() && !config.Has("create")) {
-    report("topic", "W0701", "topic '" + names.front() + "' does not exist on " + connection->brokers, "create it, or add \"create\": {\"partitions\": n}");
+    report("topic", "W0701",
+           "topic '" + names.front() + "' does not exist on " + connection->brokers,
+           "create it, or add \"create\": {\"partitions\": n}");
   }
 }
 
 }  // namespace
 
 void RegisterKafkaSink(Registry& registry) {
-  registry.Add({.name = "kafka_sink",
-                .doc = "Writes rows as records of a topic of Apache Kafka, at least once.",
-                .options =
-                    {
-                        {.name = "connection", .type = OptionType::kConnection, .doc = "Name of a connection.", .allowed = "kafka", .required = true},
-                        {.name = "topic", .doc = "The topic.", .required = true, .substitute = true},
-                        {.name = "format", .type = OptionType::kFormat, .doc = "Format of the values.", .required = true},
-                        {.name = "key", .type = OptionType::kColumns, .doc = "Columns of the key: one is written as text, several as a JSON object."},
-                        {.name = "headers", .type = OptionType::kExpressionMap, .doc = "Headers by name, string or bytes."},
-                        {.name = "timestamp", .type = OptionType::kExpression, .doc = "Time of the record. Without it: the event time, else the time of processing."},
-                        {.name = "create", .type = OptionType::kObject, .doc = "Makes a missing topic.",
-                         .fields = {{.name = "partitions", .type = OptionType::kInt, .doc = "Number of partitions.", .unit = "partitions", .allowed = "1..100000", .required = true},
-                                    {.name = "replication", .type = OptionType::kInt, .doc = "Copies of each partition. Without it: the broker's default.", .unit = "copies",
-                                     .allowed = "1..32767"}}},
-                        {.name = "write", .type = OptionType::kEnum, .doc = "What a row does: append a record, replace the one of its key (delete: tombstone), or be a change with `_op`.",
-                         .fallback = "append", .allowed = "append|upsert|changelog"},
-                        {.name = "wal", .type = OptionType::kObject, .doc = "What may wait for Kafka under exactly once.", .since = "planned"},
-                    },
-                .inputs = {.least = 1, .most = kInputsMax, .accepts = kAppend | kChangelog | kUpsert},
-                .infer = Infer,
-                .probe = Probe,
-                .create = Create,
-                .example = R"({"type": "kafka_sink", "inputs": ["stats"], "connection": "main", "topic": "page_stats", "key": ["page"], "format": {"type": "json"},
+  registry.Add(
+      {.name = "kafka_sink",
+       .doc = "Writes rows as records of a topic of Apache Kafka, at least once.",
+       .options =
+           {
+               {.name = "connection",
+                .type = OptionType::kConnection,
+                .doc = "Name of a connection.",
+                .allowed = "kafka",
+                .required = true},
+               {.name = "topic", .doc = "The topic.", .required = true, .substitute = true},
+               {.name = "format",
+                .type = OptionType::kFormat,
+                .doc = "Format of the values.",
+                .required = true},
+               {.name = "key",
+                .type = OptionType::kColumns,
+                .doc = "Columns of the key: one is written as text, several as a JSON object."},
+               {.name = "headers",
+                .type = OptionType::kExpressionMap,
+                .doc = "Headers by name, string or bytes."},
+               {.name = "timestamp",
+                .type = OptionType::kExpression,
+                .doc =
+                    "Time of the record. Without it: the event time, else the time of processing."},
+               {.name = "create",
+                .type = OptionType::kObject,
+                .doc = "Makes a missing topic.",
+                .fields = {{.name = "partitions",
+                            .type = OptionType::kInt,
+                            .doc = "Number of partitions.",
+                            .unit = "partitions",
+                            .allowed = "1..100000",
+                            .required = true},
+                           {.name = "replication",
+                            .type = OptionType::kInt,
+                            .doc = "Copies of each partition. Without it: the broker's default.",
+                            .unit = "copies",
+                            .allowed = "1..32767"}}},
+               {.name = "write",
+                .type = OptionType::kEnum,
+                .doc = "What a row does: append a record, replace the one of its key (delete: "
+                       "tombstone), or be a change with `_op`.",
+                .fallback = "append",
+                .allowed = "append|upsert|changelog"},
+               {.name = "wal",
+                .type = OptionType::kObject,
+                .doc = "What may wait for Kafka under exactly once.",
+                .since = "planned"},
+           },
+       .inputs = {.least = 1, .most = kInputsMax, .accepts = kAppend | kChangelog | kUpsert},
+       .infer = Infer,
+       .probe = Probe,
+       .create = Create,
+       .example =
+           R"({"type": "kafka_sink", "inputs": ["stats"], "connection": "main", "topic": "page_stats", "key": ["page"], "format": {"type": "json"},
  "write": "upsert", "create": {"partitions": 4}})"});
 }
 

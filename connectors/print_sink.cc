@@ -1,5 +1,6 @@
-// print_sink: rows on the terminal, as a table or in another text format. Standard output is written on the pool, at most one job at a time, so a slow
-// terminal holds rows back instead of the worker.
+// print_sink: rows on the terminal, as a table or in another text format. Standard output is
+// written on the pool, at most one job at a time, so a slow terminal holds rows back instead of the
+// worker.
 
 #include <unistd.h>
 
@@ -27,7 +28,9 @@ void WriteOut(Printing& printing) {
   if (isatty(STDOUT_FILENO) == 1) printing.text.insert(0, "\r\x1b[K");
   const std::string& text = printing.text;
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    printing.status = Status(Code::kIo, "standard output cannot be written: is the reader of the pipe gone?", Fault::kExternal, Retry::kNever);
+    printing.status =
+        Status(Code::kIo, "standard output cannot be written: is the reader of the pipe gone?",
+               Fault::kExternal, Retry::kNever);
   }
   printing.done.store(true, std::memory_order_release);
 }
@@ -101,25 +104,37 @@ class PrintSink final : public Sink {
 }  // namespace
 
 void RegisterPrintSink(Registry& registry) {
-  registry.Add({.name = "print_sink",
-                .doc = "Shows rows on the terminal.",
-                .options =
-                    {
-                        {.name = "format", .type = OptionType::kFormat, .doc = "How rows are shown.", .fallback = R"({"type": "table"})"},
-                        {.name = "limit", .type = OptionType::kInt, .doc = "Shows this many rows; further ones are counted only.", .unit = "rows",
-                         .allowed = "0..9223372036854775807", .substitute = true},
-                    },
-                .inputs = {.least = 1, .most = kInputsMax, .accepts = kAppend | kChangelog | kUpsert},
-                .infer =
-                    [](NodeConfig& config, NodeShape& shape) {
-                      InferSink(config, shape, {.any_stream = true, .visibility = "shown at once"});
-                      shape.parallelism_max = 1;
-                    },
-                .create = [](const NodeConfig& config, const NodeShape& shape) -> Result<SinkParts> {
-                  const std::optional<uint64_t> limit = config.Has("limit") ? std::optional(static_cast<uint64_t>(config.Int("limit"))) : std::nullopt;
-                  return SinkParts{.sink = [limit] { return std::make_unique<PrintSink>(limit); }, .protocol = {}, .guarantee = shape.guarantee};
-                },
-                .example = R"({"type": "print_sink", "inputs": ["avg"], "limit": 100})"});
+  registry.Add(
+      {.name = "print_sink",
+       .doc = "Shows rows on the terminal.",
+       .options =
+           {
+               {.name = "format",
+                .type = OptionType::kFormat,
+                .doc = "How rows are shown.",
+                .fallback = R"({"type": "table"})"},
+               {.name = "limit",
+                .type = OptionType::kInt,
+                .doc = "Shows this many rows; further ones are counted only.",
+                .unit = "rows",
+                .allowed = "0..9223372036854775807",
+                .substitute = true},
+           },
+       .inputs = {.least = 1, .most = kInputsMax, .accepts = kAppend | kChangelog | kUpsert},
+       .infer =
+           [](NodeConfig& config, NodeShape& shape) {
+             InferSink(config, shape, {.any_stream = true, .visibility = "shown at once"});
+             shape.parallelism_max = 1;
+           },
+       .create = [](const NodeConfig& config, const NodeShape& shape) -> Result<SinkParts> {
+         const std::optional<uint64_t> limit =
+             config.Has("limit") ? std::optional(static_cast<uint64_t>(config.Int("limit")))
+                                 : std::nullopt;
+         return SinkParts{.sink = [limit] { return std::make_unique<PrintSink>(limit); },
+                          .protocol = {},
+                          .guarantee = shape.guarantee};
+       },
+       .example = R"({"type": "print_sink", "inputs": ["avg"], "limit": 100})"});
 }
 
 }  // namespace weir

@@ -20,7 +20,8 @@ std::string TextOr(const NodeConfig& config, std::string_view option, const char
 void CheckUpsert(NodeConfig& config, const PortShape& input) {
   const std::vector<std::string> key = config.Strings("key");
   if (key.empty()) {
-    config.Error("write", "W0603", "'write: upsert' needs 'key'", "name the columns that tell rows apart: \"key\": [\"id\"]");
+    config.Error("write", "W0603", "'write: upsert' needs 'key'",
+                 "name the columns that tell rows apart: \"key\": [\"id\"]");
     return;
   }
   if (input.kind == kAppend || input.unique_key.empty()) return;
@@ -29,7 +30,9 @@ void CheckUpsert(NodeConfig& config, const PortShape& input) {
   std::ranges::sort(sorted);
   std::ranges::sort(unique);
   if (sorted != unique) {
-    config.Error("key", "W0604", "the key of an upsert sink must be the unique key of its input, or two rows would replace each other",
+    config.Error("key", "W0604",
+                 "the key of an upsert sink must be the unique key of its input, or two rows would "
+                 "replace each other",
                  "unique key of the input: " + Listed(input.unique_key));
   }
 }
@@ -38,16 +41,21 @@ void CheckWrite(NodeConfig& config, const PortShape& input, const SinkAbility& a
   const std::string write = TextOr(config, "write", "append");
   const std::string_view name = config.type().name;
   if (write == "upsert" && !ability.upsert) {
-    config.Error("write", "W0603", "a " + std::string(name) + " cannot replace rows: 'write: upsert' is for Kafka");
+    config.Error("write", "W0603",
+                 "a " + std::string(name) + " cannot replace rows: 'write: upsert' is for Kafka");
   } else if (write == "changelog" && !ability.changelog) {
     config.Error("write", "W0603", "a " + std::string(name) + " writes no changelog");
   } else if (write == "upsert") {
     CheckUpsert(config, input);
   } else if (write == "append" && input.kind != kAppend) {
-    config.Error("write", "W0602", "the input takes rows back (it is updating), and 'write: append' cannot",
-                 ability.upsert ? "use \"write\": \"upsert\" with a key, or \"write\": \"changelog\"" : "use \"write\": \"changelog\"");
+    config.Error(
+        "write", "W0602", "the input takes rows back (it is updating), and 'write: append' cannot",
+        ability.upsert ? "use \"write\": \"upsert\" with a key, or \"write\": \"changelog\""
+                       : "use \"write\": \"changelog\"");
   } else if (write == "changelog" && input.kind == kUpsert) {
-    config.Error("write", "W0602", "the input does not know the old values that a changelog takes back", "use \"write\": \"upsert\", or \"emit\": {\"mode\": \"changelog\"} in the producer");
+    config.Error(
+        "write", "W0602", "the input does not know the old values that a changelog takes back",
+        "use \"write\": \"upsert\", or \"emit\": {\"mode\": \"changelog\"} in the producer");
   }
 }
 
@@ -62,7 +70,8 @@ void CheckSchema(NodeConfig& config, const Schema& actual) {
     if (!IsMetadataColumn(field.name)) found.push_back(field);
   }
   if (wanted != found) {
-    config.Error("schema", "W0605", "the input has other columns than asserted here", "columns of the input: " + Schema(std::move(found)).ToString());
+    config.Error("schema", "W0605", "the input has other columns than asserted here",
+                 "columns of the input: " + Schema(std::move(found)).ToString());
   }
 }
 
@@ -78,15 +87,24 @@ void InferSink(NodeConfig& config, NodeShape& shape, const SinkAbility& ability)
       shape.guarantee = Guarantee::kExactlyOnce;
       shape.visibility = "visible once per checkpoint";
     } else if (delivery == "exactly_once") {
-      config.Error("delivery", "W0601", "exactly-once results need exactly-once checkpoints", "set execution.checkpoint with \"mode\": \"exactly_once\", or \"delivery\": \"auto\"");
+      config.Error(
+          "delivery", "W0601", "exactly-once results need exactly-once checkpoints",
+          "set execution.checkpoint with \"mode\": \"exactly_once\", or \"delivery\": \"auto\"");
     }
   } else if (delivery == "exactly_once" && ability.exactly_once_planned) {
-    config.Error("delivery", "W0210", "'delivery: exactly_once' of a " + std::string(config.type().name) + " is planned, not in this version",
-                 "use \"auto\" or \"at_least_once\"; with \"write\": \"upsert\" a repeated result replaces itself");
+    config.Error("delivery", "W0210",
+                 "'delivery: exactly_once' of a " + std::string(config.type().name) +
+                     " is planned, not in this version",
+                 "use \"auto\" or \"at_least_once\"; with \"write\": \"upsert\" a repeated result "
+                 "replaces itself");
   } else if (delivery == "exactly_once") {
-    config.Error("delivery", "W0601", "a " + std::string(config.type().name) + " cannot promise exactly once", "use \"delivery\": \"auto\"");
+    config.Error("delivery", "W0601",
+                 "a " + std::string(config.type().name) + " cannot promise exactly once",
+                 "use \"delivery\": \"auto\"");
   } else if (delivery == "effectively_once" && !upsert) {
-    config.Error("delivery", "W0606", "'effectively_once' means that a repeated result replaces itself: it needs 'write: upsert'");
+    config.Error("delivery", "W0606",
+                 "'effectively_once' means that a repeated result replaces itself: it needs "
+                 "'write: upsert'");
   }
   if (!config.inputs_known() || config.inputs() == 0) return;
   const PortShape& input = config.input(Port{0});

@@ -17,8 +17,10 @@ void DropRepeats(Problems& problems) {
     const size_t inside = problem.inside ? problem.inside->first : SIZE_MAX;
     std::string what = problem.code;
     // Several members of one object can be missing, several ports unread.
-    if (problem.at_key || problem.code == "W0202" || problem.pointer.empty()) what += problem.message;
-    if (seen.insert({std::move(what), problem.pointer, inside}).second) kept.Add(std::move(problem));
+    if (problem.at_key || problem.code == "W0202" || problem.pointer.empty())
+      what += problem.message;
+    if (seen.insert({std::move(what), problem.pointer, inside}).second)
+      kept.Add(std::move(problem));
   }
   problems = std::move(kept);
 }

@@ -1,6 +1,7 @@
 #pragma once
-// From JSON to JobSpec: every member of the file is known, substituted and of its declared shape, or a problem says what is wrong (W02xx). Nodes with a
-// problem are kept, marked as not sound, so that the graph can be checked around them.
+// From JSON to JobSpec: every member of the file is known, substituted and of its declared shape,
+// or a problem says what is wrong (W02xx). Nodes with a problem are kept, marked as not sound, so
+// that the graph can be checked around them.
 
 #include <span>
 

@@ -13,7 +13,8 @@ constexpr size_t kTestsMax = 1000;
 constexpr size_t kStepsMax = 10000;
 
 const NodeSpec* FindNode(const JobSpec& spec, std::string_view id) {
-  const auto found = std::find_if(spec.nodes.begin(), spec.nodes.end(), [&](const NodeSpec& node) { return node.id == id; });
+  const auto found = std::find_if(spec.nodes.begin(), spec.nodes.end(),
+                                  [&](const NodeSpec& node) { return node.id == id; });
   return found == spec.nodes.end() ? nullptr : &*found;
 }
 
@@ -23,7 +24,8 @@ std::vector<std::string> NodeIds(const JobSpec& spec) {
   return ids;
 }
 
-void CheckPort(const std::string& port, const std::string& pointer, bool at_key, const JobSpec& spec, ShapeChecker& shape) {
+void CheckPort(const std::string& port, const std::string& pointer, bool at_key,
+               const JobSpec& spec, ShapeChecker& shape) {
   const std::string id = port.substr(0, port.find('.'));
   if (FindNode(spec, id) != nullptr) return;
   const std::string message = "node " + Quoted(id) + " does not exist";
@@ -41,11 +43,13 @@ void CheckRows(const Json& rows, const std::string& pointer, ShapeChecker& shape
     return;
   }
   for (size_t i = 0; i < rows.size(); ++i) {
-    if (!rows[i].is_object()) shape.Fail("W0203", pointer + "/" + std::to_string(i), "a row must be an object");
+    if (!rows[i].is_object())
+      shape.Fail("W0203", pointer + "/" + std::to_string(i), "a row must be an object");
   }
 }
 
-void CheckInput(const Json& step, const std::string& pointer, const JobSpec& spec, ShapeChecker& shape) {
+void CheckInput(const Json& step, const std::string& pointer, const JobSpec& spec,
+                ShapeChecker& shape) {
   const Json& to = step["to"];
   if (!to.is_string()) {
     shape.Fail("W0203", pointer + "/to", "'to' must be the id of a source");
@@ -54,48 +58,67 @@ void CheckInput(const Json& step, const std::string& pointer, const JobSpec& spe
   const std::string id = to.get<std::string>();
   const NodeSpec* node = FindNode(spec, id);
   if (node == nullptr) {
-    shape.Fail("W0301", pointer + "/to", "node " + Quoted(id) + " does not exist", DidYouMean(id, NodeIds(spec)));
+    shape.Fail("W0301", pointer + "/to", "node " + Quoted(id) + " does not exist",
+               DidYouMean(id, NodeIds(spec)));
   } else if (node->type != nullptr && !node->type->is_source()) {
     shape.Fail("W0301", pointer + "/to", "'" + id + "' is no source");
   }
   if (step.contains("rows")) CheckRows(step["rows"], pointer + "/rows", shape);
   if (step.contains("raw")) {
     const Json& raw = step["raw"];
-    const bool texts = raw.is_array() && std::all_of(raw.begin(), raw.end(), [](const Json& item) { return item.is_string(); });
+    const bool texts = raw.is_array() && std::all_of(raw.begin(), raw.end(), [](const Json& item) {
+                         return item.is_string();
+                       });
     if (!texts) shape.Fail("W0203", pointer + "/raw", "'raw' must be an array of texts");
   }
   if (step.contains("watermark")) {
     const Json& time = step["watermark"];
-    if (!time.is_string() || !ParseTimestamp(time.get<std::string>())) shape.Fail("W0204", pointer + "/watermark", "'watermark' must be a time such as \"2026-01-01T00:00:00Z\"");
+    if (!time.is_string() || !ParseTimestamp(time.get<std::string>()))
+      shape.Fail("W0204", pointer + "/watermark",
+                 "'watermark' must be a time such as \"2026-01-01T00:00:00Z\"");
   }
   if (step.contains("rows") + step.contains("raw") + step.contains("watermark") != 1) {
     shape.Fail("W0205", pointer, "a step with 'to' has one of: rows, raw, watermark");
   }
 }
 
-void CheckStep(const Json& step, const std::string& pointer, const JobSpec& spec, ShapeChecker& shape) {
-  static const std::vector<std::string> known = {"to", "rows", "raw", "watermark", "advance_clock", "checkpoint", "restore", "drain", "expect", "expect_none", "ordered"};
-  static constexpr std::array<const char*, 7> kKinds = {"to", "advance_clock", "checkpoint", "restore", "drain", "expect", "expect_none"};
+void CheckStep(const Json& step, const std::string& pointer, const JobSpec& spec,
+               ShapeChecker& shape) {
+  static const std::vector<std::string> known = {
+      "to",      "rows",  "raw",    "watermark",   "advance_clock", "checkpoint",
+      "restore", "drain", "expect", "expect_none", "ordered"};
+  static constexpr std::array<const char*, 7> kKinds = {
+      "to", "advance_clock", "checkpoint", "restore", "drain", "expect", "expect_none"};
   if (!step.is_object()) {
     shape.Fail("W0203", pointer, "a step must be an object");
     return;
   }
   for (const auto& [name, unused] : step.items()) {
     if (std::find(known.begin(), known.end(), name) == known.end()) {
-      shape.FailAtKey("W0201", pointer + "/" + PointerToken(name), "unknown option " + Quoted(name) + " of a step", DidYouMean(name, known));
+      shape.FailAtKey("W0201", pointer + "/" + PointerToken(name),
+                      "unknown option " + Quoted(name) + " of a step", DidYouMean(name, known));
     }
   }
-  const auto kinds = std::count_if(kKinds.begin(), kKinds.end(), [&](const char* kind) { return step.contains(kind); });
+  const auto kinds = std::count_if(kKinds.begin(), kKinds.end(),
+                                   [&](const char* kind) { return step.contains(kind); });
   if (kinds != 1) {
-    shape.Fail("W0205", pointer, "a step has one of: to, advance_clock, checkpoint, restore, drain, expect, expect_none");
+    shape.Fail(
+        "W0205", pointer,
+        "a step has one of: to, advance_clock, checkpoint, restore, drain, expect, expect_none");
     return;
   }
   if (step.contains("to")) CheckInput(step, pointer, spec, shape);
   if (step.contains("advance_clock")) {
-    shape.Check(step["advance_clock"], {.name = "advance_clock", .type = OptionType::kDuration, .doc = "How far.", .allowed = "1ms..36500d"}, pointer + "/advance_clock");
+    shape.Check(step["advance_clock"],
+                {.name = "advance_clock",
+                 .type = OptionType::kDuration,
+                 .doc = "How far.",
+                 .allowed = "1ms..36500d"},
+                pointer + "/advance_clock");
   }
   for (const char* const flag : {"checkpoint", "restore", "drain"}) {
-    if (step.contains(flag) && step[flag] != true) shape.Fail("W0203", pointer + "/" + flag, "'" + std::string(flag) + "' must be true");
+    if (step.contains(flag) && step[flag] != true)
+      shape.Fail("W0203", pointer + "/" + flag, "'" + std::string(flag) + "' must be true");
   }
   if (step.contains("expect")) {
     const Json& expected = step["expect"];
@@ -134,8 +157,15 @@ void CheckTests(const Json& tests, const JobSpec& spec, ShapeChecker& shape) {
       {.name = "params", .type = OptionType::kJson, .doc = "Values of parameters."},
       {.name = "env", .type = OptionType::kStringMap, .doc = "Values of environment variables."},
       {.name = "secrets", .type = OptionType::kStringMap, .doc = "Values of secrets."},
-      {.name = "clock", .type = OptionType::kTimestamp, .doc = "Start of the clock.", .fallback = "2100-01-01T00:00:00Z"},
-      {.name = "watermarks", .type = OptionType::kEnum, .doc = "Whether rows move event time.", .fallback = "manual", .allowed = "auto|manual"},
+      {.name = "clock",
+       .type = OptionType::kTimestamp,
+       .doc = "Start of the clock.",
+       .fallback = "2100-01-01T00:00:00Z"},
+      {.name = "watermarks",
+       .type = OptionType::kEnum,
+       .doc = "Whether rows move event time.",
+       .fallback = "manual",
+       .allowed = "auto|manual"},
       {.name = "tables", .type = OptionType::kJson, .doc = "Rows of tables.", .since = "planned"},
   };
   if (!tests.is_array()) {
@@ -159,7 +189,8 @@ void CheckTests(const Json& tests, const JobSpec& spec, ShapeChecker& shape) {
     } else if (steps->size() > kStepsMax) {
       shape.Fail("W0217", pointer + "/steps", "more than 10000 steps");
     } else {
-      for (size_t step = 0; step < steps->size(); ++step) CheckStep((*steps)[step], pointer + "/steps/" + std::to_string(step), spec, shape);
+      for (size_t step = 0; step < steps->size(); ++step)
+        CheckStep((*steps)[step], pointer + "/steps/" + std::to_string(step), spec, shape);
     }
   }
 }

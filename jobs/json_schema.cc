@@ -26,7 +26,8 @@ Json Ref(const char* name) { return {{"$ref", std::string("#/definitions/") + na
 /// `schema`, or a text that holds a reference.
 Json OrReference(Json schema) {
   Json either = Json::object();
-  either["anyOf"] = Json::array({std::move(schema), {{"type", "string"}, {"pattern", kReferencePattern}}});
+  either["anyOf"] =
+      Json::array({std::move(schema), {{"type", "string"}, {"pattern", kReferencePattern}}});
   either["x-weir-subst"] = true;
   return either;
 }
@@ -71,21 +72,26 @@ class SchemaWriter {
     return schema;
   }
 
-  /// By `type`: a chain of if and then, so that an editor says what is wrong with this type and not that no type fits.
+  /// By `type`: a chain of if and then, so that an editor says what is wrong with this type and not
+  /// that no type fits.
   Json KindSchema(const std::vector<std::pair<std::string, Json>>& kinds) const {
     Json names = Json::array(), chain = Json::array();
     for (const auto& [name, schema] : kinds) {
       names.push_back(name);
       chain.push_back({{"if", {{"properties", {{"type", {{"const", name}}}}}}}, {"then", schema}});
     }
-    return {{"type", "object"}, {"required", Json::array({"type"})}, {"properties", {{"type", {{"enum", std::move(names)}}}}}, {"allOf", std::move(chain)}};
+    return {{"type", "object"},
+            {"required", Json::array({"type"})},
+            {"properties", {{"type", {{"enum", std::move(names)}}}}},
+            {"allOf", std::move(chain)}};
   }
 
   Json FormatSchema() const {
     std::vector<std::pair<std::string, Json>> kinds;
     for (const auto& format : registry_.formats()) {
       if (format->planned) continue;
-      kinds.emplace_back(format->name, ObjectSchema(OptionsOf(*format), {{"type", Json::object()}}, Json::array()));
+      kinds.emplace_back(format->name, ObjectSchema(OptionsOf(*format), {{"type", Json::object()}},
+                                                    Json::array()));
     }
     return KindSchema(kinds);
   }
@@ -101,9 +107,11 @@ class SchemaWriter {
         properties["inputs"] = InputsSchema(type->inputs);
         required.push_back("inputs");
       }
-      kinds.emplace_back(type->name, ObjectSchema(OptionsOf(*type), std::move(properties), std::move(required)));
+      kinds.emplace_back(
+          type->name, ObjectSchema(OptionsOf(*type), std::move(properties), std::move(required)));
       const Result<Json> example = ParseJson(type->example);
-      if (example.ok()) snippets.push_back({{"label", type->name}, {"description", type->doc}, {"body", *example}});
+      if (example.ok())
+        snippets.push_back({{"label", type->name}, {"description", type->doc}, {"body", *example}});
     }
     Json schema = KindSchema(kinds);
     schema["defaultSnippets"] = std::move(snippets);
@@ -118,9 +126,13 @@ class SchemaWriter {
       if (type.name == "kafka") {
         Json properties = Json::object();
         for (const KafkaProperty& property : KafkaProperties()) {
-          if (property.use == KafkaPropertyUse::kAllowed) properties[std::string(property.name)] = {{"type", Json::array({"string", "number", "boolean"})}, {"x-weir-subst", true}};
+          if (property.use == KafkaPropertyUse::kAllowed)
+            properties[std::string(property.name)] = {
+                {"type", Json::array({"string", "number", "boolean"})}, {"x-weir-subst", true}};
         }
-        schema["properties"]["properties"] = {{"type", "object"}, {"additionalProperties", false}, {"properties", std::move(properties)}};
+        schema["properties"]["properties"] = {{"type", "object"},
+                                              {"additionalProperties", false},
+                                              {"properties", std::move(properties)}};
       }
       kinds.emplace_back(type.name, std::move(schema));
     }
@@ -131,8 +143,14 @@ class SchemaWriter {
     Json list = {{"type", "array"}, {"minItems", 1}, {"items", Ref("port")}};
     if (rule.least > 1) list["minItems"] = rule.least;
     if (!rule.named) return list;
-    const Json ports = {{"anyOf", Json::array({Ref("port"), {{"type", "array"}, {"minItems", 1}, {"items", Ref("port")}}})}};
-    return {{"anyOf", Json::array({std::move(list), {{"type", "object"}, {"minProperties", rule.least}, {"maxProperties", rule.most}, {"additionalProperties", ports}}})}};
+    const Json ports = {
+        {"anyOf",
+         Json::array({Ref("port"), {{"type", "array"}, {"minItems", 1}, {"items", Ref("port")}}})}};
+    return {{"anyOf", Json::array({std::move(list),
+                                   {{"type", "object"},
+                                    {"minProperties", rule.least},
+                                    {"maxProperties", rule.most},
+                                    {"additionalProperties", ports}}})}};
   }
 
   Json Described(const Option& option) const {
@@ -154,30 +172,49 @@ class SchemaWriter {
  private:
   Json OptionSchema(const Option& option) const {
     switch (option.type) {
-      case OptionType::kBool: return OrReference({{"type", "boolean"}});
+      case OptionType::kBool:
+        return OrReference({{"type", "boolean"}});
       case OptionType::kInt:
-      case OptionType::kFloat: return NumberSchema(option);
-      case OptionType::kName: return {{"type", "string"}, {"pattern", kNamePattern}};
-      case OptionType::kEnum: return OrReference({{"enum", EnumValues(option)}});
-      case OptionType::kDuration: return OrWords(Ref(option.allowed.starts_with("-") ? "signed_duration" : "duration"), option.allowed);
-      case OptionType::kDurationOrOff: return {{"anyOf", Json::array({Ref("duration"), {{"const", "off"}}})}};
-      case OptionType::kSize: return OrWords(Ref("size"), option.allowed);
-      case OptionType::kRate: return Ref("rate");
-      case OptionType::kTimestamp: return {{"type", "string"}, {"minLength", 10}, {"examples", Json::array({"2026-01-01T00:00:00Z"})}};
+      case OptionType::kFloat:
+        return NumberSchema(option);
+      case OptionType::kName:
+        return {{"type", "string"}, {"pattern", kNamePattern}};
+      case OptionType::kEnum:
+        return OrReference({{"enum", EnumValues(option)}});
+      case OptionType::kDuration:
+        return OrWords(Ref(option.allowed.starts_with("-") ? "signed_duration" : "duration"),
+                       option.allowed);
+      case OptionType::kDurationOrOff:
+        return {{"anyOf", Json::array({Ref("duration"), {{"const", "off"}}})}};
+      case OptionType::kSize:
+        return OrWords(Ref("size"), option.allowed);
+      case OptionType::kRate:
+        return Ref("rate");
+      case OptionType::kTimestamp:
+        return {{"type", "string"},
+                {"minLength", 10},
+                {"examples", Json::array({"2026-01-01T00:00:00Z"})}};
       case OptionType::kExpression:
-      case OptionType::kBoolExpression: return Ref("expr");
-      case OptionType::kExpressionMap: return {{"type", "object"}, {"minProperties", 1}, {"additionalProperties", Ref("expr")}};
-      case OptionType::kKeyList: return {{"type", "array"}, {"items", Ref("expr")}};
+      case OptionType::kBoolExpression:
+        return Ref("expr");
+      case OptionType::kExpressionMap:
+        return {{"type", "object"}, {"minProperties", 1}, {"additionalProperties", Ref("expr")}};
+      case OptionType::kKeyList:
+        return {{"type", "array"}, {"items", Ref("expr")}};
       case OptionType::kColumns:
       case OptionType::kStringList: {
         Json list = {{"type", "array"}, {"items", {{"type", "string"}}}};
         if (option.required) list["minItems"] = 1;
         return list;
       }
-      case OptionType::kStringMap: return {{"type", "object"}, {"additionalProperties", {{"type", "string"}}}};
-      case OptionType::kSchema: return Ref("columns");
-      case OptionType::kFormat: return Ref("format");
-      case OptionType::kConnection: return {{"type", "string"}, {"pattern", kNamePattern}};
+      case OptionType::kStringMap:
+        return {{"type", "object"}, {"additionalProperties", {{"type", "string"}}}};
+      case OptionType::kSchema:
+        return Ref("columns");
+      case OptionType::kFormat:
+        return Ref("format");
+      case OptionType::kConnection:
+        return {{"type", "string"}, {"pattern", kNamePattern}};
       case OptionType::kObject: {
         Json object = ObjectSchema(option.fields, Json::object(), Json::array());
         if (option.allowed.empty()) return object;
@@ -186,12 +223,18 @@ class SchemaWriter {
       case OptionType::kVariant: {
         std::vector<std::pair<std::string, Json>> kinds;
         for (const Option::Variant& variant : option.variants) {
-          if (!variant.planned) kinds.emplace_back(variant.name, ObjectSchema(variant.fields, {{"type", {{"description", std::string(variant.doc)}}}}, Json::array()));
+          if (!variant.planned)
+            kinds.emplace_back(variant.name,
+                               ObjectSchema(variant.fields,
+                                            {{"type", {{"description", std::string(variant.doc)}}}},
+                                            Json::array()));
         }
         return KindSchema(kinds);
       }
-      case OptionType::kJson: return Json::object();
-      case OptionType::kString: break;
+      case OptionType::kJson:
+        return Json::object();
+      case OptionType::kString:
+        break;
     }
     Json text = {{"type", "string"}};
     if (option.required) text["minLength"] = 1;
@@ -241,15 +284,28 @@ Json TestSchema() {
 
 Json Definitions(const SchemaWriter& writer) {
   const auto duration = [](const char* sign) {
-    return Json{{"type", "string"}, {"pattern", std::string("^(") + sign + "([0-9]+(ms|s|m|h|d))+|.*\\$\\{.+\\}.*)$"}, {"examples", Json::array({"5s", "1h30m"})}, {"x-weir-subst", true}};
+    return Json{{"type", "string"},
+                {"pattern", std::string("^(") + sign + "([0-9]+(ms|s|m|h|d))+|.*\\$\\{.+\\}.*)$"},
+                {"examples", Json::array({"5s", "1h30m"})},
+                {"x-weir-subst", true}};
   };
-  const Json column_type = {{"type", "string"}, {"minLength", 3}, {"examples", Json::array({"string", "int64?", "decimal(18,2)", "timestamp_ms"})}};
+  const Json column_type = {
+      {"type", "string"},
+      {"minLength", 3},
+      {"examples", Json::array({"string", "int64?", "decimal(18,2)", "timestamp_ms"})}};
   Json definitions = Json::object();
-  definitions["port"] = {{"type", "string"}, {"pattern", "^[a-z][a-z0-9_]{0,62}(\\.[a-z][a-z0-9_]{0,62})?$"}};
+  definitions["port"] = {{"type", "string"},
+                         {"pattern", "^[a-z][a-z0-9_]{0,62}(\\.[a-z][a-z0-9_]{0,62})?$"}};
   definitions["duration"] = duration("");
   definitions["signed_duration"] = duration("-?");
-  definitions["size"] = {{"type", "string"}, {"pattern", "^([0-9]+(B|KiB|MiB|GiB)|.*\\$\\{.+\\}.*)$"}, {"examples", Json::array({"64MiB"})}, {"x-weir-subst", true}};
-  definitions["rate"] = {{"type", "string"}, {"pattern", "^([0-9]+/s|.*\\$\\{.+\\}.*)$"}, {"examples", Json::array({"500/s"})}, {"x-weir-subst", true}};
+  definitions["size"] = {{"type", "string"},
+                         {"pattern", "^([0-9]+(B|KiB|MiB|GiB)|.*\\$\\{.+\\}.*)$"},
+                         {"examples", Json::array({"64MiB"})},
+                         {"x-weir-subst", true}};
+  definitions["rate"] = {{"type", "string"},
+                         {"pattern", "^([0-9]+/s|.*\\$\\{.+\\}.*)$"},
+                         {"examples", Json::array({"500/s"})},
+                         {"x-weir-subst", true}};
   definitions["expr"] = {{"type", "string"}, {"minLength", 1}, {"x-weir-expr", true}};
   definitions["columns"] = {
       {"type", "object"},
@@ -259,13 +315,19 @@ Json Definitions(const SchemaWriter& writer) {
                                {{"type", "object"},
                                 {"required", Json::array({"type"})},
                                 {"additionalProperties", false},
-                                {"properties", {{"type", column_type}, {"from", {{"type", "string"}, {"minLength", 1}}}, {"description", {{"type", "string"}}}}}}})}}}};
+                                {"properties",
+                                 {{"type", column_type},
+                                  {"from", {{"type", "string"}, {"minLength", 1}}},
+                                  {"description", {{"type", "string"}}}}}}})}}}};
   definitions["format"] = writer.FormatSchema();
   definitions["connection"] = writer.ConnectionSchema();
   definitions["parameter"] = {{"type", "object"},
                               {"required", Json::array({"type"})},
                               {"additionalProperties", false},
-                              {"properties", {{"type", column_type}, {"default", Json::object()}, {"description", {{"type", "string"}}}}}};
+                              {"properties",
+                               {{"type", column_type},
+                                {"default", Json::object()},
+                                {"description", {{"type", "string"}}}}}};
   definitions["test"] = TestSchema();
   definitions["node"] = writer.NodeSchema();
   return definitions;
@@ -279,13 +341,21 @@ Json JobSchema(const Registry& registry) {
   Json properties = Json::object();
   properties["$schema"] = {{"type", "string"}};
   properties["weir"] = {{"const", 1}, {"description", "Level of the format and its meaning."}};
-  properties["name"] = {{"type", "string"}, {"pattern", kNamePattern}, {"not", {{"enum", Json::array({"cluster", "meta", "storage"})}}}, {"description", "Identity of the job and of its state."}};
+  properties["name"] = {{"type", "string"},
+                        {"pattern", kNamePattern},
+                        {"not", {{"enum", Json::array({"cluster", "meta", "storage"})}}},
+                        {"description", "Identity of the job and of its state."}};
   properties["description"] = {{"type", "string"}};
   properties["labels"] = {{"type", "object"}, {"additionalProperties", {{"type", "string"}}}};
-  properties["params"] = {{"type", "object"}, {"propertyNames", names}, {"additionalProperties", Ref("parameter")}};
-  properties["connections"] = {{"type", "object"}, {"propertyNames", names}, {"additionalProperties", Ref("connection")}};
+  properties["params"] = {
+      {"type", "object"}, {"propertyNames", names}, {"additionalProperties", Ref("parameter")}};
+  properties["connections"] = {
+      {"type", "object"}, {"propertyNames", names}, {"additionalProperties", Ref("connection")}};
   properties["execution"] = writer.ObjectSchema(ExecutionOptions(), Json::object(), Json::array());
-  properties["nodes"] = {{"type", "object"}, {"minProperties", 1}, {"propertyNames", names}, {"additionalProperties", Ref("node")}};
+  properties["nodes"] = {{"type", "object"},
+                         {"minProperties", 1},
+                         {"propertyNames", names},
+                         {"additionalProperties", Ref("node")}};
   properties["tests"] = {{"type", "array"}, {"items", Ref("test")}};
   return {{"$schema", "http://json-schema.org/draft-07/schema#"},
           {"title", "Weir job, version 1"},

@@ -7,8 +7,8 @@
 namespace weir::jobs {
 namespace {
 
-constexpr size_t kLineShownMax = 120;     // characters of a line of the file that are printed
-constexpr size_t kLeadShown = 60;         // of them before the caret
+constexpr size_t kLineShownMax = 120;  // characters of a line of the file that are printed
+constexpr size_t kLeadShown = 60;      // of them before the caret
 constexpr size_t kMessageCharactersMax = 2048;
 
 /// A problem with its place.
@@ -19,8 +19,12 @@ struct Located {
   bool known_place = true;
 
   std::string_view code() const { return problem != nullptr ? problem->code : text_problem->code; }
-  std::string_view pointer() const { return problem != nullptr ? problem->pointer : text_problem->pointer; }
-  std::string_view message() const { return problem != nullptr ? problem->message : text_problem->message; }
+  std::string_view pointer() const {
+    return problem != nullptr ? problem->pointer : text_problem->pointer;
+  }
+  std::string_view message() const {
+    return problem != nullptr ? problem->message : text_problem->message;
+  }
   std::string_view help() const { return problem != nullptr ? problem->help : text_problem->help; }
   bool warning() const { return problem != nullptr && problem->warning; }
 };
@@ -33,7 +37,9 @@ TextPosition Moved(TextPosition position, int by) {
 
 /// Without the quotes of a string.
 TextRange Unquoted(std::string_view text, TextRange range) {
-  const bool quoted = range.end.offset > range.start.offset + 2 && range.end.offset <= text.size() && text[range.start.offset] == '"' && text[range.end.offset - 1] == '"';
+  const bool quoted = range.end.offset > range.start.offset + 2 &&
+                      range.end.offset <= text.size() && text[range.start.offset] == '"' &&
+                      text[range.end.offset - 1] == '"';
   if (quoted) return {Moved(range.start, 1), Moved(range.end, -1)};
   return range;
 }
@@ -44,7 +50,8 @@ Located Place(const CompiledJob& job, const Problem& problem) {
   const JsonDocument& document = job.document;
   const auto value = document.values.find(problem.pointer);
   if (problem.inside && value != document.values.end()) {
-    located.range = {document.InsideString(job.text, problem.pointer, problem.inside->first), document.InsideString(job.text, problem.pointer, problem.inside->second)};
+    located.range = {document.InsideString(job.text, problem.pointer, problem.inside->first),
+                     document.InsideString(job.text, problem.pointer, problem.inside->second)};
     return located;
   }
   const auto key = document.keys.find(problem.pointer);
@@ -83,7 +90,9 @@ std::vector<Located> Locate(const CompiledJob& job) {
     all.push_back(located);
   }
   for (const Problem& problem : job.problems.list()) all.push_back(Place(job, problem));
-  std::stable_sort(all.begin(), all.end(), [](const Located& a, const Located& b) { return a.range.start.offset < b.range.start.offset; });
+  std::stable_sort(all.begin(), all.end(), [](const Located& a, const Located& b) {
+    return a.range.start.offset < b.range.start.offset;
+  });
   return all;
 }
 
@@ -98,7 +107,8 @@ class Lines {
   std::string_view line(size_t number) const {
     if (number < 1 || number > starts_.size()) return {};
     const size_t start = starts_[number - 1];
-    std::string_view line = text_.substr(start, number < starts_.size() ? starts_[number] - start - 1 : std::string_view::npos);
+    std::string_view line = text_.substr(
+        start, number < starts_.size() ? starts_[number] - start - 1 : std::string_view::npos);
     if (line.ends_with('\r')) line.remove_suffix(1);
     return line;
   }
@@ -111,7 +121,8 @@ class Lines {
 bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
 size_t CharacterCount(std::string_view text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return !IsContinuation(c); }));
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return !IsContinuation(c); }));
 }
 
 /// `text` without its first `count` characters.
@@ -123,7 +134,8 @@ std::string_view SkipCharacters(std::string_view text, size_t count) {
   return text.substr(at);
 }
 
-/// The first characters of a line, each printable and one cell wide; what could steer a terminal becomes U+FFFD.
+/// The first characters of a line, each printable and one cell wide; what could steer a terminal
+/// becomes U+FFFD.
 std::vector<std::string> Cells(std::string_view line, size_t count_max) {
   std::vector<std::string> cells;
   while (!line.empty() && cells.size() < count_max) {
@@ -131,11 +143,15 @@ std::vector<std::string> Cells(std::string_view line, size_t count_max) {
     while (bytes < line.size() && bytes < 4 && IsContinuation(line[bytes])) ++bytes;
     const std::string_view character = line.substr(0, bytes);
     const auto first = static_cast<unsigned char>(line[0]);
-    // U+0080 ... U+009F, U+200B ... U+200F, U+2028 ... U+202E, U+2060 ... U+206F: controls and marks of direction.
-    const bool control = first < 0x20 || first == 0x7f || (first == 0xC2 && bytes > 1 && static_cast<unsigned char>(line[1]) < 0xA0);
+    // U+0080 ... U+009F, U+200B ... U+200F, U+2028 ... U+202E, U+2060 ... U+206F: controls and
+    // marks of direction.
+    const bool control = first < 0x20 || first == 0x7f ||
+                         (first == 0xC2 && bytes > 1 && static_cast<unsigned char>(line[1]) < 0xA0);
     const bool mark = character.starts_with("\xE2\x80") && bytes == 3 &&
-                      ((character[2] >= '\x8B' && character[2] <= '\x8F') || (character[2] >= '\xA8' && character[2] <= '\xAE'));
-    const bool isolate = character.starts_with("\xE2\x81") && bytes == 3 && character[2] >= '\xA0' && character[2] <= '\xAF';
+                      ((character[2] >= '\x8B' && character[2] <= '\x8F') ||
+                       (character[2] >= '\xA8' && character[2] <= '\xAE'));
+    const bool isolate = character.starts_with("\xE2\x81") && bytes == 3 &&
+                         character[2] >= '\xA0' && character[2] <= '\xAF';
     if (first == '\t') {
       cells.emplace_back(" ");
     } else if (control || mark || isolate || !IsUtf8(character)) {
@@ -171,17 +187,23 @@ void AppendSource(const Lines& lines, const Located& located, std::string& out) 
   const size_t first = column > kLeadShown && width > kLineShownMax ? column - kLeadShown : 0;
   const std::string lead = first > 0 ? "..." : "";
   const std::string tail = first + kLineShownMax < width ? "..." : "";
-  size_t end = located.range.end.line == located.range.start.line ? located.range.end.column - 1 : width;
+  size_t end =
+      located.range.end.line == located.range.start.line ? located.range.end.column - 1 : width;
   end = std::min(std::max(end, column + 1), first + kLineShownMax);
   out += gutter + "|\n";
   const std::string_view before = number > 1 ? lines.line(number - 1) : std::string_view();
   if (!before.empty() && first == 0) {
     const std::string above = std::to_string(number - 1);
-    out += std::string(label.size() - above.size(), ' ') + above + " | " + Join(Cells(before, kLineShownMax)) + (CharacterCount(before) > kLineShownMax ? "..." : "") + "\n";
+    out += std::string(label.size() - above.size(), ' ') + above + " | " +
+           Join(Cells(before, kLineShownMax)) +
+           (CharacterCount(before) > kLineShownMax ? "..." : "") + "\n";
   }
-  out += label + " | " + lead + Join(Cells(SkipCharacters(line, first), kLineShownMax)) + tail + "\n";
-  out += gutter + "| " + std::string(lead.size() + column - first, ' ') + std::string(std::max<size_t>(end - column, 1), '^');
-  if (located.problem != nullptr && !located.problem->caret.empty()) out += " " + Clean(located.problem->caret);
+  out +=
+      label + " | " + lead + Join(Cells(SkipCharacters(line, first), kLineShownMax)) + tail + "\n";
+  out += gutter + "| " + std::string(lead.size() + column - first, ' ') +
+         std::string(std::max<size_t>(end - column, 1), '^');
+  if (located.problem != nullptr && !located.problem->caret.empty())
+    out += " " + Clean(located.problem->caret);
   out += "\n" + gutter + "|\n";
 }
 
@@ -209,34 +231,44 @@ size_t CharacterOf(const CompiledJob& job, const Problem& problem) {
   size_t character = 1;
   if (value == nullptr || !value->is_string()) return character;
   const std::string& text = value->get_ref<const std::string&>();
-  for (size_t i = 0; i < problem.inside->first && i < text.size(); ++i) character += (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80 ? 1 : 0;
+  for (size_t i = 0; i < problem.inside->first && i < text.size(); ++i)
+    character += (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80 ? 1 : 0;
   return character;
 }
 
-std::string Counted(size_t count, const char* word) { return std::to_string(count) + " " + word + (count == 1 ? "" : "s"); }
+std::string Counted(size_t count, const char* word) {
+  return std::to_string(count) + " " + word + (count == 1 ? "" : "s");
+}
 
-void AppendProblem(const CompiledJob& job, const Lines& lines, const Located& located, std::string& out) {
+void AppendProblem(const CompiledJob& job, const Lines& lines, const Located& located,
+                   std::string& out) {
   out += located.warning() ? "warning[" : "error[";
   out.append(located.code()).append("]: ").append(Clean(located.message())).append("\n");
   if (!located.known_place) {
     out += "  --> " + Clean(job.file) + "\n";
   } else {
     const std::string label = std::to_string(located.range.start.line);
-    out += std::string(label.size(), ' ') + "--> " + Clean(job.file) + ":" + label + ":" + std::to_string(located.range.start.column);
+    out += std::string(label.size(), ' ') + "--> " + Clean(job.file) + ":" + label + ":" +
+           std::to_string(located.range.start.column);
     if (!located.pointer().empty()) out += "   at " + Clean(located.pointer());
-    if (located.problem != nullptr && located.problem->inside) out += ", character " + std::to_string(CharacterOf(job, *located.problem));
+    if (located.problem != nullptr && located.problem->inside)
+      out += ", character " + std::to_string(CharacterOf(job, *located.problem));
     out += "\n";
     AppendSource(lines, located, out);
   }
-  const std::string gutter(located.known_place ? std::to_string(located.range.start.line).size() + 1 : 3, ' ');
+  const std::string gutter(
+      located.known_place ? std::to_string(located.range.start.line).size() + 1 : 3, ' ');
   if (located.problem != nullptr) {
-    for (const std::string& note : located.problem->notes) out += gutter + "= " + Clean(note) + "\n";
+    for (const std::string& note : located.problem->notes)
+      out += gutter + "= " + Clean(note) + "\n";
   }
   if (!located.help().empty()) out += gutter + "= help: " + Clean(located.help()) + "\n";
   out += gutter + "= more: weir explain " + std::string(located.code()) + "\n\n";
 }
 
-Json PositionJson(const TextPosition& position) { return {{"line", position.line}, {"column", position.column}, {"offset", position.offset}}; }
+Json PositionJson(const TextPosition& position) {
+  return {{"line", position.line}, {"column", position.column}, {"offset", position.offset}};
+}
 
 }  // namespace
 
@@ -247,7 +279,9 @@ std::string FormatProblemsText(const CompiledJob& job) {
   std::string shown = job.text;
   for (const Located& located : all) {
     if (located.code() != "W0212") continue;
-    for (size_t at = located.range.start.offset; at < std::min(located.range.end.offset, shown.size()); ++at) shown[at] = '*';
+    for (size_t at = located.range.start.offset;
+         at < std::min(located.range.end.offset, shown.size()); ++at)
+      shown[at] = '*';
   }
   const Lines lines(shown);
   std::string out;
@@ -256,7 +290,8 @@ std::string FormatProblemsText(const CompiledJob& job) {
     (all[i].warning() ? warnings : errors) += 1;
     if (i < kProblemsShown) AppendProblem(job, lines, all[i], out);
   }
-  if (all.size() > kProblemsShown) out += "... and " + std::to_string(all.size() - kProblemsShown) + " more.\n\n";
+  if (all.size() > kProblemsShown)
+    out += "... and " + std::to_string(all.size() - kProblemsShown) + " more.\n\n";
   std::string counts = errors > 0 ? Counted(errors, "error") : "";
   if (warnings > 0) counts += (counts.empty() ? "" : " and ") + Counted(warnings, "warning");
   out += counts + " in 1 file." + (errors > 0 ? " Nothing was submitted." : "") + "\n";
@@ -272,30 +307,39 @@ Json FormatProblemsJson(const CompiledJob& job) {
     one["message"] = located.message();
     one["file"] = job.file;
     one["pointer"] = located.pointer();
-    if (located.problem != nullptr && !located.problem->node_id.empty()) one["node_id"] = located.problem->node_id;
+    if (located.problem != nullptr && !located.problem->node_id.empty())
+      one["node_id"] = located.problem->node_id;
     if (located.known_place) {
       one["start"] = PositionJson(located.range.start);
       one["end"] = PositionJson(located.range.end);
     }
-    if (located.problem != nullptr && !located.problem->notes.empty()) one["notes"] = located.problem->notes;
+    if (located.problem != nullptr && !located.problem->notes.empty())
+      one["notes"] = located.problem->notes;
     if (!located.help().empty()) one["help"] = located.help();
     if (located.problem != nullptr && !located.problem->fix.empty()) {
       Json fix = {{"pointer", located.problem->pointer}, {"replace", located.problem->fix}};
       if (located.problem->at_key) fix["key"] = true;
-      if (located.problem->inside) fix["inside"] = {{"start", located.problem->inside->first}, {"end", located.problem->inside->second}};
+      if (located.problem->inside)
+        fix["inside"] = {{"start", located.problem->inside->first},
+                         {"end", located.problem->inside->second}};
       one["fixes"] = Json::array({std::move(fix)});
     }
     one["docs"] = "/docs/errors/" + std::string(located.code());
     errors.push_back(std::move(one));
   }
-  return {{"type", "/problems/invalid-job"}, {"title", job.has_errors() ? "The job has errors" : "The job has warnings"}, {"status", 422}, {"errors", std::move(errors)}};
+  return {{"type", "/problems/invalid-job"},
+          {"title", job.has_errors() ? "The job has errors" : "The job has warnings"},
+          {"status", 422},
+          {"errors", std::move(errors)}};
 }
 
 std::string ApplyFixes(const CompiledJob& job, size_t& fixed) {
   fixed = 0;
-  std::map<uint64_t, std::pair<uint64_t, std::string>> edits;  // start -> end, text; later places first when applied
+  std::map<uint64_t, std::pair<uint64_t, std::string>>
+      edits;  // start -> end, text; later places first when applied
   for (const Located& located : Locate(job)) {
-    if (located.problem == nullptr || located.problem->fix.empty() || !located.known_place) continue;
+    if (located.problem == nullptr || located.problem->fix.empty() || !located.known_place)
+      continue;
     std::string replacement;
     AppendJsonString(located.problem->fix, replacement);
     replacement = replacement.substr(1, replacement.size() - 2);

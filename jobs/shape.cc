@@ -17,12 +17,18 @@ constexpr size_t kListItemsMax = 1024;
 
 std::string_view KindOf(const Json& value) {
   switch (value.type()) {
-    case Json::value_t::null: return "null";
-    case Json::value_t::object: return "an object";
-    case Json::value_t::array: return "an array";
-    case Json::value_t::string: return "a text";
-    case Json::value_t::boolean: return "true or false";
-    default: return "a number";
+    case Json::value_t::null:
+      return "null";
+    case Json::value_t::object:
+      return "an object";
+    case Json::value_t::array:
+      return "an array";
+    case Json::value_t::string:
+      return "a text";
+    case Json::value_t::boolean:
+      return "true or false";
+    default:
+      return "a number";
   }
 }
 
@@ -78,11 +84,13 @@ std::string Quoted(std::string_view text) { return "'" + OneLine(text, kQuotedBy
 std::string DidYouMean(std::string_view word, std::span<const std::string> known) {
   if (word.size() > kNameBytesMax) return "";
   std::string text;
-  for (const std::string& near : Suggest(word, known)) text += (text.empty() ? "did you mean '" : " or '") + near + "'";
+  for (const std::string& near : Suggest(word, known))
+    text += (text.empty() ? "did you mean '" : " or '") + near + "'";
   return text.empty() ? text : text + "?";
 }
 
-void ShapeChecker::Fail(std::string code, const std::string& pointer, std::string message, std::string help) {
+void ShapeChecker::Fail(std::string code, const std::string& pointer, std::string message,
+                        std::string help) {
   failed_ = true;
   Problem problem;
   problem.code = std::move(code);
@@ -92,17 +100,23 @@ void ShapeChecker::Fail(std::string code, const std::string& pointer, std::strin
   problems_.Add(std::move(problem));
 }
 
-void ShapeChecker::FailAtKey(std::string code, const std::string& pointer, std::string message, std::string help) {
+void ShapeChecker::FailAtKey(std::string code, const std::string& pointer, std::string message,
+                             std::string help) {
   Fail(std::move(code), pointer, std::move(message), std::move(help));
   problems_.mutable_list().back().at_key = true;
 }
 
-Json ShapeChecker::WrongType(const Json& value, const Option& option, const std::string& pointer, const std::string& expected, const std::string& help) {
-  Fail("W0203", pointer, "'" + std::string(option.name) + "' must be " + expected + ", this is " + std::string(KindOf(value)), help);
+Json ShapeChecker::WrongType(const Json& value, const Option& option, const std::string& pointer,
+                             const std::string& expected, const std::string& help) {
+  Fail("W0203", pointer,
+       "'" + std::string(option.name) + "' must be " + expected + ", this is " +
+           std::string(KindOf(value)),
+       help);
   return nullptr;
 }
 
-Json ShapeChecker::CheckObject(const Json& value, std::span<const Option> options, const std::string& pointer, const std::string& what,
+Json ShapeChecker::CheckObject(const Json& value, std::span<const Option> options,
+                               const std::string& pointer, const std::string& what,
                                const std::set<std::string>& passed_over) {
   Json result = Json::object();
   for (const auto& [name, member] : value.items()) {
@@ -118,19 +132,24 @@ Json ShapeChecker::CheckObject(const Json& value, std::span<const Option> option
         for (size_t i = 0; i < known.size(); ++i) help += (i == 0 ? "" : ", ") + known[i];
       }
       FailAtKey("W0201", below, "unknown option " + Quoted(name) + " of " + what, std::move(help));
-      const std::vector<std::string> near = name.size() > kNameBytesMax ? std::vector<std::string>() : Suggest(name, known);
-      if (near.size() == 1 && !value.contains(near.front())) problems_.mutable_list().back().fix = near.front();
+      const std::vector<std::string> near =
+          name.size() > kNameBytesMax ? std::vector<std::string>() : Suggest(name, known);
+      if (near.size() == 1 && !value.contains(near.front()))
+        problems_.mutable_list().back().fix = near.front();
       continue;
     }
     if (option->since == "planned") {
-      FailAtKey("W0210", below, "option '" + name + "' of " + what + " is planned, not in this version");
+      FailAtKey("W0210", below,
+                "option '" + name + "' of " + what + " is planned, not in this version");
       continue;
     }
     result[name] = Check(member, *option, below);
   }
   for (const Option& option : options) {
-    if (!option.required || option.since == "planned" || value.contains(std::string(option.name))) continue;
-    FailAtKey("W0202", pointer, "'" + std::string(option.name) + "' of " + what + " is missing", std::string(option.doc));
+    if (!option.required || option.since == "planned" || value.contains(std::string(option.name)))
+      continue;
+    FailAtKey("W0202", pointer, "'" + std::string(option.name) + "' of " + what + " is missing",
+              std::string(option.doc));
   }
   return result;
 }
@@ -139,7 +158,8 @@ Json ShapeChecker::Check(const Json& value, const Option& option, const std::str
   switch (option.type) {
     case OptionType::kBool:
     case OptionType::kInt:
-    case OptionType::kFloat: return CheckNumber(value, option, pointer);
+    case OptionType::kFloat:
+      return CheckNumber(value, option, pointer);
     case OptionType::kString:
     case OptionType::kName:
     case OptionType::kEnum:
@@ -150,36 +170,52 @@ Json ShapeChecker::Check(const Json& value, const Option& option, const std::str
     case OptionType::kTimestamp:
     case OptionType::kExpression:
     case OptionType::kBoolExpression:
-    case OptionType::kConnection: return CheckText(value, option, pointer);
+    case OptionType::kConnection:
+      return CheckText(value, option, pointer);
     case OptionType::kExpressionMap:
-    case OptionType::kStringMap: return CheckMap(value, option, pointer);
+    case OptionType::kStringMap:
+      return CheckMap(value, option, pointer);
     case OptionType::kKeyList:
     case OptionType::kColumns:
-    case OptionType::kStringList: return CheckList(value, option, pointer);
-    case OptionType::kSchema: return CheckSchema(value, option, pointer);
+    case OptionType::kStringList:
+      return CheckList(value, option, pointer);
+    case OptionType::kSchema:
+      return CheckSchema(value, option, pointer);
     case OptionType::kObject: {
-      if (value.is_string() && !option.allowed.empty() && value.get_ref<const std::string&>() == option.allowed) return value;
-      if (!value.is_object()) return WrongType(value, option, pointer, option.allowed.empty() ? "an object" : "an object or \"" + std::string(option.allowed) + "\"");
+      if (value.is_string() && !option.allowed.empty() &&
+          value.get_ref<const std::string&>() == option.allowed)
+        return value;
+      if (!value.is_object())
+        return WrongType(value, option, pointer,
+                         option.allowed.empty()
+                             ? "an object"
+                             : "an object or \"" + std::string(option.allowed) + "\"");
       return CheckObject(value, option.fields, pointer, "'" + std::string(option.name) + "'");
     }
     case OptionType::kFormat:
-    case OptionType::kVariant: return CheckKind(value, option, pointer);
-    case OptionType::kJson: return CheckFree(value, option, pointer);
+    case OptionType::kVariant:
+      return CheckKind(value, option, pointer);
+    case OptionType::kJson:
+      return CheckFree(value, option, pointer);
   }
   return value;
 }
 
-Json ShapeChecker::CheckNumber(const Json& given, const Option& option, const std::string& pointer) {
+Json ShapeChecker::CheckNumber(const Json& given, const Option& option,
+                               const std::string& pointer) {
   Json value = given;
   const std::string name(option.name);
   const Allowed allowed = ParseAllowed(option.allowed);
-  const std::string expected = option.type == OptionType::kBool ? "true or false" : option.type == OptionType::kInt ? "a whole number" : "a number";
+  const std::string expected = option.type == OptionType::kBool  ? "true or false"
+                               : option.type == OptionType::kInt ? "a whole number"
+                                                                 : "a number";
   if (value.is_string()) {
     std::string text = value.get<std::string>();
     for (const std::string& word : allowed.words) {
       if (text == word) return value;
     }
-    if (!Substitution::HasReference(text)) return WrongType(given, option, pointer, expected, "write it without quotes");
+    if (!Substitution::HasReference(text))
+      return WrongType(given, option, pointer, expected, "write it without quotes");
     std::optional<Json> substituted = substitution_.Apply(text, pointer, SecretPlace::kNone);
     if (!substituted) {
       failed_ = true;
@@ -194,32 +230,45 @@ Json ShapeChecker::CheckNumber(const Json& given, const Option& option, const st
       const char* const end = text.data() + text.size();
       if (option.type == OptionType::kBool && (text == "true" || text == "false")) {
         value = text == "true";
-      } else if (int64_t number = 0; option.type == OptionType::kInt && std::from_chars(text.data(), end, number).ptr == end && !text.empty()) {
+      } else if (int64_t number = 0; option.type == OptionType::kInt &&
+                                     std::from_chars(text.data(), end, number).ptr == end &&
+                                     !text.empty()) {
         value = number;
-      } else if (double real = 0; option.type == OptionType::kFloat && std::from_chars(text.data(), end, real).ptr == end && !text.empty()) {
+      } else if (double real = 0; option.type == OptionType::kFloat &&
+                                  std::from_chars(text.data(), end, real).ptr == end &&
+                                  !text.empty()) {
         value = real;
       } else {
-        Fail("W0203", pointer, "'" + name + "' must be " + expected + ", after substitution it is " + Quoted(text));
+        Fail("W0203", pointer,
+             "'" + name + "' must be " + expected + ", after substitution it is " + Quoted(text));
         return nullptr;
       }
     }
   }
-  if (option.type == OptionType::kBool) return value.is_boolean() ? value : WrongType(value, option, pointer, expected);
+  if (option.type == OptionType::kBool)
+    return value.is_boolean() ? value : WrongType(value, option, pointer, expected);
   if (!value.is_number()) return WrongType(value, option, pointer, expected);
-  const std::string range = "'" + name + "' must be in " + allowed.least + " to " + allowed.most + (option.unit.empty() ? "" : " " + std::string(option.unit));
+  const std::string range = "'" + name + "' must be in " + allowed.least + " to " + allowed.most +
+                            (option.unit.empty() ? "" : " " + std::string(option.unit));
   if (option.type == OptionType::kFloat) {
     const double real = value.get<double>();
     if (!std::isfinite(real)) return WrongType(value, option, pointer, "a finite number");
-    if (!allowed.least.empty() && (real < std::stod(allowed.least) || real > std::stod(allowed.most))) Fail("W0204", pointer, range);
+    if (!allowed.least.empty() &&
+        (real < std::stod(allowed.least) || real > std::stod(allowed.most)))
+      Fail("W0204", pointer, range);
     return value;
   }
-  const bool too_large = value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+  const bool too_large =
+      value.is_number_unsigned() &&
+      value.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
   if (!value.is_number_integer() || too_large) {
     Fail("W0203", pointer, "'" + name + "' must be a whole number of at most 64 bits");
     return nullptr;
   }
   const int64_t number = value.get<int64_t>();
-  if (!allowed.least.empty() && (number < std::stoll(allowed.least) || number > std::stoll(allowed.most))) Fail("W0204", pointer, range);
+  if (!allowed.least.empty() &&
+      (number < std::stoll(allowed.least) || number > std::stoll(allowed.most)))
+    Fail("W0204", pointer, range);
   return number;
 }
 
@@ -231,25 +280,30 @@ Json ShapeChecker::CheckText(const Json& value, const Option& option, const std:
       case OptionType::kDuration:
       case OptionType::kDurationOrOff:
         if (number) {
-          Fail("W0208", pointer, "'" + name + "' needs a unit", "write it as text: \"" + value.dump() + "s\"; units: ms, s, m, h, d");
+          Fail("W0208", pointer, "'" + name + "' needs a unit",
+               "write it as text: \"" + value.dump() + "s\"; units: ms, s, m, h, d");
           return nullptr;
         }
         return WrongType(value, option, pointer, "a duration such as \"5s\"");
       case OptionType::kSize:
         if (number) {
-          Fail("W0208", pointer, "'" + name + "' needs a unit", "write it as text: \"" + value.dump() + "MiB\"; units: B, KiB, MiB, GiB");
+          Fail("W0208", pointer, "'" + name + "' needs a unit",
+               "write it as text: \"" + value.dump() + "MiB\"; units: B, KiB, MiB, GiB");
           return nullptr;
         }
         return WrongType(value, option, pointer, "a size such as \"64MiB\"");
       case OptionType::kRate:
         if (number) {
-          Fail("W0208", pointer, "'" + name + "' needs a unit", "write it as text: \"" + value.dump() + "/s\"");
+          Fail("W0208", pointer, "'" + name + "' needs a unit",
+               "write it as text: \"" + value.dump() + "/s\"");
           return nullptr;
         }
         return WrongType(value, option, pointer, "a rate such as \"500/s\"");
       case OptionType::kExpression:
-      case OptionType::kBoolExpression: return WrongType(value, option, pointer, "an expression", "write it as text, in quotes");
-      default: return WrongType(value, option, pointer, "a text");
+      case OptionType::kBoolExpression:
+        return WrongType(value, option, pointer, "an expression", "write it as text, in quotes");
+      default:
+        return WrongType(value, option, pointer, "a text");
     }
   }
   const std::string& literal = value.get_ref<const std::string&>();
@@ -260,7 +314,8 @@ Json ShapeChecker::CheckText(const Json& value, const Option& option, const std:
     problem.warning = rules_.allow_literal_secrets;
     problem.message = "'" + name + "' is a secret and cannot stand in the file";
     problem.pointer = pointer;
-    problem.help = "write ${secret:name}: a file below the secrets directory, or an environment variable";
+    problem.help =
+        "write ${secret:name}: a file below the secrets directory, or an environment variable";
     problems_.Add(std::move(problem));
     if (!rules_.allow_literal_secrets) {
       failed_ = true;
@@ -268,7 +323,8 @@ Json ShapeChecker::CheckText(const Json& value, const Option& option, const std:
     }
   }
   if (IsSubstitutable(option)) {
-    const std::optional<Json> substituted = substitution_.Apply(literal, pointer, option.secret ? SecretPlace::kAllowed : SecretPlace::kNone);
+    const std::optional<Json> substituted = substitution_.Apply(
+        literal, pointer, option.secret ? SecretPlace::kAllowed : SecretPlace::kNone);
     if (!substituted) {
       failed_ = true;
       return nullptr;
@@ -280,7 +336,8 @@ Json ShapeChecker::CheckText(const Json& value, const Option& option, const std:
       text = substituted->get<std::string>();
     }
   } else if (Substitution::HasReference(literal)) {
-    const bool expression = option.type == OptionType::kExpression || option.type == OptionType::kBoolExpression;
+    const bool expression =
+        option.type == OptionType::kExpression || option.type == OptionType::kBoolExpression;
     if (!expression) {
       Fail("W0214", pointer, "'" + name + "' takes no ${...}");
       return nullptr;
@@ -289,17 +346,31 @@ Json ShapeChecker::CheckText(const Json& value, const Option& option, const std:
   const bool changed = text != literal;
   switch (option.type) {
     case OptionType::kName:
-      if (!IsName(text)) Fail("W0207", pointer, Quoted(text) + " is not a name", "a lower-case letter, then letters, digits and '_', 63 at most");
+      if (!IsName(text))
+        Fail("W0207", pointer, Quoted(text) + " is not a name",
+             "a lower-case letter, then letters, digits and '_', 63 at most");
       break;
-    case OptionType::kEnum: CheckEnum(text, option, pointer); break;
+    case OptionType::kEnum:
+      CheckEnum(text, option, pointer);
+      break;
     case OptionType::kDuration:
-    case OptionType::kDurationOrOff: CheckDuration(text, option, pointer); break;
-    case OptionType::kSize: CheckSize(text, option, pointer); break;
+    case OptionType::kDurationOrOff:
+      CheckDuration(text, option, pointer);
+      break;
+    case OptionType::kSize:
+      CheckSize(text, option, pointer);
+      break;
     case OptionType::kRate:
-      if (!ParseRate(text)) Fail("W0204", pointer, "'" + name + "' must be a rate above zero such as \"500/s\"" + (changed ? ", it is " + Quoted(text) : ""));
+      if (!ParseRate(text))
+        Fail("W0204", pointer,
+             "'" + name + "' must be a rate above zero such as \"500/s\"" +
+                 (changed ? ", it is " + Quoted(text) : ""));
       break;
     case OptionType::kTimestamp:
-      if (!ParseTimestamp(text)) Fail("W0204", pointer, "'" + name + "' must be a time such as \"2026-01-01T00:00:00Z\"" + (changed ? ", it is " + Quoted(text) : ""));
+      if (!ParseTimestamp(text))
+        Fail("W0204", pointer,
+             "'" + name + "' must be a time such as \"2026-01-01T00:00:00Z\"" +
+                 (changed ? ", it is " + Quoted(text) : ""));
       break;
     case OptionType::kExpression:
     case OptionType::kBoolExpression:
@@ -310,31 +381,40 @@ Json ShapeChecker::CheckText(const Json& value, const Option& option, const std:
       for (const auto& [connection, type] : rules_.connections) {
         known.push_back(connection);
         if (connection != text) continue;
-        if (!option.allowed.empty() && type != option.allowed) Fail("W0216", pointer, "connection '" + text + "' is of type '" + type + "', not '" + std::string(option.allowed) + "'");
+        if (!option.allowed.empty() && type != option.allowed)
+          Fail("W0216", pointer,
+               "connection '" + text + "' is of type '" + type + "', not '" +
+                   std::string(option.allowed) + "'");
         return text;
       }
       std::string help = DidYouMean(text, known);
-      Fail("W0216", pointer, "connection " + Quoted(text) + " is not declared", help.empty() ? "declare it below 'connections'" : help);
-      if (const std::vector<std::string> near = text.size() > kNameBytesMax ? std::vector<std::string>() : Suggest(text, known); near.size() == 1) {
+      Fail("W0216", pointer, "connection " + Quoted(text) + " is not declared",
+           help.empty() ? "declare it below 'connections'" : help);
+      if (const std::vector<std::string> near =
+              text.size() > kNameBytesMax ? std::vector<std::string>() : Suggest(text, known);
+          near.size() == 1) {
         problems_.mutable_list().back().fix = near.front();
       }
       break;
     }
     default:
-      if (text.size() > kTextBytesMax) Fail("W0204", pointer, "'" + name + "' is longer than 64 KiB");
+      if (text.size() > kTextBytesMax)
+        Fail("W0204", pointer, "'" + name + "' is longer than 64 KiB");
       if (option.required && text.empty()) Fail("W0206", pointer, "'" + name + "' is empty");
   }
   return text;
 }
 
-void ShapeChecker::CheckEnum(const std::string& text, const Option& option, const std::string& pointer) {
+void ShapeChecker::CheckEnum(const std::string& text, const Option& option,
+                             const std::string& pointer) {
   std::vector<std::string> values;
   std::string list;
   for (const std::string& word : Split(option.allowed, '|')) {
     constexpr std::string_view kPlanned = "planned:";
     if (word.starts_with(kPlanned)) {
       if (word.substr(kPlanned.size()) == text) {
-        Fail("W0210", pointer, "'" + std::string(option.name) + "': '" + text + "' is planned, not in this version");
+        Fail("W0210", pointer,
+             "'" + std::string(option.name) + "': '" + text + "' is planned, not in this version");
         return;
       }
       continue;
@@ -347,11 +427,13 @@ void ShapeChecker::CheckEnum(const std::string& text, const Option& option, cons
   Fail("W0209", pointer, Quoted(text) + " is no value of '" + std::string(option.name) + "'", help);
   Problem& problem = problems_.mutable_list().back();
   problem.notes.push_back("values: " + list);
-  const std::vector<std::string> near = text.size() > kNameBytesMax ? std::vector<std::string>() : Suggest(text, values);
+  const std::vector<std::string> near =
+      text.size() > kNameBytesMax ? std::vector<std::string>() : Suggest(text, values);
   if (near.size() == 1) problem.fix = near.front();
 }
 
-void ShapeChecker::CheckDuration(const std::string& text, const Option& option, const std::string& pointer) {
+void ShapeChecker::CheckDuration(const std::string& text, const Option& option,
+                                 const std::string& pointer) {
   const std::string name(option.name);
   if (option.type == OptionType::kDurationOrOff && text == "off") return;
   const Allowed allowed = ParseAllowed(option.allowed);
@@ -363,21 +445,28 @@ void ShapeChecker::CheckDuration(const std::string& text, const Option& option, 
   if (!parsed) {
     const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
     if (digits) {
-      Fail("W0208", pointer, "'" + name + "' needs a unit", "write \"" + OneLine(text, kQuotedBytesMax) + "s\"; units: ms, s, m, h, d");
+      Fail("W0208", pointer, "'" + name + "' needs a unit",
+           "write \"" + OneLine(text, kQuotedBytesMax) + "s\"; units: ms, s, m, h, d");
       return;
     }
     const bool minus = text.starts_with("-") && ParseJobDuration(text, true).has_value();
-    Fail("W0204", pointer, minus ? "'" + name + "' cannot be negative" : Quoted(text) + " is not a duration", minus ? "" : "such as \"500ms\", \"5s\", \"1h30m\"; at most 36500d");
+    Fail("W0204", pointer,
+         minus ? "'" + name + "' cannot be negative" : Quoted(text) + " is not a duration",
+         minus ? "" : "such as \"500ms\", \"5s\", \"1h30m\"; at most 36500d");
     return;
   }
   std::string_view least = allowed.least;
   if (least.starts_with("-") && !ParseJobDuration(least, true)) least = "";
-  const std::optional<int64_t> low = ParseJobDuration(least, true), high = ParseJobDuration(allowed.most, true);
-  if ((low && *parsed < *low) || (high && *parsed > *high)) Fail("W0204", pointer, "'" + name + "' must be in " + allowed.least + " to " + allowed.most);
-  if (!low && allowed.least.empty() && !negative && *parsed < 0) Fail("W0204", pointer, "'" + name + "' cannot be negative");
+  const std::optional<int64_t> low = ParseJobDuration(least, true),
+                               high = ParseJobDuration(allowed.most, true);
+  if ((low && *parsed < *low) || (high && *parsed > *high))
+    Fail("W0204", pointer, "'" + name + "' must be in " + allowed.least + " to " + allowed.most);
+  if (!low && allowed.least.empty() && !negative && *parsed < 0)
+    Fail("W0204", pointer, "'" + name + "' cannot be negative");
 }
 
-void ShapeChecker::CheckSize(const std::string& text, const Option& option, const std::string& pointer) {
+void ShapeChecker::CheckSize(const std::string& text, const Option& option,
+                             const std::string& pointer) {
   const std::string name(option.name);
   const Allowed allowed = ParseAllowed(option.allowed);
   for (const std::string& word : allowed.words) {
@@ -387,22 +476,28 @@ void ShapeChecker::CheckSize(const std::string& text, const Option& option, cons
   if (!size) {
     const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
     if (digits) {
-      Fail("W0208", pointer, "'" + name + "' needs a unit", "write \"" + OneLine(text, kQuotedBytesMax) + "MiB\"; units: B, KiB, MiB, GiB");
+      Fail("W0208", pointer, "'" + name + "' needs a unit",
+           "write \"" + OneLine(text, kQuotedBytesMax) + "MiB\"; units: B, KiB, MiB, GiB");
     } else {
-      Fail("W0204", pointer, Quoted(text) + " is not a size", "such as \"64MiB\"; units: B, KiB, MiB, GiB");
+      Fail("W0204", pointer, Quoted(text) + " is not a size",
+           "such as \"64MiB\"; units: B, KiB, MiB, GiB");
     }
     return;
   }
   const std::optional<uint64_t> low = ParseSize(allowed.least), high = ParseSize(allowed.most);
-  if ((low && *size < *low) || (high && *size > *high)) Fail("W0204", pointer, "'" + name + "' must be in " + allowed.least + " to " + allowed.most);
+  if ((low && *size < *low) || (high && *size > *high))
+    Fail("W0204", pointer, "'" + name + "' must be in " + allowed.least + " to " + allowed.most);
 }
 
 Json ShapeChecker::CheckMap(const Json& value, const Option& option, const std::string& pointer) {
   const bool expressions = option.type == OptionType::kExpressionMap;
-  const std::string expected = expressions ? "an object of expressions by name" : "an object of texts by name";
+  const std::string expected =
+      expressions ? "an object of expressions by name" : "an object of texts by name";
   if (!value.is_object()) return WrongType(value, option, pointer, expected);
-  if (expressions && value.empty()) Fail("W0206", pointer, "'" + std::string(option.name) + "' is empty");
-  if (value.size() > kListItemsMax) Fail("W0217", pointer, "'" + std::string(option.name) + "' has more than 1024 members");
+  if (expressions && value.empty())
+    Fail("W0206", pointer, "'" + std::string(option.name) + "' is empty");
+  if (value.size() > kListItemsMax)
+    Fail("W0217", pointer, "'" + std::string(option.name) + "' has more than 1024 members");
   Json result = Json::object();
   Option item = option;
   item.type = expressions ? OptionType::kExpression : OptionType::kString;
@@ -410,11 +505,15 @@ Json ShapeChecker::CheckMap(const Json& value, const Option& option, const std::
   for (const auto& [name, member] : value.items()) {
     const std::string below = pointer + "/" + PointerToken(name);
     if (name.empty() || name.size() > kNameBytesMax || HasControlCharacter(name)) {
-      FailAtKey("W0207", below, Quoted(name) + " is not a name", "1 to 63 bytes without control characters");
+      FailAtKey("W0207", below, Quoted(name) + " is not a name",
+                "1 to 63 bytes without control characters");
       continue;
     }
     if (!member.is_string()) {
-      Fail("W0203", below, Quoted(name) + (expressions ? " must be an expression, written as text" : " must be a text") + ", this is " + std::string(KindOf(member)));
+      Fail("W0203", below,
+           Quoted(name) +
+               (expressions ? " must be an expression, written as text" : " must be a text") +
+               ", this is " + std::string(KindOf(member)));
       continue;
     }
     result[name] = CheckText(member, item, below);
@@ -424,18 +523,26 @@ Json ShapeChecker::CheckMap(const Json& value, const Option& option, const std::
 
 Json ShapeChecker::CheckList(const Json& value, const Option& option, const std::string& pointer) {
   if (!value.is_array()) {
-    WrongType(value, option, pointer, "an array of texts", value.is_string() ? "put it into brackets: [" + Json(OneLine(value.get<std::string>(), kQuotedBytesMax)).dump() + "]" : "");
+    WrongType(value, option, pointer, "an array of texts",
+              value.is_string()
+                  ? "put it into brackets: [" +
+                        Json(OneLine(value.get<std::string>(), kQuotedBytesMax)).dump() + "]"
+                  : "");
     return nullptr;
   }
-  if (option.required && value.empty()) Fail("W0206", pointer, "'" + std::string(option.name) + "' is empty");
-  if (value.size() > kListItemsMax) Fail("W0217", pointer, "'" + std::string(option.name) + "' has more than 1024 items");
+  if (option.required && value.empty())
+    Fail("W0206", pointer, "'" + std::string(option.name) + "' is empty");
+  if (value.size() > kListItemsMax)
+    Fail("W0217", pointer, "'" + std::string(option.name) + "' has more than 1024 items");
   Json result = Json::array();
   Option item = option;
   item.type = option.type == OptionType::kKeyList ? OptionType::kExpression : OptionType::kString;
   for (size_t i = 0; i < value.size(); ++i) {
     const std::string below = pointer + "/" + std::to_string(i);
     if (!value[i].is_string()) {
-      Fail("W0203", below, "items of '" + std::string(option.name) + "' must be texts, this is " + std::string(KindOf(value[i])));
+      Fail("W0203", below,
+           "items of '" + std::string(option.name) + "' must be texts, this is " +
+               std::string(KindOf(value[i])));
       continue;
     }
     result.push_back(CheckText(value[i], item, below));
@@ -443,10 +550,14 @@ Json ShapeChecker::CheckList(const Json& value, const Option& option, const std:
   return result;
 }
 
-Json ShapeChecker::CheckSchema(const Json& value, const Option& option, const std::string& pointer) {
-  if (!value.is_object()) return WrongType(value, option, pointer, "an object of types by column name");
-  if (value.empty()) Fail("W0206", pointer, "'" + std::string(option.name) + "' needs at least one column");
-  if (value.size() > kListItemsMax) Fail("W0217", pointer, "'" + std::string(option.name) + "' has more than 1024 columns");
+Json ShapeChecker::CheckSchema(const Json& value, const Option& option,
+                               const std::string& pointer) {
+  if (!value.is_object())
+    return WrongType(value, option, pointer, "an object of types by column name");
+  if (value.empty())
+    Fail("W0206", pointer, "'" + std::string(option.name) + "' needs at least one column");
+  if (value.size() > kListItemsMax)
+    Fail("W0217", pointer, "'" + std::string(option.name) + "' has more than 1024 columns");
   static const std::vector<Option> fields = {
       {.name = "type", .doc = "a type such as \"string?\"", .required = true},
       {.name = "from", .doc = "Field name, or JSON pointer with a leading '/'."},
@@ -454,11 +565,15 @@ Json ShapeChecker::CheckSchema(const Json& value, const Option& option, const st
   };
   for (const auto& [name, member] : value.items()) {
     const std::string below = pointer + "/" + PointerToken(name);
-    if (HasControlCharacter(name)) FailAtKey("W0207", below, Quoted(name) + " is not the name of a column", "1 to 63 bytes without control characters");
+    if (HasControlCharacter(name))
+      FailAtKey("W0207", below, Quoted(name) + " is not the name of a column",
+                "1 to 63 bytes without control characters");
     if (member.is_object()) {
       CheckObject(member, fields, below, "column " + Quoted(name));
     } else if (!member.is_string()) {
-      Fail("W0203", below, "a column is a type such as \"string?\", or an object with 'type', this is " + std::string(KindOf(member)));
+      Fail("W0203", below,
+           "a column is a type such as \"string?\", or an object with 'type', this is " +
+               std::string(KindOf(member)));
     }
   }
   return value;
@@ -468,7 +583,10 @@ Json ShapeChecker::CheckKind(const Json& value, const Option& option, const std:
   const std::string name(option.name);
   if (!value.is_object()) {
     return WrongType(value, option, pointer, "an object with 'type'",
-                     value.is_string() ? "write {\"type\": " + Json(OneLine(value.get<std::string>(), kQuotedBytesMax)).dump() + "}" : "");
+                     value.is_string()
+                         ? "write {\"type\": " +
+                               Json(OneLine(value.get<std::string>(), kQuotedBytesMax)).dump() + "}"
+                         : "");
   }
   const auto kind = value.find("type");
   if (kind == value.end()) {
@@ -476,7 +594,8 @@ Json ShapeChecker::CheckKind(const Json& value, const Option& option, const std:
     return nullptr;
   }
   if (!kind->is_string()) {
-    Fail("W0203", pointer + "/type", "'type' must be a text, this is " + std::string(KindOf(*kind)));
+    Fail("W0203", pointer + "/type",
+         "'type' must be a text, this is " + std::string(KindOf(*kind)));
     return nullptr;
   }
   const std::string kind_name = kind->get<std::string>();
@@ -491,7 +610,8 @@ Json ShapeChecker::CheckKind(const Json& value, const Option& option, const std:
       planned = format->planned;
       fields = OptionsOf(*format);
     }
-    for (const std::string_view later : PlannedFormats()) planned = planned || (!found && later == kind_name);
+    for (const std::string_view later : PlannedFormats())
+      planned = planned || (!found && later == kind_name);
   } else {
     for (const Option::Variant& variant : option.variants) {
       if (!variant.planned) known.emplace_back(variant.name);
@@ -508,10 +628,12 @@ Json ShapeChecker::CheckKind(const Json& value, const Option& option, const std:
   if (!found) {
     std::string list;
     for (const std::string& each : known) list += (list.empty() ? "" : ", ") + each;
-    Fail("W0211", pointer + "/type", "unknown " + name + " " + Quoted(kind_name), DidYouMean(kind_name, known));
+    Fail("W0211", pointer + "/type", "unknown " + name + " " + Quoted(kind_name),
+         DidYouMean(kind_name, known));
     Problem& problem = problems_.mutable_list().back();
     problem.notes.push_back(name + " types: " + list);
-    const std::vector<std::string> near = kind_name.size() > kNameBytesMax ? std::vector<std::string>() : Suggest(kind_name, known);
+    const std::vector<std::string> near =
+        kind_name.size() > kNameBytesMax ? std::vector<std::string>() : Suggest(kind_name, known);
     if (near.size() == 1) problem.fix = near.front();
     return nullptr;
   }
@@ -523,14 +645,16 @@ Json ShapeChecker::CheckKind(const Json& value, const Option& option, const std:
 Json ShapeChecker::CheckFree(const Json& value, const Option& option, const std::string& pointer) {
   if (value.is_string()) {
     if (!option.substitute) return value;
-    std::optional<Json> substituted = substitution_.Apply(value.get<std::string>(), pointer, SecretPlace::kNone);
+    std::optional<Json> substituted =
+        substitution_.Apply(value.get<std::string>(), pointer, SecretPlace::kNone);
     if (!substituted) failed_ = true;
     return substituted ? std::move(*substituted) : Json();
   }
   if (!value.is_structured()) return value;
   Json result = value;
   for (auto member = result.begin(); member != result.end(); ++member) {
-    const std::string token = value.is_object() ? PointerToken(member.key()) : std::to_string(member - result.begin());
+    const std::string token =
+        value.is_object() ? PointerToken(member.key()) : std::to_string(member - result.begin());
     *member = CheckFree(*member, option, pointer + "/" + token);
   }
   return result;

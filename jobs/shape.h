@@ -1,6 +1,7 @@
 #pragma once
-// ShapeChecker: compares values of a job file with the options that the registry declares and gives them their final form: substituted, of the declared
-// type. It knows no option by name; what is right for one option is right for all of its type. Problems have codes W02xx.
+// ShapeChecker: compares values of a job file with the options that the registry declares and gives
+// them their final form: substituted, of the declared type. It knows no option by name; what is
+// right for one option is right for all of its type. Problems have codes W02xx.
 
 #include <functional>
 #include <set>
@@ -32,11 +33,14 @@ class ShapeChecker {
     std::vector<std::pair<std::string, std::string>> connections;  // name, type
     bool allow_literal_secrets = false;
   };
-  ShapeChecker(const Substitution& substitution, Problems& problems) : substitution_(substitution), problems_(problems) {}
+  ShapeChecker(const Substitution& substitution, Problems& problems)
+      : substitution_(substitution), problems_(problems) {}
   void SetRules(Rules rules) { rules_ = std::move(rules); }
 
-  /// The final form of `value`, an object with these options; `passed_over`: members that somebody else checks. Sets `failed` after a problem.
-  Json CheckObject(const Json& value, std::span<const Option> options, const std::string& pointer, const std::string& what, const std::set<std::string>& passed_over = {});
+  /// The final form of `value`, an object with these options; `passed_over`: members that somebody
+  /// else checks. Sets `failed` after a problem.
+  Json CheckObject(const Json& value, std::span<const Option> options, const std::string& pointer,
+                   const std::string& what, const std::set<std::string>& passed_over = {});
   Json Check(const Json& value, const Option& option, const std::string& pointer);
 
   /// Starts a new count of problems; answers whether there were any since the last call.
@@ -45,8 +49,10 @@ class ShapeChecker {
     failed_ = false;
     return failed;
   }
-  void Fail(std::string code, const std::string& pointer, std::string message, std::string help = "");
-  void FailAtKey(std::string code, const std::string& pointer, std::string message, std::string help = "");
+  void Fail(std::string code, const std::string& pointer, std::string message,
+            std::string help = "");
+  void FailAtKey(std::string code, const std::string& pointer, std::string message,
+                 std::string help = "");
 
  private:
   Json CheckText(const Json& value, const Option& option, const std::string& pointer);
@@ -59,7 +65,8 @@ class ShapeChecker {
   void CheckEnum(const std::string& text, const Option& option, const std::string& pointer);
   void CheckDuration(const std::string& text, const Option& option, const std::string& pointer);
   void CheckSize(const std::string& text, const Option& option, const std::string& pointer);
-  Json WrongType(const Json& value, const Option& option, const std::string& pointer, const std::string& expected, const std::string& help = "");
+  Json WrongType(const Json& value, const Option& option, const std::string& pointer,
+                 const std::string& expected, const std::string& help = "");
 
   const Substitution& substitution_;
   Problems& problems_;

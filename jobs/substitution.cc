@@ -16,7 +16,9 @@ bool IsVariableName(std::string_view name) {
   });
 }
 
-std::string TextOf(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
+std::string TextOf(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
 
 /// Doubles the `$` of each `${`, so that text from outside cannot become a secret reference.
 std::string Protected(std::string_view text) {
@@ -38,13 +40,15 @@ bool Substitution::HasReference(std::string_view text) {
 }
 
 bool Substitution::HasSecret(std::string_view text) {
-  for (size_t i = text.find("${secret:"); i != std::string_view::npos; i = text.find("${secret:", i + 2)) {
+  for (size_t i = text.find("${secret:"); i != std::string_view::npos;
+       i = text.find("${secret:", i + 2)) {
     if (i == 0 || text[i - 1] != '$') return true;
   }
   return false;
 }
 
-void Substitution::Fail(const std::string& pointer, std::pair<size_t, size_t> inside, std::string message, std::string help) const {
+void Substitution::Fail(const std::string& pointer, std::pair<size_t, size_t> inside,
+                        std::string message, std::string help) const {
   Problem problem;
   problem.code = "W0214";
   problem.message = std::move(message);
@@ -54,15 +58,18 @@ void Substitution::Fail(const std::string& pointer, std::pair<size_t, size_t> in
   problems_.Add(std::move(problem));
 }
 
-std::optional<std::string> Substitution::Variable(std::string_view body, const std::string& pointer, std::pair<size_t, size_t> inside) const {
+std::optional<std::string> Substitution::Variable(std::string_view body, const std::string& pointer,
+                                                  std::pair<size_t, size_t> inside) const {
   const size_t colon = body.find(':');
   const std::string name(body.substr(0, colon));
-  const std::string_view rest = colon == std::string_view::npos ? std::string_view() : body.substr(colon);
+  const std::string_view rest =
+      colon == std::string_view::npos ? std::string_view() : body.substr(colon);
   const bool has_default = rest.starts_with(":-");
   const bool has_message = rest.starts_with(":?");
   if (!IsVariableName(name) || (!rest.empty() && !has_default && !has_message)) {
     Fail(pointer, inside, "'${" + std::string(body) + "}' is no reference",
-         "forms: ${NAME}, ${NAME:-default}, ${NAME:?message}, ${params.x}, ${secret:name}; a literal '${' is written '$${'");
+         "forms: ${NAME}, ${NAME:-default}, ${NAME:?message}, ${params.x}, ${secret:name}; a "
+         "literal '${' is written '$${'");
     return std::nullopt;
   }
   std::optional<std::string> value = environment_ ? environment_(name) : std::nullopt;
@@ -73,14 +80,17 @@ std::optional<std::string> Substitution::Variable(std::string_view body, const s
   if (value) return value;
   if (has_default) return std::string(rest.substr(2));
   if (has_message) {
-    Fail(pointer, inside, "environment variable '" + name + "' is not set: " + std::string(rest.substr(2)), "");
+    Fail(pointer, inside,
+         "environment variable '" + name + "' is not set: " + std::string(rest.substr(2)), "");
     return std::nullopt;
   }
-  Fail(pointer, inside, "environment variable '" + name + "' is not set", "set it, or give a default: ${" + name + ":-default}");
+  Fail(pointer, inside, "environment variable '" + name + "' is not set",
+       "set it, or give a default: ${" + name + ":-default}");
   return std::nullopt;
 }
 
-std::optional<Json> Substitution::Apply(const std::string& text, const std::string& pointer, SecretPlace secrets) const {
+std::optional<Json> Substitution::Apply(const std::string& text, const std::string& pointer,
+                                        SecretPlace secrets) const {
   std::string result;
   bool sound = true;
   size_t at = 0;
@@ -113,7 +123,8 @@ std::optional<Json> Substitution::Apply(const std::string& text, const std::stri
         std::vector<std::string> names;
         for (const auto& [known, unused] : parameters_) names.push_back(known);
         const std::vector<std::string> near = Suggest(name, names);
-        Fail(pointer, inside, "parameter '" + std::string(name) + "' is not declared", near.empty() ? "declare it below 'params'" : "did you mean '" + near.front() + "'?");
+        Fail(pointer, inside, "parameter '" + std::string(name) + "' is not declared",
+             near.empty() ? "declare it below 'params'" : "did you mean '" + near.front() + "'?");
         sound = false;
         continue;
       }
@@ -132,10 +143,12 @@ std::optional<Json> Substitution::Apply(const std::string& text, const std::stri
     if (body.starts_with("secret:")) {
       const std::string_view name = body.substr(7);
       if (!IsSecretName(name)) {
-        Fail(pointer, inside, "'" + std::string(name) + "' is not the name of a secret", "letters, digits, '.', '_' and '-', with at most one '/' and no '..'");
+        Fail(pointer, inside, "'" + std::string(name) + "' is not the name of a secret",
+             "letters, digits, '.', '_' and '-', with at most one '/' and no '..'");
         sound = false;
       } else if (secrets == SecretPlace::kNone) {
-        Fail(pointer, inside, "a secret cannot stand here", "secrets stand in passwords, keys and certificates of connections");
+        Fail(pointer, inside, "a secret cannot stand here",
+             "secrets stand in passwords, keys and certificates of connections");
         sound = false;
       }
       result += "${secret:" + std::string(name) + "}";

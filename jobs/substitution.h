@@ -1,6 +1,7 @@
 #pragma once
-// Substitution: `${NAME}`, `${params.x}`, `${secret:...}` inside string values of a job (job-format 2.2). Done once, after parsing, without recursion: what
-// a variable holds is never looked into again.
+// Substitution: `${NAME}`, `${params.x}`, `${secret:...}` inside string values of a job
+// (job-format 2.2). Done once, after parsing, without recursion: what a variable holds is never
+// looked into again.
 
 #include <functional>
 #include <map>
@@ -23,25 +24,32 @@ enum class SecretPlace : uint8_t {
 struct Parameter {
   Type type;
   bool nullable = false;
-  Json value;            // as the option would hold it: number, bool, text; null
+  Json value;  // as the option would hold it: number, bool, text; null
 };
 
 class Substitution {
  public:
   using Lookup = std::function<std::optional<std::string>(const std::string& name)>;
-  Substitution(Lookup environment, Problems& problems) : environment_(std::move(environment)), problems_(problems) {}
+  Substitution(Lookup environment, Problems& problems)
+      : environment_(std::move(environment)), problems_(problems) {}
 
-  void Declare(const std::string& name, Parameter parameter) { parameters_[name] = std::move(parameter); }
-  /// The value of `text` after substitution: a string, or a parameter's own value if the text is nothing else. Empty after a problem.
-  std::optional<Json> Apply(const std::string& text, const std::string& pointer, SecretPlace secrets) const;
+  void Declare(const std::string& name, Parameter parameter) {
+    parameters_[name] = std::move(parameter);
+  }
+  /// The value of `text` after substitution: a string, or a parameter's own value if the text is
+  /// nothing else. Empty after a problem.
+  std::optional<Json> Apply(const std::string& text, const std::string& pointer,
+                            SecretPlace secrets) const;
 
   static bool HasReference(std::string_view text);
   /// True if a `${secret:}` stands in it.
   static bool HasSecret(std::string_view text);
 
  private:
-  std::optional<std::string> Variable(std::string_view body, const std::string& pointer, std::pair<size_t, size_t> inside) const;
-  void Fail(const std::string& pointer, std::pair<size_t, size_t> inside, std::string message, std::string help) const;
+  std::optional<std::string> Variable(std::string_view body, const std::string& pointer,
+                                      std::pair<size_t, size_t> inside) const;
+  void Fail(const std::string& pointer, std::pair<size_t, size_t> inside, std::string message,
+            std::string help) const;
 
   const Lookup environment_;
   Problems& problems_;

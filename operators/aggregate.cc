@@ -17,7 +17,8 @@ namespace weir {
 namespace {
 
 constexpr int64_t kSlicesOpenMax = 10'000;
-constexpr StateIndex kSlices{0}, kTimers{1};  // then `emitted` if results are revised, then one map per count(DISTINCT)
+constexpr StateIndex kSlices{0},
+    kTimers{1};  // then `emitted` if results are revised, then one map per count(DISTINCT)
 constexpr std::string_view kDistinctRowField = "n";
 constexpr size_t kUnitKeysAim = 16'384;  // keys merged at once when a window fires
 
@@ -55,9 +56,11 @@ Definition Define(const NodeConfig& config) {
       sound = false;
       continue;
     }
-    const bool repeated = std::any_of(group.begin(), group.end(), [&](const Field& field) { return field.name == key->name; });
+    const bool repeated = std::any_of(group.begin(), group.end(),
+                                      [&](const Field& field) { return field.name == key->name; });
     if (repeated) {
-      config.Error("key_by/" + std::to_string(i), "W0418", "two keys are named '" + key->name + "'", "name one of them with AS");
+      config.Error("key_by/" + std::to_string(i), "W0418", "two keys are named '" + key->name + "'",
+                   "name one of them with AS");
       sound = false;
       continue;
     }
@@ -69,8 +72,11 @@ Definition Define(const NodeConfig& config) {
   definition.group_schema = std::make_shared<const Schema>(group);
 
   definition.windows.size = config.DurationOf("window/size").us;
-  definition.windows.every = config.Text("window/type") == "sliding" ? config.DurationOf("window/every").us : definition.windows.size;
-  if (config.Has("window/offset")) definition.windows.offset = config.DurationOf("window/offset").us;
+  definition.windows.every = config.Text("window/type") == "sliding"
+                                 ? config.DurationOf("window/every").us
+                                 : definition.windows.size;
+  if (config.Has("window/offset"))
+    definition.windows.offset = config.DurationOf("window/offset").us;
   definition.window_time = config.Has("window/window_time") && config.Bool("window/window_time");
   definition.lateness = config.DurationOf("allowed_lateness").us;
   definition.late_port = config.Text("late") == "side_output";
@@ -79,11 +85,14 @@ Definition Define(const NodeConfig& config) {
 
   AggregateScope scope{config.scope(), definition.group_schema, {}};
   std::vector<Field> output = group;
-  if (definition.window_time) output.push_back({std::string(kWindowTimeColumn), TimestampType(), false});
+  if (definition.window_time)
+    output.push_back({std::string(kWindowTimeColumn), TimestampType(), false});
   for (const auto& [name, text] : config.json("aggregates").items()) {
     const std::string path = "aggregates/" + PointerToken(name);
-    if (std::any_of(output.begin(), output.end(), [&, &n = name](const Field& field) { return field.name == n; })) {
-      config.Error(path, "W0418", "'" + name + "' is a key or window column already", "give the aggregate another name");
+    if (std::any_of(output.begin(), output.end(),
+                    [&, &n = name](const Field& field) { return field.name == n; })) {
+      config.Error(path, "W0418", "'" + name + "' is a key or window column already",
+                   "give the aggregate another name");
       sound = false;
       continue;
     }
@@ -98,15 +107,20 @@ Definition Define(const NodeConfig& config) {
     definition.results.push_back(std::move(bound.result));
   }
   if (config.Has("having")) {
-    definition.having = config.Aggregate("having", scope, {.expected = Type::Of(TypeKind::kBool)}, definition.calls).result;
+    definition.having =
+        config.Aggregate("having", scope, {.expected = Type::Of(TypeKind::kBool)}, definition.calls)
+            .result;
     sound = sound && static_cast<bool>(definition.having);
   }
   std::vector<Field> call_fields = group;
-  for (size_t i = 0; i < definition.calls.size(); ++i) call_fields.push_back({CallColumn(i), definition.calls[i].result, definition.calls[i].nullable});
+  for (size_t i = 0; i < definition.calls.size(); ++i)
+    call_fields.push_back(
+        {CallColumn(i), definition.calls[i].result, definition.calls[i].nullable});
   definition.call_schema = std::make_shared<const Schema>(std::move(call_fields));
 
   output.push_back({std::string(kEventTimeColumn), TimestampType(), false});
-  if (definition.revises) output.push_back({std::string(kOpColumn), Type::Of(TypeKind::kInt32), false});
+  if (definition.revises)
+    output.push_back({std::string(kOpColumn), Type::Of(TypeKind::kInt32), false});
   definition.output = std::make_shared<const Schema>(std::move(output));
   definition.complete = sound && input.schema != nullptr;
   return definition;
@@ -114,7 +128,8 @@ Definition Define(const NodeConfig& config) {
 
 /// Text of what gives the rows of the state their sense; another one is verdict `reset`.
 std::string Meaning(const Definition& definition) {
-  std::string text = "window(size=" + std::to_string(definition.windows.size) + ",every=" + std::to_string(definition.windows.every) +
+  std::string text = "window(size=" + std::to_string(definition.windows.size) +
+                     ",every=" + std::to_string(definition.windows.every) +
                      ",offset=" + std::to_string(definition.windows.offset) + ") keys(";
   for (const BoundKey& key : definition.keys) text += key.expression.ToString() + ";";
   return text + ")";
@@ -146,8 +161,9 @@ void Infer(NodeConfig& config, NodeShape& shape) {
   }
   if (windows.SlicesOpen(definition.lateness) > kSlicesOpenMax) {
     config.Error("window", "W0504",
-                 "this window would keep " + std::to_string(windows.SlicesOpen(definition.lateness)) + " slices open, more than " +
-                     std::to_string(kSlicesOpenMax),
+                 "this window would keep " +
+                     std::to_string(windows.SlicesOpen(definition.lateness)) +
+                     " slices open, more than " + std::to_string(kSlicesOpenMax),
                  "make 'every' longer, or 'size' or 'allowed_lateness' shorter");
   }
   shape.port_names = {"", "late"};
@@ -189,8 +205,13 @@ void Infer(NodeConfig& config, NodeShape& shape) {
     }
   }
   const std::string meaning = Meaning(definition);
-  shape.states.push_back({.name = "slices", .kind = StateKind::kValue, .row = Schema(row), .namespaced = true, .meaning = meaning + " calls(" + calls_text + ")"});
-  shape.states.push_back({.name = "timers", .kind = StateKind::kEventTimers, .row = {}, .meaning = meaning});
+  shape.states.push_back({.name = "slices",
+                          .kind = StateKind::kValue,
+                          .row = Schema(row),
+                          .namespaced = true,
+                          .meaning = meaning + " calls(" + calls_text + ")"});
+  shape.states.push_back(
+      {.name = "timers", .kind = StateKind::kEventTimers, .row = {}, .meaning = meaning});
   if (definition.revises && !definition.upsert) {
     std::vector<Field> emitted;
     for (size_t i = 0; i < definition.results.size(); ++i) {
@@ -198,15 +219,20 @@ void Infer(NodeConfig& config, NodeShape& shape) {
       if (type.is_text()) type = Type::Of(TypeKind::kBytes);
       emitted.push_back({definition.result_names[i], type, true});
     }
-    shape.states.push_back({.name = "emitted", .kind = StateKind::kValue, .row = Schema(emitted), .namespaced = true, .meaning = meaning});
+    shape.states.push_back({.name = "emitted",
+                            .kind = StateKind::kValue,
+                            .row = Schema(emitted),
+                            .namespaced = true,
+                            .meaning = meaning});
   }
   for (const AggregateCall& call : definition.calls) {
     if (!call.distinct) continue;
-    shape.states.push_back({.name = "distinct " + call.text,
-                            .kind = StateKind::kMap,
-                            .row = Schema({{std::string(kDistinctRowField), Type::Of(TypeKind::kInt64), true}}),
-                            .namespaced = true,
-                            .meaning = meaning});
+    shape.states.push_back(
+        {.name = "distinct " + call.text,
+         .kind = StateKind::kMap,
+         .row = Schema({{std::string(kDistinctRowField), Type::Of(TypeKind::kInt64), true}}),
+         .namespaced = true,
+         .meaning = meaning});
   }
 }
 
@@ -215,7 +241,8 @@ class MergedRows final : public BytesWriter {
  public:
   explicit MergedRows(const StateLayout& layout) : layout_(layout) {}
   StateRow* Add() {
-    if (used_ == blocks_.size() * kRowsPerBlock) blocks_.emplace_back(layout_.bytes * kRowsPerBlock + kAlignment);
+    if (used_ == blocks_.size() * kRowsPerBlock)
+      blocks_.emplace_back(layout_.bytes * kRowsPerBlock + kAlignment);
     std::vector<uint8_t>& block = blocks_[used_ / kRowsPerBlock];
     auto base = reinterpret_cast<uintptr_t>(block.data());
     base = (base + kAlignment - 1) / kAlignment * kAlignment;
@@ -250,17 +277,21 @@ class MergedRows final : public BytesWriter {
 class StateWriter final : public BytesWriter {
  public:
   explicit StateWriter(KeyedState& state) : state_(state) {}
-  void Set(StateRow* row, const StateLayout::Slot& slot, std::string_view value) override { state_.SetBytes(row, slot, value); }
+  void Set(StateRow* row, const StateLayout::Slot& slot, std::string_view value) override {
+    state_.SetBytes(row, slot, value);
+  }
 
  private:
   KeyedState& state_;
 };
 
-/// Windowed aggregation over slices (semantics 2, 3, 6). A row changes one slice accumulator; a window's result merges its slices when its end fires.
-/// Timers are per key group and instant: at t fires the window whose last instant is t, then goes the slice whose clean-up is due at t.
+/// Windowed aggregation over slices (semantics 2, 3, 6). A row changes one slice accumulator; a
+/// window's result merges its slices when its end fires. Timers are per key group and instant: at t
+/// fires the window whose last instant is t, then goes the slice whose clean-up is due at t.
 class Aggregate final : public Operator {
  public:
-  Aggregate(Definition definition) : definition_(std::move(definition)), windows_(definition_.windows) {}
+  Aggregate(Definition definition)
+      : definition_(std::move(definition)), windows_(definition_.windows) {}
 
   Status Open(OperatorContext& context) override {
     context_ = &context;
@@ -289,7 +320,8 @@ class Aggregate final : public Operator {
   Result<Step> OnBatch(Port, const Batch& whole, Output& out) override {
     Batch batch = whole;
     uint32_t finished = 0;
-    if (!revisions_.empty()) {  // of the rows before; the first row of this batch is the last of those, accumulated already
+    if (!revisions_.empty()) {  // of the rows before; the first row of this batch is the last of
+                                // those, accumulated already
       if (const std::optional<Step> step = Revise(out)) return *step;
       if (batch.rows() == 1) return Step::Done();
       batch = batch.Slice(1, batch.rows() - 1);
@@ -300,7 +332,8 @@ class Aggregate final : public Operator {
     if (revisions_.empty()) return Step::Done();
     if (const std::optional<Step> step = Revise(out)) {
       // All rows are in the state, but their revisions are not out: the last row stays in hand.
-      return step->kind == Step::kWait ? Step::Wait(whole.rows() - 1, /*mid_row=*/true) : Step::More(whole.rows() - 1, /*mid_row=*/true);
+      return step->kind == Step::kWait ? Step::Wait(whole.rows() - 1, /*mid_row=*/true)
+                                       : Step::More(whole.rows() - 1, /*mid_row=*/true);
     }
     return Step::Done();
   }
@@ -317,14 +350,17 @@ class Aggregate final : public Operator {
         if (!scanned_ && Scan(start, groups) == Ready::kWait) return Step::Wait(done);
         if (!scanned_) out.Count(NodeCount::kWindowsFired, merged_rows_.size());
         scanned_ = true;
-        // Once a part of the unit's results is out, the rest exists nowhere else: no barrier until all are.
+        // Once a part of the unit's results is out, the rest exists nowhere else: no barrier until
+        // all are.
         const Emission emission = EmitWindow(start, out);
         if (emission == Emission::kNoRoom) return Step::More(done, /*mid_row=*/true);
         if (emission == Emission::kWait) return Step::Wait(done, /*mid_row=*/emit_at_ != 0);
         fired_ = true;
       }
       const int64_t cleaned = time - definition_.lateness;
-      if (windows_.IsMaxTime(cleaned) && CleanUp(cleaned + 1 - windows_.size, groups, out) == Ready::kWait) return Step::Wait(done, /*mid_row=*/fired_);
+      if (windows_.IsMaxTime(cleaned) &&
+          CleanUp(cleaned + 1 - windows_.size, groups, out) == Ready::kWait)
+        return Step::Wait(done, /*mid_row=*/fired_);
       done += unit_;
       unit_ = 0;
       fired_ = scanned_ = false;
@@ -365,7 +401,8 @@ class Aggregate final : public Operator {
     return judgement;
   }
 
-  /// Highest watermark that judges any of the task's key groups, asked once per batch: above it nothing is late anywhere.
+  /// Highest watermark that judges any of the task's key groups, asked once per batch: above it
+  /// nothing is late anywhere.
   int64_t HighestWatermark() const {
     const GroupRange groups = context_->node().groups;
     int64_t highest = context_->watermark().us;
@@ -375,11 +412,14 @@ class Aggregate final : public Operator {
     return highest;
   }
 
-  /// Timers at the front of `due` that fire as one unit: equal time, neighbouring key groups, as many as promise a bounded number of keys. Groups without
-  /// a timer in between are never taken along: they may have fired this window before a restore.
+  /// Timers at the front of `due` that fire as one unit: equal time, neighbouring key groups, as
+  /// many as promise a bounded number of keys. Groups without a timer in between are never taken
+  /// along: they may have fired this window before a restore.
   uint32_t UnitAt(std::span<const Timer> due) const {
     uint32_t unit = 1;
-    while (unit < due.size() && unit < unit_groups_ && due[unit].time == due[0].time && due[unit].group.value == due[unit - 1].group.value + 1) ++unit;
+    while (unit < due.size() && unit < unit_groups_ && due[unit].time == due[0].time &&
+           due[unit].group.value == due[unit - 1].group.value + 1)
+      ++unit;
     return unit;
   }
 
@@ -396,7 +436,8 @@ class Aggregate final : public Operator {
     for (const AggregateCall& call : definition_.calls) {
       std::vector<Column> columns;
       const size_t evaluated = call.function == "percentile" ? 1 : call.arguments.size();
-      for (size_t i = 0; i < evaluated; ++i) columns.push_back(call.arguments[i].Evaluate(batch, errors_));
+      for (size_t i = 0; i < evaluated; ++i)
+        columns.push_back(call.arguments[i].Evaluate(batch, errors_));
       arguments_.push_back(std::move(columns));
       filters_.emplace_back();
       if (call.filter) filters_.back() = call.filter->SelectTrue(batch, errors_);
@@ -422,7 +463,8 @@ class Aggregate final : public Operator {
         ++taken;
         continue;
       }
-      const int64_t watermark = context_->watermark(KeyGroupOf(keys.hash[i], context_->node().key_groups)).us;
+      const int64_t watermark =
+          context_->watermark(KeyGroupOf(keys.hash[i], context_->node().key_groups)).us;
       if (judgement.last_cleanup <= watermark) {
         ++late;
         late_assignments += judgement.windows;
@@ -452,12 +494,14 @@ class Aggregate final : public Operator {
     slice_rows_.resize(rows);
     if (slices_->Update(keys, namespaces_, slice_rows_) == Ready::kWait) return Ready::kWait;
     for (size_t call = 0; call < definition_.calls.size(); ++call) {
-      if (distinct_[call] != nullptr && UpdateDistinct(call, keys) == Ready::kWait) return Ready::kWait;
+      if (distinct_[call] != nullptr && UpdateDistinct(call, keys) == Ready::kWait)
+        return Ready::kWait;
     }
 
     // 4. The changes.
     for (uint32_t i = 0; i < rows; ++i) {
-      if (slice_rows_[i] != nullptr) slice_rows_[i]->Set(rows_slot_, slice_rows_[i]->Get<int64_t>(rows_slot_) + 1);
+      if (slice_rows_[i] != nullptr)
+        slice_rows_[i]->Set(rows_slot_, slice_rows_[i]->Get<int64_t>(rows_slot_) + 1);
     }
     for (size_t call = 0; call < definition_.calls.size(); ++call) {
       if (accumulators_[call] == nullptr) continue;
@@ -472,13 +516,15 @@ class Aggregate final : public Operator {
     SetTimers(keys, times, highest);
     for (const uint32_t row : revision_rows_) AddRevisions(keys, row, times[row]);
 
-    for (const RowError& error : errors_.errors()) out.errors().Add(error.row, error.code, error.message);
+    for (const RowError& error : errors_.errors())
+      out.errors().Add(error.row, error.code, error.message);
     out.Count(Outcome::kBuffered, taken);
     out.Count(Outcome::kGap, gap);
     out.Count(NodeCount::kLatePartialRecords, static_cast<uint64_t>(late_partial));
     out.Count(NodeCount::kLateAssignments, static_cast<uint64_t>(late_assignments));
     out.Count(definition_.late_port ? Outcome::kLateSide : Outcome::kLateDropped, late);
-    if (definition_.late_port && late != 0 && out.wanted(kLate)) out.Emit(kLate, batch.Take(late_rows_));
+    if (definition_.late_port && late != 0 && out.wanted(kLate))
+      out.Emit(kLate, batch.Take(late_rows_));
     return Ready::kReady;
   }
 
@@ -508,7 +554,8 @@ class Aggregate final : public Operator {
       subkeys_.push_back(std::string_view(subkey_bytes_).substr(begin, subkey_ends_[row] - begin));
     }
     distinct_rows_.resize(rows);
-    if (distinct_[call]->Update(keys, distinct_ns_, subkeys_, distinct_rows_) == Ready::kWait) return Ready::kWait;
+    if (distinct_[call]->Update(keys, distinct_ns_, subkeys_, distinct_rows_) == Ready::kWait)
+      return Ready::kWait;
     const StateLayout::Slot& slot = distinct_[call]->layout().fields[0];
     for (uint32_t row = 0; row < rows; ++row) {
       if (distinct_rows_[row] != nullptr) distinct_rows_[row]->Set<int64_t>(slot, 1);
@@ -516,7 +563,8 @@ class Aggregate final : public Operator {
     return Ready::kReady;
   }
 
-  /// One timer per window end and key group. What is set already is remembered per slice; after a restore timers are set again, which collapses.
+  /// One timer per window end and key group. What is set already is remembered per slice; after a
+  /// restore timers are set again, which collapses.
   void SetTimers(const KeyBatch& keys, std::span<const int64_t> times, int64_t highest) {
     const uint32_t key_groups = context_->node().key_groups;
     std::vector<uint64_t>* known = nullptr;
@@ -544,11 +592,15 @@ class Aggregate final : public Operator {
           timers_->Set(groups, Namespace{0}, EventTime{last});
           return;
         }
-        for (const KeyGroup group : groups) {  // a window that has fired for a group is revised, not fired again
-          if (last > context_->watermark(group).us) timers_->Set(std::span(&group, 1), Namespace{0}, EventTime{last});
+        for (const KeyGroup group :
+             groups) {  // a window that has fired for a group is revised, not fired again
+          if (last > context_->watermark(group).us)
+            timers_->Set(std::span(&group, 1), Namespace{0}, EventTime{last});
         }
       });
-      timers_->Set(groups, Namespace{0}, EventTime{SatAdd(windows_.MaxTime(windows_.LastStart(slice)), definition_.lateness)});
+      timers_->Set(
+          groups, Namespace{0},
+          EventTime{SatAdd(windows_.MaxTime(windows_.LastStart(slice)), definition_.lateness)});
     }
   }
 
@@ -556,13 +608,14 @@ class Aggregate final : public Operator {
 
   enum class Emission : uint8_t { kAll, kNoRoom, kWait };
 
-  /// How far a walk over several namespaces has come. Kept over a wait: rows that were fetched may leave memory again, so a walk that began anew each time
-  /// would never end where state is larger than memory.
+  /// How far a walk over several namespaces has come. Kept over a wait: rows that were fetched may
+  /// leave memory again, so a walk that began anew each time would never end where state is larger
+  /// than memory.
   struct Walk {
     bool begun = false;
-    size_t step = 0;              // namespaces walked to their end
+    size_t step = 0;  // namespaces walked to their end
     std::optional<KeyGroup> first;
-    std::string after;            // within the namespace of `step`
+    std::string after;  // within the namespace of `step`
   };
 
   void ClearMerged() {
@@ -577,7 +630,8 @@ class Aggregate final : public Operator {
     emit_at_ = 0;
   }
 
-  /// Merges the slices of a window for some key groups into the merged rows; goes on where it had to wait.
+  /// Merges the slices of a window for some key groups into the merged rows; goes on where it had
+  /// to wait.
   Ready Scan(int64_t window_start, GroupRange groups) {
     if (!walk_.begun) {
       ClearMerged();
@@ -600,7 +654,9 @@ class Aggregate final : public Operator {
         // A union over the slices: a value counts once, however many slices have seen it.
         const Ready ready = ForEachRow(*distinct_[call], slice, groups, step++, [&](size_t i) {
           std::string key(block_.key[i]);
-          if (slices.size() == 1 || distinct_seen_[call].emplace(key, std::string(block_.sort[i])).second) ++distinct_counts_[call][std::move(key)];
+          if (slices.size() == 1 ||
+              distinct_seen_[call].emplace(key, std::string(block_.sort[i])).second)
+            ++distinct_counts_[call][std::move(key)];
         });
         if (ready == Ready::kWait) return Ready::kWait;
       }
@@ -608,17 +664,20 @@ class Aggregate final : public Operator {
     walk_ = {};
     const size_t groups_taken = groups.last.value - groups.first.value + 1U;
     const size_t keys_per_group = std::max<size_t>(merged_rows_.size() / groups_taken, 1);
-    unit_groups_ = static_cast<uint32_t>(std::clamp<size_t>(kUnitKeysAim / keys_per_group, 1, kTimersPerCallMax));
+    unit_groups_ = static_cast<uint32_t>(
+        std::clamp<size_t>(kUnitKeysAim / keys_per_group, 1, kTimersPerCallMax));
     return Ready::kReady;
   }
 
-  /// Calls `body(i)` for each row i of block_, block after block; `step` is the number of this namespace in the walk.
+  /// Calls `body(i)` for each row i of block_, block after block; `step` is the number of this
+  /// namespace in the walk.
   template <class Body>
   Ready ForEachRow(KeyedState& state, int64_t ns, GroupRange groups, size_t step, Body&& body) {
     if (step < walk_.step) return Ready::kReady;  // walked before the wait
     for (;;) {
       if (walk_.first) groups.first = *walk_.first;
-      if (state.ScanNamespace(Namespace{ns}, groups, walk_.after, block_) == Ready::kWait) return Ready::kWait;
+      if (state.ScanNamespace(Namespace{ns}, groups, walk_.after, block_) == Ready::kWait)
+        return Ready::kWait;
       for (size_t i = 0; i < block_.rows.size(); ++i) body(i);
       if (!block_.more) break;
       walk_.after.assign(block_.key.back());
@@ -631,7 +690,8 @@ class Aggregate final : public Operator {
   }
 
   void MergeRow(const StateRow* row, std::string_view key, uint64_t hash) {
-    if (row->Get<int64_t>(rows_slot_) == 0) return;  // made by a call that had to wait, never counted
+    if (row->Get<int64_t>(rows_slot_) == 0)
+      return;  // made by a call that had to wait, never counted
     if ((merged_rows_.size() + 1) * 2 > merged_index_.size()) GrowIndex();
     const size_t mask = merged_index_.size() - 1;
     for (size_t place = hash & mask;; place = (place + 1) & mask) {
@@ -670,10 +730,12 @@ class Aggregate final : public Operator {
     while (emit_at_ < merged_rows_.size()) {
       if (out.HasOutput(kMain)) return Emission::kNoRoom;
       const uint32_t room = std::max<uint32_t>(out.Rows(kMain).rows_max(), 1);
-      const uint32_t count = static_cast<uint32_t>(std::min<size_t>(room, merged_rows_.size() - emit_at_));
+      const uint32_t count =
+          static_cast<uint32_t>(std::min<size_t>(room, merged_rows_.size() - emit_at_));
       Batch results = Results(window_start, emit_at_, count);
       if (results && definition_.revises) {
-        if (emitted_ != nullptr && Remember(window_start, results) == Ready::kWait) return Emission::kWait;
+        if (emitted_ != nullptr && Remember(window_start, results) == Ready::kWait)
+          return Emission::kWait;
         results = WithOp(results, definition_.upsert ? Op::kUpdateAfter : Op::kInsert);
       }
       ReportResultErrors(out);
@@ -685,11 +747,13 @@ class Aggregate final : public Operator {
 
   /// Errors of result rows count once the call that made them goes through.
   void ReportResultErrors(Output& out) {
-    for (const RowError& error : result_errors_) out.errors().AddResult(error.code, error.message, error.raw);
+    for (const RowError& error : result_errors_)
+      out.errors().AddResult(error.code, error.message, error.raw);
     result_errors_.clear();
   }
 
-  /// Rows [first, first + count) of the merged ones as output columns without `_op`; kept: positions in the merged rows. Empty if none passes `having`.
+  /// Rows [first, first + count) of the merged ones as output columns without `_op`; kept:
+  /// positions in the merged rows. Empty if none passes `having`.
   Batch Results(int64_t window_start, size_t first, uint32_t count) {
     result_errors_.clear();
     RowBuilder calls(definition_.call_schema, count, SIZE_MAX);
@@ -708,15 +772,18 @@ class Aggregate final : public Operator {
           good = accumulators_[call]->Finish(row, calls.column(column)) && good;
         } else {
           const auto place = distinct_counts_[call].find(merged_keys_[first + i]);
-          calls.column(column).Append<int64_t>(place == distinct_counts_[call].end() ? 0 : place->second);
+          calls.column(column).Append<int64_t>(
+              place == distinct_counts_[call].end() ? 0 : place->second);
         }
       }
       if (good) {
         calls.FinishRow();
         kept_.push_back(static_cast<uint32_t>(first + i));
       } else {
-        AddResultError(RecordCode::kExpressionOverflow, "the result of an aggregate does not fit its type", window_start, first + i);
-        for (size_t c = 0; c < definition_.call_schema->size(); ++c) calls.column(c).Truncate(calls.rows());
+        AddResultError(RecordCode::kExpressionOverflow,
+                       "the result of an aggregate does not fit its type", window_start, first + i);
+        for (size_t c = 0; c < definition_.call_schema->size(); ++c)
+          calls.column(c).Truncate(calls.rows());
       }
     }
     if (calls.empty()) return {};
@@ -725,19 +792,22 @@ class Aggregate final : public Operator {
     RowErrors errors;
     Selection passed;
     std::vector<Column> results;
-    for (const Expression& result : definition_.results) results.push_back(result.Evaluate(batch, errors));
+    for (const Expression& result : definition_.results)
+      results.push_back(result.Evaluate(batch, errors));
     if (definition_.having) {
       passed = definition_.having.SelectTrue(batch, errors);
     } else {
       passed = Selection::All(batch.rows());
     }
     if (!errors.empty()) {
-      for (const RowError& error : errors.errors()) AddResultError(error.code, error.message, window_start, kept_[error.row]);
+      for (const RowError& error : errors.errors())
+        AddResultError(error.code, error.message, window_start, kept_[error.row]);
       std::erase_if(passed.mutable_rows(), [&](uint32_t row) { return errors.Has(row); });
     }
     if (passed.empty()) return {};
     std::vector<Column> columns;
-    for (uint16_t i = 0; i < definition_.group_schema->size(); ++i) columns.push_back(batch.column(ColumnIndex{i}));
+    for (uint16_t i = 0; i < definition_.group_schema->size(); ++i)
+      columns.push_back(batch.column(ColumnIndex{i}));
     const Column time = Constant(window_start + windows_.size - 1, batch.rows());
     if (definition_.window_time) columns.push_back(time);
     columns.insert(columns.end(), results.begin(), results.end());
@@ -751,20 +821,26 @@ class Aggregate final : public Operator {
   }
 
   void AddResultError(RecordCode code, std::string message, int64_t window_start, size_t merged) {
-    result_errors_.push_back({.row = 0, .code = code, .message = std::move(message), .detached = true, .raw = RawKey(window_start, merged)});
+    result_errors_.push_back({.row = 0,
+                              .code = code,
+                              .message = std::move(message),
+                              .detached = true,
+                              .raw = RawKey(window_start, merged)});
   }
 
   std::string RawKey(int64_t window_start, size_t merged) const {
     Json row = Json::object();
-    RowBuilder values(std::make_shared<const Schema>(std::vector<Field>(definition_.group_schema->fields().begin(),
-                                                                        definition_.group_schema->fields().begin() + static_cast<ptrdiff_t>(key_types_.size()))));
+    RowBuilder values(std::make_shared<const Schema>(std::vector<Field>(
+        definition_.group_schema->fields().begin(),
+        definition_.group_schema->fields().begin() + static_cast<ptrdiff_t>(key_types_.size()))));
     std::vector<ColumnBuilder*> keys;
     for (size_t i = 0; i < key_types_.size(); ++i) keys.push_back(&values.column(i));
     WEIR_CHECK(DecodeKeyBytes(merged_keys_[merged], key_types_, keys));
     if (!key_types_.empty()) {
       values.FinishRow();
       const Batch batch = values.Build();
-      for (uint16_t i = 0; i < key_types_.size(); ++i) row[definition_.keys[i].name] = ValueToString(batch.column(ColumnIndex{i}), 0);
+      for (uint16_t i = 0; i < key_types_.size(); ++i)
+        row[definition_.keys[i].name] = ValueToString(batch.column(ColumnIndex{i}), 0);
     }
     row["window_start_us"] = window_start;
     return row.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -792,7 +868,8 @@ class Aggregate final : public Operator {
   }
   Batch WithOp(const Batch& plain, Op op) const {
     std::vector<Column> columns;
-    for (uint16_t i = 0; i < plain.schema().size(); ++i) columns.push_back(plain.column(ColumnIndex{i}));
+    for (uint16_t i = 0; i < plain.schema().size(); ++i)
+      columns.push_back(plain.column(ColumnIndex{i}));
     columns.push_back(OpColumn(op, plain.rows()));
     return Batch::Make(definition_.output, plain.rows(), std::move(columns));
   }
@@ -800,16 +877,19 @@ class Aggregate final : public Operator {
   // --- revisions
 
   void AddRevisions(const KeyBatch& keys, uint32_t row, int64_t time) {
-    const int64_t watermark = context_->watermark(KeyGroupOf(keys.hash[row], context_->node().key_groups)).us;
+    const int64_t watermark =
+        context_->watermark(KeyGroupOf(keys.hash[row], context_->node().key_groups)).us;
     windows_.ForEachWindow(time, [&](int64_t start) {
       const int64_t last = windows_.MaxTime(start);
       if (last > watermark || SatAdd(last, definition_.lateness) <= watermark) return;
       std::string key(keys.bytes[row].view());
-      if (revised_.emplace(start, key).second) revisions_.push_back({start, keys.hash[row], std::move(key)});
+      if (revised_.emplace(start, key).second)
+        revisions_.push_back({start, keys.hash[row], std::move(key)});
     });
   }
 
-  /// Sends due revisions, one whole result each, as many as there is room for. Empty: all are out. Else how the call ends.
+  /// Sends due revisions, one whole result each, as many as there is room for. Empty: all are out.
+  /// Else how the call ends.
   std::optional<Step> Revise(Output& out) {
     if (out.HasOutput(kMain)) return Step::More(0, /*mid_row=*/true);
     const uint32_t room = out.Rows(kMain).rows_max();
@@ -848,7 +928,8 @@ class Aggregate final : public Operator {
     }
     StateRow* old = nullptr;
     const Namespace ns{revision.window_start};
-    if (emitted_->Find(keys, std::span(&ns, 1), std::span(&old, 1)) == Ready::kWait) return Ready::kWait;
+    if (emitted_->Find(keys, std::span(&ns, 1), std::span(&old, 1)) == Ready::kWait)
+      return Ready::kWait;
     const Batch before = old == nullptr ? Batch() : EmittedRow(revision, old);
     const Batch now = Results(revision.window_start, 0, 1);
     if (now) {
@@ -889,7 +970,8 @@ class Aggregate final : public Operator {
     });
     if (ready == Ready::kWait) return ready;
     for (size_t call = 0; call < values.size(); ++call) {
-      if (distinct_[call] != nullptr) distinct_counts_[call][revision.key] = static_cast<int64_t>(values[call].size());
+      if (distinct_[call] != nullptr)
+        distinct_counts_[call][revision.key] = static_cast<int64_t>(values[call].size());
     }
     return ready;
   }
@@ -897,7 +979,8 @@ class Aggregate final : public Operator {
   Batch Change(const Batch& before, const Batch& now) const {
     if (before && now) {
       if (SameResults(before, now)) return {};
-      const std::array<Batch, 2> pair = {WithOp(before, Op::kUpdateBefore), WithOp(now, Op::kUpdateAfter)};
+      const std::array<Batch, 2> pair = {WithOp(before, Op::kUpdateBefore),
+                                         WithOp(now, Op::kUpdateAfter)};
       return Concat(pair);
     }
     if (now) return WithOp(now, Op::kInsert);
@@ -914,7 +997,9 @@ class Aggregate final : public Operator {
     return true;
   }
 
-  size_t FirstResult() const { return definition_.group_schema->size() + (definition_.window_time ? 1 : 0); }
+  size_t FirstResult() const {
+    return definition_.group_schema->size() + (definition_.window_time ? 1 : 0);
+  }
 
   /// Keeps the emitted results; kept_ names the merged rows they belong to.
   Ready Remember(int64_t window_start, const Batch& results) {
@@ -929,7 +1014,8 @@ class Aggregate final : public Operator {
     if (emitted_->Update(storage.View(), ns, emitted_rows_) == Ready::kWait) return Ready::kWait;
     const StateLayout& layout = emitted_->layout();
     for (size_t field = 0; field < definition_.results.size(); ++field) {
-      const Column column = results.column(ColumnIndex{static_cast<uint16_t>(FirstResult() + field)});
+      const Column column =
+          results.column(ColumnIndex{static_cast<uint16_t>(FirstResult() + field)});
       const Validity valid = column.Valid();
       VisitKind(column.type().kind, [&]<TypeKind kKind>() {
         using T = Physical<kKind>;
@@ -948,7 +1034,8 @@ class Aggregate final : public Operator {
     return Ready::kReady;
   }
 
-  /// Key and window columns of a revision, results NULL or from `row`, as an output row without `_op`.
+  /// Key and window columns of a revision, results NULL or from `row`, as an output row without
+  /// `_op`.
   Batch EmittedRow(const Revision& revision, const StateRow* row) {
     RowBuilder builder(PlainSchema());
     AppendKeyAndWindow(revision, builder);
@@ -976,7 +1063,8 @@ class Aggregate final : public Operator {
   Batch Deletion(const Revision& revision) {
     RowBuilder builder(PlainSchema());
     AppendKeyAndWindow(revision, builder);
-    for (size_t field = 0; field < definition_.results.size(); ++field) builder.column(FirstResult() + field).AppendNull();
+    for (size_t field = 0; field < definition_.results.size(); ++field)
+      builder.column(FirstResult() + field).AppendNull();
     builder.FinishRow();
     return WithOp(builder.Build(), Op::kDelete);
   }
@@ -988,8 +1076,10 @@ class Aggregate final : public Operator {
     size_t column = key_types_.size();
     builder.column(column++).Append<int64_t>(revision.window_start);
     builder.column(column++).Append<int64_t>(revision.window_start + windows_.size);
-    if (definition_.window_time) builder.column(column).Append<int64_t>(revision.window_start + windows_.size - 1);
-    builder.column(definition_.output->size() - (definition_.revises ? 2 : 1)).Append<int64_t>(revision.window_start + windows_.size - 1);
+    if (definition_.window_time)
+      builder.column(column).Append<int64_t>(revision.window_start + windows_.size - 1);
+    builder.column(definition_.output->size() - (definition_.revises ? 2 : 1))
+        .Append<int64_t>(revision.window_start + windows_.size - 1);
   }
 
   // --- clean-up
@@ -997,7 +1087,8 @@ class Aggregate final : public Operator {
   /// Drops the slices whose last window starts at `window_start`, for some key groups.
   Ready CleanUp(int64_t window_start, GroupRange groups, Output& out) {
     const int64_t up_to = window_start + windows_.every - 1;
-    if (definition_.lateness != 0) {  // another window fired just now, if any: this one did before its lateness passed
+    if (definition_.lateness !=
+        0) {  // another window fired just now, if any: this one did before its lateness passed
       if (!walk_.begun) {
         walk_.begun = true;
         absorbed_ = 0;
@@ -1006,7 +1097,9 @@ class Aggregate final : public Operator {
       Ready ready = Ready::kReady;
       windows_.ForEachSlice(window_start, [&](int64_t slice) {
         if (slice > up_to || ready == Ready::kWait) return;
-        ready = ForEachRow(*slices_, slice, groups, step++, [&](size_t i) { absorbed_ += block_.rows[i]->Get<int64_t>(rows_slot_); });
+        ready = ForEachRow(*slices_, slice, groups, step++, [&](size_t i) {
+          absorbed_ += block_.rows[i]->Get<int64_t>(rows_slot_);
+        });
       });
       if (ready == Ready::kWait) return Ready::kWait;
       walk_ = {};
@@ -1020,8 +1113,10 @@ class Aggregate final : public Operator {
     out.Count(Outcome::kAbsorbed, rows);
     out.Count(Outcome::kBuffered, -rows);
     for (auto slice = timers_set_.begin(); slice != timers_set_.end() && slice->first <= up_to;) {
-      for (uint32_t group = groups.first.value; group <= groups.last.value; ++group) slice->second[group / 64] &= ~(uint64_t{1} << (group % 64));
-      const bool empty = std::all_of(slice->second.begin(), slice->second.end(), [](uint64_t word) { return word == 0; });
+      for (uint32_t group = groups.first.value; group <= groups.last.value; ++group)
+        slice->second[group / 64] &= ~(uint64_t{1} << (group % 64));
+      const bool empty = std::all_of(slice->second.begin(), slice->second.end(),
+                                     [](uint64_t word) { return word == 0; });
       slice = empty ? timers_set_.erase(slice) : std::next(slice);
     }
     return Ready::kReady;
@@ -1056,7 +1151,8 @@ class Aggregate final : public Operator {
   std::map<int64_t, std::vector<KeyGroup>> fresh_;
   RowBlock block_;
 
-  // What a stopped call goes on with: the unit in hand, and revisions of rows that are in the state. Never needed after a restore.
+  // What a stopped call goes on with: the unit in hand, and revisions of rows that are in the
+  // state. Never needed after a restore.
   std::optional<MergedRows> merged_;
   std::vector<std::string> merged_keys_;
   std::vector<StateRow*> merged_rows_;
@@ -1072,19 +1168,45 @@ class Aggregate final : public Operator {
   bool scanned_ = false, fired_ = false;
   std::deque<Revision> revisions_;
   std::set<std::pair<int64_t, std::string>> revised_;  // those in revisions_: one per (window, key)
-  std::map<int64_t, std::vector<uint64_t>> timers_set_;  // slice -> key groups that have their timers
+  std::map<int64_t, std::vector<uint64_t>>
+      timers_set_;  // slice -> key groups that have their timers
 };
 
 std::vector<Option> WindowFields(bool sliding) {
   std::vector<Option> fields = {
-      {.name = "size", .type = OptionType::kDuration, .doc = "Length of a window.", .allowed = "1ms..36500d", .required = true, .substitute = true},
-      {.name = "offset", .type = OptionType::kDuration, .doc = "Shifts all window borders.", .fallback = "0s", .allowed = "-36500d..36500d", .substitute = true},
-      {.name = "window_time", .type = OptionType::kBool, .doc = "Adds the column window_time: window_end minus 1 us, the event time of the result.", .fallback = "false"},
-      {.name = "clock", .type = OptionType::kEnum, .doc = "Whose time windows follow.", .fallback = "event", .allowed = "event|planned:processing"},
-      {.name = "timezone", .type = OptionType::kString, .doc = "Windows of whole days in local time.", .since = "planned"},
+      {.name = "size",
+       .type = OptionType::kDuration,
+       .doc = "Length of a window.",
+       .allowed = "1ms..36500d",
+       .required = true,
+       .substitute = true},
+      {.name = "offset",
+       .type = OptionType::kDuration,
+       .doc = "Shifts all window borders.",
+       .fallback = "0s",
+       .allowed = "-36500d..36500d",
+       .substitute = true},
+      {.name = "window_time",
+       .type = OptionType::kBool,
+       .doc = "Adds the column window_time: window_end minus 1 us, the event time of the result.",
+       .fallback = "false"},
+      {.name = "clock",
+       .type = OptionType::kEnum,
+       .doc = "Whose time windows follow.",
+       .fallback = "event",
+       .allowed = "event|planned:processing"},
+      {.name = "timezone",
+       .type = OptionType::kString,
+       .doc = "Windows of whole days in local time.",
+       .since = "planned"},
   };
   if (sliding) {
-    fields.push_back({.name = "every", .type = OptionType::kDuration, .doc = "Distance of the starts of two windows.", .allowed = "1ms..36500d", .required = true, .substitute = true});
+    fields.push_back({.name = "every",
+                      .type = OptionType::kDuration,
+                      .doc = "Distance of the starts of two windows.",
+                      .allowed = "1ms..36500d",
+                      .required = true,
+                      .substitute = true});
   }
   return fields;
 }
@@ -1094,37 +1216,85 @@ std::vector<Option> WindowFields(bool sliding) {
 void RegisterAggregate(Registry& registry) {
   registry.Add({
       .name = "aggregate",
-      .doc = "Aggregates rows by key and event-time window. Output: the keys, window_start, window_end, the aggregates.",
+      .doc = "Aggregates rows by key and event-time window. Output: the keys, window_start, "
+             "window_end, the aggregates.",
       .options =
           {
-              {.name = "key_by", .type = OptionType::kKeyList, .doc = "Columns, or expressions with a name. Without keys there is one group, in one task.", .fallback = "[]"},
+              {.name = "key_by",
+               .type = OptionType::kKeyList,
+               .doc = "Columns, or expressions with a name. Without keys there is one group, in "
+                      "one task.",
+               .fallback = "[]"},
               {.name = "window",
                .type = OptionType::kVariant,
                .doc = "How rows are grouped in time.",
                .required = true,
-               .variants = {{.name = "tumbling", .doc = "Windows one behind the other.", .fields = WindowFields(false)},
-                            {.name = "sliding", .doc = "Windows of `size`, a new one each `every`; they overlap or leave gaps.", .fields = WindowFields(true)},
-                            {.name = "session", .doc = "Rows of a key that follow one another within a gap.", .fields = {}, .planned = true},
-                            {.name = "none", .doc = "One never-ending group per key.", .fields = {}, .planned = true},
-                            {.name = "cumulate", .doc = "Growing windows.", .fields = {}, .planned = true},
-                            {.name = "count", .doc = "Windows of so many rows.", .fields = {}, .planned = true}}},
-              {.name = "aggregates", .type = OptionType::kExpressionMap, .doc = "Column name to expression over aggregate functions and keys.", .required = true},
-              {.name = "having", .type = OptionType::kBoolExpression, .doc = "Only results for which it is true are sent."},
-              {.name = "allowed_lateness", .type = OptionType::kDuration, .doc = "How long after its end a window still takes rows and sends revisions.", .fallback = "0s", .substitute = true},
-              {.name = "late", .type = OptionType::kEnum, .doc = "What happens to rows that are too late for all their windows.", .fallback = "drop", .allowed = "drop|side_output"},
+               .variants =
+                   {{.name = "tumbling",
+                     .doc = "Windows one behind the other.",
+                     .fields = WindowFields(false)},
+                    {.name = "sliding",
+                     .doc =
+                         "Windows of `size`, a new one each `every`; they overlap or leave gaps.",
+                     .fields = WindowFields(true)},
+                    {.name = "session",
+                     .doc = "Rows of a key that follow one another within a gap.",
+                     .fields = {},
+                     .planned = true},
+                    {.name = "none",
+                     .doc = "One never-ending group per key.",
+                     .fields = {},
+                     .planned = true},
+                    {.name = "cumulate", .doc = "Growing windows.", .fields = {}, .planned = true},
+                    {.name = "count",
+                     .doc = "Windows of so many rows.",
+                     .fields = {},
+                     .planned = true}}},
+              {.name = "aggregates",
+               .type = OptionType::kExpressionMap,
+               .doc = "Column name to expression over aggregate functions and keys.",
+               .required = true},
+              {.name = "having",
+               .type = OptionType::kBoolExpression,
+               .doc = "Only results for which it is true are sent."},
+              {.name = "allowed_lateness",
+               .type = OptionType::kDuration,
+               .doc = "How long after its end a window still takes rows and sends revisions.",
+               .fallback = "0s",
+               .substitute = true},
+              {.name = "late",
+               .type = OptionType::kEnum,
+               .doc = "What happens to rows that are too late for all their windows.",
+               .fallback = "drop",
+               .allowed = "drop|side_output"},
               {.name = "emit",
                .type = OptionType::kObject,
                .doc = "How results that change are sent.",
                .fallback = "{}",
-               .fields = {{.name = "mode", .type = OptionType::kEnum, .doc = "With the old row (changelog), or the new one alone (upsert).", .fallback = "changelog", .allowed = "changelog|upsert"},
-                          {.name = "early_every", .type = OptionType::kDuration, .doc = "Results of open windows as event time passes.", .since = "planned"},
-                          {.name = "early_clock", .type = OptionType::kEnum, .doc = "Whose time early results follow.", .allowed = "event", .since = "planned"}}},
+               .fields = {{.name = "mode",
+                           .type = OptionType::kEnum,
+                           .doc = "With the old row (changelog), or the new one alone (upsert).",
+                           .fallback = "changelog",
+                           .allowed = "changelog|upsert"},
+                          {.name = "early_every",
+                           .type = OptionType::kDuration,
+                           .doc = "Results of open windows as event time passes.",
+                           .since = "planned"},
+                          {.name = "early_clock",
+                           .type = OptionType::kEnum,
+                           .doc = "Whose time early results follow.",
+                           .allowed = "event",
+                           .since = "planned"}}},
           },
       .inputs = {.least = 1, .most = kInputsMax, .accepts = kAppend},
       .ports = {"late"},
       .infer = Infer,
-      .create = [](const NodeConfig& config, const NodeShape&) -> Result<std::unique_ptr<Operator>> { return std::make_unique<Aggregate>(Define(config)); },
-      .example = R"json({"type": "aggregate", "inputs": ["clicks"], "key_by": ["page"], "window": {"type": "tumbling", "size": "1m"}, "aggregates": {"views": "count(*)"}})json",
+      .create = [](const NodeConfig& config,
+                   const NodeShape&) -> Result<std::unique_ptr<Operator>> {
+        return std::make_unique<Aggregate>(Define(config));
+      },
+      .example =
+          R"json({"type": "aggregate", "inputs": ["clicks"], "key_by": ["page"], "window": {"type": "tumbling", "size": "1m"}, "aggregates": {"views": "count(*)"}})json",
   });
 }
 

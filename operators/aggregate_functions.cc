@@ -36,9 +36,11 @@ Field Nullable(const char* name, Type type) { return {name, std::move(type), tru
 class Count final : public Accumulator {
  public:
   std::vector<Field> Fields() const override { return {Nullable("n", Type::Of(TypeKind::kInt64))}; }
-  void Update(std::span<StateRow* const> rows, std::span<const Column> arguments, std::span<const int64_t>, BytesWriter&) const override {
+  void Update(std::span<StateRow* const> rows, std::span<const Column> arguments,
+              std::span<const int64_t>, BytesWriter&) const override {
     const Slot slot = slots_[0];
-    ForEachInput(rows, arguments.empty() ? Validity() : arguments[0].Valid(), [&](uint32_t i) { rows[i]->Set(slot, rows[i]->Get<int64_t>(slot) + 1); });
+    ForEachInput(rows, arguments.empty() ? Validity() : arguments[0].Valid(),
+                 [&](uint32_t i) { rows[i]->Set(slot, rows[i]->Get<int64_t>(slot) + 1); });
   }
   void Merge(StateRow* into, const StateRow* from, BytesWriter&) const override {
     into->Set(slots_[0], into->Get<int64_t>(slots_[0]) + from->Get<int64_t>(slots_[0]));
@@ -49,9 +51,11 @@ class Count final : public Accumulator {
   }
 };
 
-/// Exact sum of integers or unscaled decimals in 192 bits: no input order can make it overflow on the way (semantics 6).
+/// Exact sum of integers or unscaled decimals in 192 bits: no input order can make it overflow on
+/// the way (semantics 6).
 struct WideSum {
-  static void Add(StateRow* row, const Slot& low, const Slot& high, Int128 value, int64_t value_high) {
+  static void Add(StateRow* row, const Slot& low, const Slot& high, Int128 value,
+                  int64_t value_high) {
     const auto before = static_cast<Uint128>(row->Get<Int128>(low));
     const Uint128 after = before + static_cast<Uint128>(value);
     row->Set(low, static_cast<Int128>(after));
@@ -69,20 +73,27 @@ struct WideSum {
 /// sum and avg of integers and decimals.
 class ExactSum final : public Accumulator {
  public:
-  ExactSum(Type input, Type result, bool average) : input_(std::move(input)), result_(std::move(result)), average_(average) {}
+  ExactSum(Type input, Type result, bool average)
+      : input_(std::move(input)), result_(std::move(result)), average_(average) {}
   std::vector<Field> Fields() const override {
-    return {Nullable("low", Type::Decimal(38, 0)), Nullable("high", Type::Of(TypeKind::kInt64)), Nullable("n", Type::Of(TypeKind::kInt64))};
+    return {Nullable("low", Type::Decimal(38, 0)), Nullable("high", Type::Of(TypeKind::kInt64)),
+            Nullable("n", Type::Of(TypeKind::kInt64))};
   }
-  void Update(std::span<StateRow* const> rows, std::span<const Column> arguments, std::span<const int64_t>, BytesWriter&) const override {
+  void Update(std::span<StateRow* const> rows, std::span<const Column> arguments,
+              std::span<const int64_t>, BytesWriter&) const override {
     switch (input_.kind) {
-      case TypeKind::kInt32: return Add<int32_t>(rows, arguments[0]);
-      case TypeKind::kDecimal: return Add<Int128>(rows, arguments[0]);
-      default: return Add<int64_t>(rows, arguments[0]);
+      case TypeKind::kInt32:
+        return Add<int32_t>(rows, arguments[0]);
+      case TypeKind::kDecimal:
+        return Add<Int128>(rows, arguments[0]);
+      default:
+        return Add<int64_t>(rows, arguments[0]);
     }
   }
   void Merge(StateRow* into, const StateRow* from, BytesWriter&) const override {
     if (from->IsNull(slots_[0])) return;
-    WideSum::Add(into, slots_[0], slots_[1], from->Get<Int128>(slots_[0]), from->Get<int64_t>(slots_[1]));
+    WideSum::Add(into, slots_[0], slots_[1], from->Get<Int128>(slots_[0]),
+                 from->Get<int64_t>(slots_[1]));
     into->Set(slots_[2], into->Get<int64_t>(slots_[2]) + from->Get<int64_t>(slots_[2]));
   }
   bool Finish(const StateRow* row, ColumnBuilder& out) const override {
@@ -93,7 +104,8 @@ class ExactSum final : public Accumulator {
     const std::optional<Int128> sum = WideSum::Value(row, slots_[0], slots_[1]);
     const auto n = row->Get<int64_t>(slots_[2]);
     if (average_ && result_.kind == TypeKind::kFloat64) {
-      const double low = sum ? static_cast<double>(*sum) : std::ldexp(static_cast<double>(row->Get<int64_t>(slots_[1])), 128);
+      const double low = sum ? static_cast<double>(*sum)
+                             : std::ldexp(static_cast<double>(row->Get<int64_t>(slots_[1])), 128);
       out.Append<double>(low / static_cast<double>(n));
       return true;
     }
@@ -106,7 +118,9 @@ class ExactSum final : public Accumulator {
       }
     }
     if (result_.kind == TypeKind::kInt64) {
-      if (!value || *value > std::numeric_limits<int64_t>::max() || *value < std::numeric_limits<int64_t>::min()) return Fail(out);
+      if (!value || *value > std::numeric_limits<int64_t>::max() ||
+          *value < std::numeric_limits<int64_t>::min())
+        return Fail(out);
       out.Append<int64_t>(static_cast<int64_t>(*value));
       return true;
     }
@@ -138,9 +152,12 @@ class FloatSum final : public Accumulator {
  public:
   FloatSum(TypeKind input, bool average) : input_(input), average_(average) {}
   std::vector<Field> Fields() const override {
-    return {Nullable("sum", Type::Of(TypeKind::kFloat64)), Nullable("lost", Type::Of(TypeKind::kFloat64)), Nullable("n", Type::Of(TypeKind::kInt64))};
+    return {Nullable("sum", Type::Of(TypeKind::kFloat64)),
+            Nullable("lost", Type::Of(TypeKind::kFloat64)),
+            Nullable("n", Type::Of(TypeKind::kInt64))};
   }
-  void Update(std::span<StateRow* const> rows, std::span<const Column> arguments, std::span<const int64_t>, BytesWriter&) const override {
+  void Update(std::span<StateRow* const> rows, std::span<const Column> arguments,
+              std::span<const int64_t>, BytesWriter&) const override {
     if (input_ == TypeKind::kFloat32) {
       Loop<float>(rows, arguments[0]);
     } else {
@@ -175,7 +192,8 @@ class FloatSum final : public Accumulator {
   }
   void Add(StateRow* row, double value) const {
     const double sum = row->Get<double>(slots_[0]), next = sum + value;
-    const double lost = std::fabs(sum) >= std::fabs(value) ? (sum - next) + value : (value - next) + sum;
+    const double lost =
+        std::fabs(sum) >= std::fabs(value) ? (sum - next) + value : (value - next) + sum;
     row->Set(slots_[0], next);
     row->Set(slots_[1], row->Get<double>(slots_[1]) + (std::isfinite(lost) ? lost : 0.0));
   }
@@ -241,9 +259,11 @@ class Extreme final : public Kept<T> {
  public:
   Extreme(Type input, bool max) : Kept<T>(std::move(input)), max_(max) {}
   std::vector<Field> Fields() const override { return {Nullable("value", this->StoredType())}; }
-  void Update(std::span<StateRow* const> rows, std::span<const Column> arguments, std::span<const int64_t>, BytesWriter& writer) const override {
+  void Update(std::span<StateRow* const> rows, std::span<const Column> arguments,
+              std::span<const int64_t>, BytesWriter& writer) const override {
     const std::span<const T> values = arguments[0].Values<T>();
-    ForEachInput(rows, arguments[0].Valid(), [&](uint32_t i) { Offer(rows[i], this->At(values, i), writer); });
+    ForEachInput(rows, arguments[0].Valid(),
+                 [&](uint32_t i) { Offer(rows[i], this->At(values, i), writer); });
   }
   void Merge(StateRow* into, const StateRow* from, BytesWriter& writer) const override {
     if (!from->IsNull(this->slots_[0])) Offer(into, this->Stored(from), writer);
@@ -256,7 +276,9 @@ class Extreme final : public Kept<T> {
 
  private:
   void Offer(StateRow* row, typename Kept<T>::View value, BytesWriter& writer) const {
-    if (row->IsNull(this->slots_[0]) || (max_ ? Less(this->Stored(row), value) : Less(value, this->Stored(row)))) this->Store(row, value, writer);
+    if (row->IsNull(this->slots_[0]) ||
+        (max_ ? Less(this->Stored(row), value) : Less(value, this->Stored(row))))
+      this->Store(row, value, writer);
   }
   const bool max_;
 };
@@ -266,13 +288,18 @@ template <class T>
 class Ordered final : public Kept<T> {
  public:
   Ordered(Type input, bool last) : Kept<T>(std::move(input)), last_(last) {}
-  std::vector<Field> Fields() const override { return {Nullable("value", this->StoredType()), Nullable("time", Type::Of(TypeKind::kInt64))}; }
-  void Update(std::span<StateRow* const> rows, std::span<const Column> arguments, std::span<const int64_t> time, BytesWriter& writer) const override {
+  std::vector<Field> Fields() const override {
+    return {Nullable("value", this->StoredType()), Nullable("time", Type::Of(TypeKind::kInt64))};
+  }
+  void Update(std::span<StateRow* const> rows, std::span<const Column> arguments,
+              std::span<const int64_t> time, BytesWriter& writer) const override {
     const std::span<const T> values = arguments[0].Values<T>();
-    ForEachInput(rows, arguments[0].Valid(), [&](uint32_t i) { Offer(rows[i], this->At(values, i), time[i], writer); });
+    ForEachInput(rows, arguments[0].Valid(),
+                 [&](uint32_t i) { Offer(rows[i], this->At(values, i), time[i], writer); });
   }
   void Merge(StateRow* into, const StateRow* from, BytesWriter& writer) const override {
-    if (!from->IsNull(this->slots_[0])) Offer(into, this->Stored(from), from->Get<int64_t>(this->slots_[1]), writer);
+    if (!from->IsNull(this->slots_[0]))
+      Offer(into, this->Stored(from), from->Get<int64_t>(this->slots_[1]), writer);
   }
   bool Finish(const StateRow* row, ColumnBuilder& out) const override {
     if (!row->IsNull(this->slots_[0])) return this->FinishKept(row, out);
@@ -295,8 +322,12 @@ class Ordered final : public Kept<T> {
 class BoolFold final : public Accumulator {
  public:
   explicit BoolFold(bool conjunction) : conjunction_(conjunction) {}
-  std::vector<Field> Fields() const override { return {Nullable("true", Type::Of(TypeKind::kInt64)), Nullable("false", Type::Of(TypeKind::kInt64))}; }
-  void Update(std::span<StateRow* const> rows, std::span<const Column> arguments, std::span<const int64_t>, BytesWriter&) const override {
+  std::vector<Field> Fields() const override {
+    return {Nullable("true", Type::Of(TypeKind::kInt64)),
+            Nullable("false", Type::Of(TypeKind::kInt64))};
+  }
+  void Update(std::span<StateRow* const> rows, std::span<const Column> arguments,
+              std::span<const int64_t>, BytesWriter&) const override {
     const std::span<const uint8_t> values = arguments[0].Values<uint8_t>();
     ForEachInput(rows, arguments[0].Valid(), [&](uint32_t i) {
       const Slot& slot = slots_[values[i] != 0 ? 0 : 1];
@@ -305,7 +336,8 @@ class BoolFold final : public Accumulator {
   }
   void Merge(StateRow* into, const StateRow* from, BytesWriter&) const override {
     for (const Slot& slot : slots_) {
-      if (const auto n = from->Get<int64_t>(slot); n != 0) into->Set(slot, into->Get<int64_t>(slot) + n);
+      if (const auto n = from->Get<int64_t>(slot); n != 0)
+        into->Set(slot, into->Get<int64_t>(slot) + n);
     }
   }
   bool Finish(const StateRow* row, ColumnBuilder& out) const override {
@@ -327,15 +359,23 @@ class Deviation final : public Accumulator {
  public:
   Deviation(Type input, bool root) : input_(std::move(input)), root_(root) {}
   std::vector<Field> Fields() const override {
-    return {Nullable("n", Type::Of(TypeKind::kInt64)), Nullable("mean", Type::Of(TypeKind::kFloat64)), Nullable("m2", Type::Of(TypeKind::kFloat64))};
+    return {Nullable("n", Type::Of(TypeKind::kInt64)),
+            Nullable("mean", Type::Of(TypeKind::kFloat64)),
+            Nullable("m2", Type::Of(TypeKind::kFloat64))};
   }
-  void Update(std::span<StateRow* const> rows, std::span<const Column> arguments, std::span<const int64_t>, BytesWriter&) const override {
+  void Update(std::span<StateRow* const> rows, std::span<const Column> arguments,
+              std::span<const int64_t>, BytesWriter&) const override {
     switch (input_.kind) {
-      case TypeKind::kInt32: return Loop<int32_t>(rows, arguments[0]);
-      case TypeKind::kInt64: return Loop<int64_t>(rows, arguments[0]);
-      case TypeKind::kFloat32: return Loop<float>(rows, arguments[0]);
-      case TypeKind::kDecimal: return Loop<Int128>(rows, arguments[0]);
-      default: return Loop<double>(rows, arguments[0]);
+      case TypeKind::kInt32:
+        return Loop<int32_t>(rows, arguments[0]);
+      case TypeKind::kInt64:
+        return Loop<int64_t>(rows, arguments[0]);
+      case TypeKind::kFloat32:
+        return Loop<float>(rows, arguments[0]);
+      case TypeKind::kDecimal:
+        return Loop<Int128>(rows, arguments[0]);
+      default:
+        return Loop<double>(rows, arguments[0]);
     }
   }
   void Merge(StateRow* into, const StateRow* from, BytesWriter&) const override {
@@ -343,7 +383,8 @@ class Deviation final : public Accumulator {
     if (nb == 0) return;
     const double a = static_cast<double>(na), b = static_cast<double>(nb);
     const double delta = from->Get<double>(slots_[1]) - into->Get<double>(slots_[1]);
-    into->Set(slots_[2], into->Get<double>(slots_[2]) + from->Get<double>(slots_[2]) + delta * delta * a * b / (a + b));
+    into->Set(slots_[2], into->Get<double>(slots_[2]) + from->Get<double>(slots_[2]) +
+                             delta * delta * a * b / (a + b));
     into->Set(slots_[1], into->Get<double>(slots_[1]) + delta * b / (a + b));
     into->Set(slots_[0], na + nb);
   }
@@ -381,12 +422,16 @@ class Deviation final : public Accumulator {
   const bool root_;
 };
 
-/// HyperLogLog, p = 14, after Flajolet et al. and HLL++: exact hashes in an open-addressing table while there are few, registers beyond.
-/// Field: byte 0 = form (0 sparse, 1 dense); sparse: 8 bytes of header, then 64-bit slots, 0 = free, header bytes 4-7 = count.
+/// HyperLogLog, p = 14, after Flajolet et al. and HLL++: exact hashes in an open-addressing table
+/// while there are few, registers beyond. Field: byte 0 = form (0 sparse, 1 dense); sparse: 8 bytes
+/// of header, then 64-bit slots, 0 = free, header bytes 4-7 = count.
 class DistinctSketch final : public Accumulator {
  public:
-  std::vector<Field> Fields() const override { return {Nullable("sketch", Type::Of(TypeKind::kBytes))}; }
-  void Update(std::span<StateRow* const> rows, std::span<const Column> arguments, std::span<const int64_t>, BytesWriter& writer) const override {
+  std::vector<Field> Fields() const override {
+    return {Nullable("sketch", Type::Of(TypeKind::kBytes))};
+  }
+  void Update(std::span<StateRow* const> rows, std::span<const Column> arguments,
+              std::span<const int64_t>, BytesWriter& writer) const override {
     std::string bytes;
     ForEachInput(rows, arguments[0].Valid(), [&](uint32_t i) {
       bytes.clear();
@@ -406,11 +451,14 @@ class DistinctSketch final : public Accumulator {
     }
     if (into->GetBytes(slots_[0])[0] == kSparse) MakeDense(into, writer);
     char* registers = Bytes(into) + kHeader;
-    for (size_t i = 0; i < kRegisters; ++i) registers[i] = std::max(registers[i], sketch[kHeader + i]);
+    for (size_t i = 0; i < kRegisters; ++i)
+      registers[i] = std::max(registers[i], sketch[kHeader + i]);
   }
   bool Finish(const StateRow* row, ColumnBuilder& out) const override {
     const std::string_view sketch = row->GetBytes(slots_[0]);
-    out.Append<int64_t>(sketch.empty() ? 0 : sketch[0] == kSparse ? int64_t{LoadCount(sketch)} : Estimate(sketch));
+    out.Append<int64_t>(sketch.empty()         ? 0
+                        : sketch[0] == kSparse ? int64_t{LoadCount(sketch)}
+                                               : Estimate(sketch));
     return true;
   }
 
@@ -453,7 +501,8 @@ class DistinctSketch final : public Accumulator {
   }
   void Insert(StateRow* row, uint64_t hash, BytesWriter& writer) const {
     if (hash == 0) hash = 1;  // 0 marks a free slot
-    if (row->GetBytes(slots_[0]).empty()) writer.Set(row, slots_[0], std::string(kHeader + kSlotsLeast * 8, '\0'));
+    if (row->GetBytes(slots_[0]).empty())
+      writer.Set(row, slots_[0], std::string(kHeader + kSlotsLeast * 8, '\0'));
     const std::string_view sketch = row->GetBytes(slots_[0]);
     if (sketch[0] == kDense) return PutDense(Bytes(row), hash);
     const size_t slots = (sketch.size() - kHeader) / 8;
@@ -465,7 +514,8 @@ class DistinctSketch final : public Accumulator {
     std::string grown(kHeader + slots * 2 * 8, '\0');
     std::memcpy(grown.data() + 4, &count, sizeof(count));
     for (size_t at = kHeader; at < sketch.size(); at += 8) {
-      if (const uint64_t kept = Load(sketch, at); kept != 0) PutSparse(grown.data(), slots * 2, kept);
+      if (const uint64_t kept = Load(sketch, at); kept != 0)
+        PutSparse(grown.data(), slots * 2, kept);
     }
     writer.Set(row, slots_[0], grown);
   }
@@ -488,18 +538,22 @@ class DistinctSketch final : public Accumulator {
     }
     const double m = static_cast<double>(kRegisters);
     const double raw = 0.7213 / (1 + 1.079 / m) * m * m / sum;
-    if (raw <= 2.5 * m && zeros != 0) return std::llround(m * std::log(m / static_cast<double>(zeros)));
+    if (raw <= 2.5 * m && zeros != 0)
+      return std::llround(m * std::log(m / static_cast<double>(zeros)));
     return std::llround(raw);
   }
 };
 
-/// t-digest (Dunning), compression 100, merging form: sorted centroids, and values behind them that wait to be merged in.
-/// Field: Head, then centroids, then values.
+/// t-digest (Dunning), compression 100, merging form: sorted centroids, and values behind them that
+/// wait to be merged in. Field: Head, then centroids, then values.
 class Percentile final : public Accumulator {
  public:
   Percentile(Type input, double q) : input_(std::move(input)), q_(q) {}
-  std::vector<Field> Fields() const override { return {Nullable("digest", Type::Of(TypeKind::kBytes))}; }
-  void Update(std::span<StateRow* const> rows, std::span<const Column> arguments, std::span<const int64_t>, BytesWriter& writer) const override {
+  std::vector<Field> Fields() const override {
+    return {Nullable("digest", Type::Of(TypeKind::kBytes))};
+  }
+  void Update(std::span<StateRow* const> rows, std::span<const Column> arguments,
+              std::span<const int64_t>, BytesWriter& writer) const override {
     VisitKind(input_.kind, [&]<TypeKind kKind>() {
       using T = Physical<kKind>;
       if constexpr (std::is_arithmetic_v<T> || std::is_same_v<T, Int128>) {
@@ -535,7 +589,8 @@ class Percentile final : public Accumulator {
       return true;
     }
     std::vector<Centroid> centroids = Unpack(digest);
-    std::sort(centroids.begin(), centroids.end(), [](const Centroid& a, const Centroid& b) { return a.mean < b.mean; });
+    std::sort(centroids.begin(), centroids.end(),
+              [](const Centroid& a, const Centroid& b) { return a.mean < b.mean; });
     out.Append<double>(Quantile(centroids, HeadOf(digest)));
     return true;
   }
@@ -559,7 +614,8 @@ class Percentile final : public Accumulator {
   static std::vector<Centroid> Unpack(std::string_view digest) {
     const Head head = HeadOf(digest);
     std::vector<Centroid> all(head.centroids);
-    if (head.centroids != 0) std::memcpy(all.data(), digest.data() + sizeof(Head), head.centroids * sizeof(Centroid));
+    if (head.centroids != 0)
+      std::memcpy(all.data(), digest.data() + sizeof(Head), head.centroids * sizeof(Centroid));
     const char* values = digest.data() + sizeof(Head) + head.centroids * sizeof(Centroid);
     for (uint32_t i = 0; i < head.values; ++i) {
       Centroid one{0, 1};
@@ -572,9 +628,12 @@ class Percentile final : public Accumulator {
     head.centroids = static_cast<uint32_t>(centroids.size());
     head.values = 0;
     head.values_max = room;
-    std::string digest(sizeof(Head) + centroids.size() * sizeof(Centroid) + room * sizeof(double), '\0');
+    std::string digest(sizeof(Head) + centroids.size() * sizeof(Centroid) + room * sizeof(double),
+                       '\0');
     std::memcpy(digest.data(), &head, sizeof(head));
-    if (!centroids.empty()) std::memcpy(digest.data() + sizeof(Head), centroids.data(), centroids.size() * sizeof(Centroid));
+    if (!centroids.empty())
+      std::memcpy(digest.data() + sizeof(Head), centroids.data(),
+                  centroids.size() * sizeof(Centroid));
     return digest;
   }
   void Insert(StateRow* row, double value, BytesWriter& writer) const {
@@ -594,7 +653,9 @@ class Percentile final : public Accumulator {
       head = HeadOf(digest);
     }
     char* bytes = const_cast<char*>(digest.data());  // the row is dirty
-    std::memcpy(bytes + sizeof(Head) + head.centroids * sizeof(Centroid) + head.values * sizeof(double), &value, sizeof(value));
+    std::memcpy(
+        bytes + sizeof(Head) + head.centroids * sizeof(Centroid) + head.values * sizeof(double),
+        &value, sizeof(value));
     ++head.values;
     head.least = std::min(head.least, value);
     head.most = std::max(head.most, value);
@@ -602,16 +663,21 @@ class Percentile final : public Accumulator {
   }
   /// Scale function k1: centroids near the ends stay small.
   static std::vector<Centroid> Compress(std::vector<Centroid> all) {
-    std::sort(all.begin(), all.end(), [](const Centroid& a, const Centroid& b) { return a.mean < b.mean; });
+    std::sort(all.begin(), all.end(),
+              [](const Centroid& a, const Centroid& b) { return a.mean < b.mean; });
     double total = 0;
     for (const Centroid& centroid : all) total += centroid.weight;
-    const auto k = [&](double q) { return kCompression / (2 * M_PI) * std::asin(2 * std::clamp(q, 0.0, 1.0) - 1); };
+    const auto k = [&](double q) {
+      return kCompression / (2 * M_PI) * std::asin(2 * std::clamp(q, 0.0, 1.0) - 1);
+    };
     std::vector<Centroid> merged;
     double before = 0;
     for (const Centroid& centroid : all) {
-      if (!merged.empty() && k((before + centroid.weight) / total) - k((before - merged.back().weight) / total) <= 1) {
+      if (!merged.empty() &&
+          k((before + centroid.weight) / total) - k((before - merged.back().weight) / total) <= 1) {
         Centroid& last = merged.back();
-        last.mean += (centroid.mean - last.mean) * centroid.weight / (last.weight + centroid.weight);
+        last.mean +=
+            (centroid.mean - last.mean) * centroid.weight / (last.weight + centroid.weight);
         last.weight += centroid.weight;
       } else {
         merged.push_back(centroid);
@@ -623,21 +689,26 @@ class Percentile final : public Accumulator {
   double Quantile(const std::vector<Centroid>& centroids, const Head& head) const {
     double total = 0;
     for (const Centroid& centroid : centroids) total += centroid.weight;
-    if (centroids.size() == 1) return centroids[0].weight == 1 ? centroids[0].mean : head.least + q_ * (head.most - head.least);
-    // As percentile_cont: rank q * (n - 1) among the values, each centroid standing in the middle of its own.
+    if (centroids.size() == 1)
+      return centroids[0].weight == 1 ? centroids[0].mean
+                                      : head.least + q_ * (head.most - head.least);
+    // As percentile_cont: rank q * (n - 1) among the values, each centroid standing in the middle
+    // of its own.
     const double rank = q_ * (total - 1);
     double before = 0, last_middle = 0, last_mean = head.least;
     for (const Centroid& centroid : centroids) {
       const double middle = before + (centroid.weight - 1) / 2;
       if (rank <= middle) {
-        const double part = middle == last_middle ? 1 : (rank - last_middle) / (middle - last_middle);
+        const double part =
+            middle == last_middle ? 1 : (rank - last_middle) / (middle - last_middle);
         return last_mean + part * (centroid.mean - last_mean);
       }
       last_middle = middle;
       last_mean = centroid.mean;
       before += centroid.weight;
     }
-    const double part = total - 1 == last_middle ? 1 : (rank - last_middle) / (total - 1 - last_middle);
+    const double part =
+        total - 1 == last_middle ? 1 : (rank - last_middle) / (total - 1 - last_middle);
     return last_mean + part * (head.most - last_mean);
   }
   const Type input_;
@@ -646,22 +717,30 @@ class Percentile final : public Accumulator {
 
 template <template <class> class Maker>
 std::unique_ptr<Accumulator> ForType(const Type& type, bool flag) {
-  return VisitKind(type.kind, [&]<TypeKind kKind>() -> std::unique_ptr<Accumulator> { return std::make_unique<Maker<Physical<kKind>>>(type, flag); });
+  return VisitKind(type.kind, [&]<TypeKind kKind>() -> std::unique_ptr<Accumulator> {
+    return std::make_unique<Maker<Physical<kKind>>>(type, flag);
+  });
 }
 
 double ConstantOf(const Expression& expression) {
-  const auto schema = std::make_shared<const Schema>(std::vector<Field>{{"unused", Type::Of(TypeKind::kInt64), false}});
+  const auto schema = std::make_shared<const Schema>(
+      std::vector<Field>{{"unused", Type::Of(TypeKind::kInt64), false}});
   RowBuilder rows(schema);
   rows.column(size_t{0}).Append<int64_t>(0);
   rows.FinishRow();
   RowErrors errors;
   const Column value = expression.Evaluate(rows.Build(), errors);
   switch (value.type().kind) {
-    case TypeKind::kDecimal: return DecimalToDouble(value.Values<Int128>()[0], value.type().scale);
-    case TypeKind::kInt32: return value.Values<int32_t>()[0];
-    case TypeKind::kInt64: return static_cast<double>(value.Values<int64_t>()[0]);
-    case TypeKind::kFloat32: return static_cast<double>(value.Values<float>()[0]);
-    default: return value.Values<double>()[0];
+    case TypeKind::kDecimal:
+      return DecimalToDouble(value.Values<Int128>()[0], value.type().scale);
+    case TypeKind::kInt32:
+      return value.Values<int32_t>()[0];
+    case TypeKind::kInt64:
+      return static_cast<double>(value.Values<int64_t>()[0]);
+    case TypeKind::kFloat32:
+      return static_cast<double>(value.Values<float>()[0]);
+    default:
+      return value.Values<double>()[0];
   }
 }
 
@@ -679,10 +758,13 @@ std::unique_ptr<Accumulator> MakeAccumulator(const AggregateCall& call) {
   }
   if (name == "min" || name == "max") return ForType<Extreme>(input, name == "max");
   if (name == "first" || name == "last") return ForType<Ordered>(input, name == "last");
-  if (name == "bool_and" || name == "bool_or") return std::make_unique<BoolFold>(name == "bool_and");
-  if (name == "stddev_samp" || name == "var_samp") return std::make_unique<Deviation>(input, name == "stddev_samp");
+  if (name == "bool_and" || name == "bool_or")
+    return std::make_unique<BoolFold>(name == "bool_and");
+  if (name == "stddev_samp" || name == "var_samp")
+    return std::make_unique<Deviation>(input, name == "stddev_samp");
   if (name == "approx_count_distinct") return std::make_unique<DistinctSketch>();
-  if (name == "percentile") return std::make_unique<Percentile>(input, ConstantOf(call.arguments[1]));
+  if (name == "percentile")
+    return std::make_unique<Percentile>(input, ConstantOf(call.arguments[1]));
   WEIR_CHECK(false);  // the binder knows no other
   return nullptr;
 }

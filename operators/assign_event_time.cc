@@ -4,10 +4,12 @@
 namespace weir {
 namespace {
 
-/// Replaces `_event_time` by the value of an expression. Range check, watermarks, idleness and `on_future` are the task's work on the output.
+/// Replaces `_event_time` by the value of an expression. Range check, watermarks, idleness and
+/// `on_future` are the task's work on the output.
 class AssignEventTime final : public Operator {
  public:
-  AssignEventTime(Expression field, SchemaRef schema) : field_(std::move(field)), schema_(std::move(schema)) {}
+  AssignEventTime(Expression field, SchemaRef schema)
+      : field_(std::move(field)), schema_(std::move(schema)) {}
 
   Result<Step> OnBatch(Port, const Batch& batch, Output& out) override {
     const Column times = field_.Evaluate(batch, out.errors());
@@ -19,7 +21,8 @@ class AssignEventTime final : public Operator {
       if (!valid[row]) {
         out.errors().Add(row, RecordCode::kBadEventTime, "the event time is NULL");
       } else if (!IsUsable(EventTime{values[row]})) {
-        out.errors().Add(row, RecordCode::kBadEventTime, "the event time lies outside of the years 1 to 9999");
+        out.errors().Add(row, RecordCode::kBadEventTime,
+                         "the event time lies outside of the years 1 to 9999");
       } else {
         good.mutable_rows().push_back(row);
       }
@@ -27,7 +30,8 @@ class AssignEventTime final : public Operator {
     std::vector<Column> columns;
     for (size_t i = 0; i < batch.schema().size(); ++i) {
       const ColumnIndex column{static_cast<uint16_t>(i)};
-      if (batch.schema().field(column).name != kEventTimeColumn) columns.push_back(batch.column(column));
+      if (batch.schema().field(column).name != kEventTimeColumn)
+        columns.push_back(batch.column(column));
     }
     columns.push_back(times);  // no row that stays has a NULL here
     Batch result = Batch::Make(schema_, batch.rows(), std::move(columns));
@@ -56,9 +60,11 @@ void Infer(NodeConfig& config, NodeShape& shape) {
   output.has_event_time = true;
   shape.outputs = {std::move(output)};
 
-  const Expression field = config.Bind("field", config.scope(), {.expected = Type::Of(TypeKind::kTimestamp)});
+  const Expression field =
+      config.Bind("field", config.scope(), {.expected = Type::Of(TypeKind::kTimestamp)});
   if (!field) return;
-  for (const ColumnIndex column : field.columns()) shape.uses.insert(input.schema->field(column).name);
+  for (const ColumnIndex column : field.columns())
+    shape.uses.insert(input.schema->field(column).name);
   const std::string on_future = config.Text("on_future");
   shape.event_time = EventTimeSpec{
       .field = field,
@@ -66,7 +72,9 @@ void Infer(NodeConfig& config, NodeShape& shape) {
       .idle_timeout = config.DurationOf("idle_timeout"),
       .when_idle = config.Text("when_idle") == "advance" ? WhenIdle::kAdvance : WhenIdle::kExclude,
       .max_future_drift = config.DurationUnlessOff("max_future_drift"),
-      .on_future = on_future == "fail" ? OnFuture::kFail : on_future == "side_output" ? OnFuture::kSideOutput : OnFuture::kDrop,
+      .on_future = on_future == "fail"          ? OnFuture::kFail
+                   : on_future == "side_output" ? OnFuture::kSideOutput
+                                                : OnFuture::kDrop,
   };
 }
 
@@ -75,22 +83,47 @@ void Infer(NodeConfig& config, NodeShape& shape) {
 void RegisterAssignEventTime(Registry& registry) {
   registry.Add({
       .name = "assign_event_time",
-      .doc = "Gives rows a new event time and makes watermarks per task. Declare event time on the source where you can: there it is per partition.",
+      .doc = "Gives rows a new event time and makes watermarks per task. Declare event time on the "
+             "source where you can: there it is per partition.",
       .options =
           {
-              {.name = "field", .type = OptionType::kExpression, .doc = "The new event time, a timestamp.", .required = true},
-              {.name = "max_delay", .type = OptionType::kDuration, .doc = "How much later than its neighbours a row may come.", .required = true},
-              {.name = "idle_timeout", .type = OptionType::kDuration, .doc = "Time without a row after which the task no longer holds event time back.", .fallback = "30s"},
-              {.name = "when_idle", .type = OptionType::kEnum, .doc = "Leave an idle task out, or advance its time by the clock.", .fallback = "exclude", .allowed = "exclude|advance"},
-              {.name = "max_future_drift", .type = OptionType::kDurationOrOff, .doc = "How far ahead of the clock a row may be.", .fallback = "1h"},
-              {.name = "on_future", .type = OptionType::kEnum, .doc = "What happens to a row further ahead.", .fallback = "drop", .allowed = "drop|fail|side_output"},
+              {.name = "field",
+               .type = OptionType::kExpression,
+               .doc = "The new event time, a timestamp.",
+               .required = true},
+              {.name = "max_delay",
+               .type = OptionType::kDuration,
+               .doc = "How much later than its neighbours a row may come.",
+               .required = true},
+              {.name = "idle_timeout",
+               .type = OptionType::kDuration,
+               .doc = "Time without a row after which the task no longer holds event time back.",
+               .fallback = "30s"},
+              {.name = "when_idle",
+               .type = OptionType::kEnum,
+               .doc = "Leave an idle task out, or advance its time by the clock.",
+               .fallback = "exclude",
+               .allowed = "exclude|advance"},
+              {.name = "max_future_drift",
+               .type = OptionType::kDurationOrOff,
+               .doc = "How far ahead of the clock a row may be.",
+               .fallback = "1h"},
+              {.name = "on_future",
+               .type = OptionType::kEnum,
+               .doc = "What happens to a row further ahead.",
+               .fallback = "drop",
+               .allowed = "drop|fail|side_output"},
           },
       .inputs = {.least = 1, .most = kInputsMax, .accepts = kAppend},
       .infer = Infer,
-      .create = [](const NodeConfig& config, const NodeShape& shape) -> Result<std::unique_ptr<Operator>> {
-        return std::make_unique<AssignEventTime>(config.Bind("field", config.scope(), {.expected = Type::Of(TypeKind::kTimestamp)}), shape.outputs[0].schema);
+      .create = [](const NodeConfig& config,
+                   const NodeShape& shape) -> Result<std::unique_ptr<Operator>> {
+        return std::make_unique<AssignEventTime>(
+            config.Bind("field", config.scope(), {.expected = Type::Of(TypeKind::kTimestamp)}),
+            shape.outputs[0].schema);
       },
-      .example = R"({"type": "assign_event_time", "inputs": ["parsed"], "field": "sent_at", "max_delay": "5s"})",
+      .example =
+          R"({"type": "assign_event_time", "inputs": ["parsed"], "field": "sent_at", "max_delay": "5s"})",
   });
 }
 

@@ -4,7 +4,8 @@
 namespace weir {
 namespace {
 
-/// The merge itself is the engine's: all inputs of a node are one port. The node gives the merged stream a name, an id and counters.
+/// The merge itself is the engine's: all inputs of a node are one port. The node gives the merged
+/// stream a name, an id and counters.
 class Union final : public Operator {
  public:
   Result<Step> OnBatch(Port, const Batch& batch, Output& out) override {
@@ -35,7 +36,9 @@ void RegisterUnion(Registry& registry) {
             shape.port_names = {""};
             shape.passes_through = true;
           },
-      .create = [](const NodeConfig&, const NodeShape&) -> Result<std::unique_ptr<Operator>> { return std::make_unique<Union>(); },
+      .create = [](const NodeConfig&, const NodeShape&) -> Result<std::unique_ptr<Operator>> {
+        return std::make_unique<Union>();
+      },
       .example = R"({"type": "union", "inputs": ["web", "mobile"]})",
   });
 }

@@ -1,6 +1,7 @@
 #pragma once
-// Windows and slices of event time (semantics 2): tumbling and sliding windows over int64 microseconds, and the slices that overlapping windows share
-// (Cutty; Flink's SliceAssigners). Pure arithmetic, header only, for the windowed operators of this folder. Any thread.
+// Windows and slices of event time (semantics 2): tumbling and sliding windows over int64
+// microseconds, and the slices that overlapping windows share (Cutty; Flink's SliceAssigners). Pure
+// arithmetic, header only, for the windowed operators of this folder. Any thread.
 
 #include <cstdint>
 
@@ -27,7 +28,8 @@ struct Windows {
     int64_t start, end;
     bool Contains(int64_t ts) const { return ts >= start && ts < end; }
   };
-  /// All rows of a slice are in the same windows. Borders are the union of all window starts and ends.
+  /// All rows of a slice are in the same windows. Borders are the union of all window starts and
+  /// ends.
   Slice SliceOf(int64_t ts) const {
     const int64_t a = StartAt(ts, offset), b = StartAt(ts, offset + size % every);
     return {a > b ? a : b, (a < b ? a : b) + every};
@@ -51,7 +53,8 @@ struct Windows {
       at = slice.end;
     }
   }
-  /// True if some window ends so that its last instant is `time`; then it starts at time + 1 - size.
+  /// True if some window ends so that its last instant is `time`; then it starts at time + 1 -
+  /// size.
   bool IsMaxTime(int64_t time) const { return FloorMod(time + 1 - size - offset, every) == 0; }
   /// Slices that stay open at most at one time, for the bound of semantics 2.
   int64_t SlicesOpen(int64_t lateness) const {

@@ -1,6 +1,8 @@
 #pragma once
-// ColdStore: what lies below the hot tables of one task: RocksDB or an ordered map in memory. P only. One writer at a time (Lower holds its mutex): Put,
-// Erase, Finish, Image, Forget. Get and Scan from several pool threads beside it. A failed call makes the store unusable: the attempt ends.
+// ColdStore: what lies below the hot tables of one task: RocksDB or an ordered map in memory. P
+// only. One writer at a time (Lower holds its mutex): Put, Erase, Finish, Image, Forget. Get and
+// Scan from several pool threads beside it. A failed call makes the store unusable: the attempt
+// ends.
 
 #include <functional>
 #include <memory>
@@ -15,13 +17,15 @@
 
 namespace weir::state {
 
-/// What a snapshot says of one state beside its rows, by key group of the task (position: group - first).
+/// What a snapshot says of one state beside its rows, by key group of the task (position: group -
+/// first).
 struct StateView {
-  std::vector<int64_t> horizons;   // namespaces at or below it are gone; INT64_MIN: none
-  std::vector<int64_t> expired;    // logs: rows at or before this time are gone; INT64_MIN: none
+  std::vector<int64_t> horizons;  // namespaces at or below it are gone; INT64_MIN: none
+  std::vector<int64_t> expired;   // logs: rows at or before this time are gone; INT64_MIN: none
 };
 
-/// The view of one image: what the compaction filter sees from the moment that image is taken (reliability 5.4).
+/// The view of one image: what the compaction filter sees from the moment that image is taken
+/// (reliability 5.4).
 struct ImageView {
   GroupRange groups;
   int64_t watermark = INT64_MIN;
@@ -29,7 +33,8 @@ struct ImageView {
   std::vector<std::optional<Duration>> ttls;
 
   /// Whether nothing that is restored from this image could ever read the row.
-  bool Gone(size_t state, const RowCodec& codec, std::string_view key, std::string_view value) const;
+  bool Gone(size_t state, const RowCodec& codec, std::string_view key,
+            std::string_view value) const;
 };
 
 class ColdStore {
@@ -40,11 +45,14 @@ class ColdStore {
   virtual Status Erase(size_t state, std::string_view key) = 0;
   /// All that was put is readable.
   virtual Status Finish() = 0;
-  virtual Status Get(size_t state, std::span<const std::string> keys, std::vector<std::optional<std::string>>& values) = 0;
+  virtual Status Get(size_t state, std::span<const std::string> keys,
+                     std::vector<std::optional<std::string>>& values) = 0;
   /// Rows with keys in [from, to) in order (empty `to`: no end) until `visit` answers false.
-  virtual Status Scan(size_t state, std::string_view from, std::string_view to,
-                      const std::function<bool(std::string_view key, std::string_view value)>& visit) = 0;
-  /// All rows as files; from now on rows that are gone in `view` may be dropped. Files already named by a completed image have no local path.
+  virtual Status Scan(
+      size_t state, std::string_view from, std::string_view to,
+      const std::function<bool(std::string_view key, std::string_view value)>& visit) = 0;
+  /// All rows as files; from now on rows that are gone in `view` may be dropped. Files already
+  /// named by a completed image have no local path.
   virtual Result<std::vector<ImageFile>> Image(CheckpointId n, const ImageView& view) = 0;
   /// The image's local files go; `completed`: its files are in the storage from now on.
   virtual Status Forget(CheckpointId n, bool completed) = 0;

@@ -1,6 +1,7 @@
 #pragma once
-// EvictionBatch: changed rows that have left the hot table, serialised, until P has written them. It is also the side buffer between a freeze and its
-// image. W fills it, then hands it over inside a write set; P reads only what is fixed then. W finds what is in it through Slice::evicted.
+// EvictionBatch: changed rows that have left the hot table, serialised, until P has written them.
+// It is also the side buffer between a freeze and its image. W fills it, then hands it over inside
+// a write set; P reads only what is fixed then. W finds what is in it through Slice::evicted.
 
 #include <cstdint>
 #include <memory>
@@ -20,8 +21,8 @@ struct Evicted {
   uint16_t state = 0, group = 0;
   bool absent = false;
   // W only.
-  Slice* slice = nullptr;     // nullptr: taken back, replaced, or its slice is gone
-  Evicted* next = nullptr;    // of the same key: older rows
+  Slice* slice = nullptr;   // nullptr: taken back, replaced, or its slice is gone
+  Evicted* next = nullptr;  // of the same key: older rows
   std::string_view key_view() const { return {key, key_bytes}; }
   std::string_view sort_view() const { return {key + key_bytes, sort_bytes}; }
   std::string_view value_view() const { return {key + key_bytes + sort_bytes, value_bytes}; }

@@ -24,7 +24,8 @@ class FileStore final : public CheckpointStore {
 
   Status PutNew(std::string_view name, std::string_view bytes) override {
     WEIR_ASSIGN(const Path path, Prepare(name));
-    WEIR_ASSIGN(const Path temporary, WriteTemporary(path, [&](WritableFile& file) { return file.Append(bytes); }));
+    WEIR_ASSIGN(const Path temporary,
+                WriteTemporary(path, [&](WritableFile& file) { return file.Append(bytes); }));
     return LinkInto(temporary, path);
   }
 
@@ -33,7 +34,9 @@ class FileStore final : public CheckpointStore {
     WEIR_ASSIGN(const Path path, Prepare(name));
     if (const auto present = env_.Stat(path); present.ok()) {
       if (present->bytes == source.bytes) return env_.SyncDirectory(std::string(DirectoryOf(path)));
-      return {Code::kCorruption, "\"" + path + "\" has " + std::to_string(present->bytes) + " bytes, but its content should have " + std::to_string(source.bytes) +
+      return {Code::kCorruption, "\"" + path + "\" has " + std::to_string(present->bytes) +
+                                     " bytes, but its content should have " +
+                                     std::to_string(source.bytes) +
                                      ": something else than Weir has changed the storage"};
     }
     // The link shares the file's bytes, so they must be durable before the name is.
@@ -41,9 +44,11 @@ class FileStore final : public CheckpointStore {
     WEIR_TRY(file->Sync());
     WEIR_TRY(file->Close());
     const Status linked = env_.Link(local, path);
-    if (linked.code() == Code::kAlreadyExists || linked.ok()) return env_.SyncDirectory(std::string(DirectoryOf(path)));
+    if (linked.code() == Code::kAlreadyExists || linked.ok())
+      return env_.SyncDirectory(std::string(DirectoryOf(path)));
     // Another file system: a copy.
-    WEIR_ASSIGN(const Path temporary, WriteTemporary(path, [&](WritableFile& into) { return Copy(local, into); }));
+    WEIR_ASSIGN(const Path temporary,
+                WriteTemporary(path, [&](WritableFile& into) { return Copy(local, into); }));
     const Status put = LinkInto(temporary, path);
     return put.code() == Code::kAlreadyExists ? Status::Ok() : put;
   }
@@ -52,7 +57,8 @@ class FileStore final : public CheckpointStore {
     WEIR_ASSIGN(const Path path, PathOf(name));
     if (const auto present = env_.Stat(path); !present.ok()) return present.status();
     if (env_.Link(path, local).ok()) return Status::Ok();
-    WEIR_ASSIGN(const Path temporary, WriteTemporary(local, [&](WritableFile& into) { return Copy(path, into); }));
+    WEIR_ASSIGN(const Path temporary,
+                WriteTemporary(local, [&](WritableFile& into) { return Copy(path, into); }));
     return env_.Rename(temporary, local);
   }
 
@@ -82,10 +88,12 @@ class FileStore final : public CheckpointStore {
     std::vector<StoredFile> files;
     // Only the directory that the prefix names can hold matches.
     const size_t slash = prefix.rfind('/');
-    const std::string below(slash == std::string_view::npos ? std::string_view() : prefix.substr(0, slash + 1));
+    const std::string below(slash == std::string_view::npos ? std::string_view()
+                                                            : prefix.substr(0, slash + 1));
     const Status listed = ListInto(below, prefix, files);
     if (!listed.ok() && listed.code() != Code::kNotFound) return listed;
-    std::sort(files.begin(), files.end(), [](const StoredFile& a, const StoredFile& b) { return a.name < b.name; });
+    std::sort(files.begin(), files.end(),
+              [](const StoredFile& a, const StoredFile& b) { return a.name < b.name; });
     return files;
   }
 
@@ -94,9 +102,13 @@ class FileStore final : public CheckpointStore {
  private:
   Result<Path> PathOf(std::string_view name) const {
     const std::string padded = "/" + std::string(name) + "/";
-    if (name.empty() || padded.find("//") != std::string::npos || padded.find("/../") != std::string::npos || padded.find("/./") != std::string::npos ||
+    if (name.empty() || padded.find("//") != std::string::npos ||
+        padded.find("/../") != std::string::npos || padded.find("/./") != std::string::npos ||
         name.find('\0') != std::string_view::npos) {
-      return Status(Code::kInvalidArgument, "\"" + std::string(name) + "\" is no name in a storage: expected a relative path without \".\" and \"..\"");
+      return Status(
+          Code::kInvalidArgument,
+          "\"" + std::string(name) +
+              "\" is no name in a storage: expected a relative path without \".\" and \"..\"");
     }
     return root_ + "/" + std::string(name);
   }
@@ -109,14 +121,17 @@ class FileStore final : public CheckpointStore {
   Result<Path> WriteTemporary(const Path& path, Fill fill) {
     Path temporary = path + ".tmp." + std::to_string(env_.Random());
     const auto write = [&]() -> Status {
-      WEIR_ASSIGN(const std::unique_ptr<WritableFile> file, env_.Create(temporary, CreateMode::kNew));
+      WEIR_ASSIGN(const std::unique_ptr<WritableFile> file,
+                  env_.Create(temporary, CreateMode::kNew));
       WEIR_TRY(fill(*file));
       WEIR_TRY(file->Sync());
       return file->Close();
     };
     const Status written = write();
     if (!written.ok()) {
-      IgnoreStatus(env_.Remove(temporary), "the write has failed already; a left temporary file is cleaned with the directory");
+      IgnoreStatus(
+          env_.Remove(temporary),
+          "the write has failed already; a left temporary file is cleaned with the directory");
       return written;
     }
     return temporary;
@@ -138,7 +153,8 @@ class FileStore final : public CheckpointStore {
       offset += read;
     }
   }
-  Status ListInto(const std::string& below, std::string_view prefix, std::vector<StoredFile>& files) const {
+  Status ListInto(const std::string& below, std::string_view prefix,
+                  std::vector<StoredFile>& files) const {
     const Path directory = below.empty() ? root_ : root_ + "/" + below.substr(0, below.size() - 1);
     WEIR_ASSIGN(const std::vector<DirectoryEntry> entries, env_.List(directory));
     for (const DirectoryEntry& entry : entries) {
@@ -163,9 +179,15 @@ class FileStore final : public CheckpointStore {
 }  // namespace
 
 Result<std::unique_ptr<CheckpointStore>> OpenCheckpointStore(Env& env, std::string_view uri) {
-  if (uri.starts_with("s3://")) return Status(Code::kPlanned, "\"" + std::string(uri) + "\": storage on S3 is planned, not in this version; use file:///absolute/path");
-  if (!uri.starts_with(kFileScheme) || uri.size() <= kFileScheme.size() || uri[kFileScheme.size()] != '/') {
-    return Status(Code::kInvalidArgument, "storage \"" + std::string(uri) + "\": expected file:///absolute/path");
+  if (uri.starts_with("s3://"))
+    return Status(
+        Code::kPlanned,
+        "\"" + std::string(uri) +
+            "\": storage on S3 is planned, not in this version; use file:///absolute/path");
+  if (!uri.starts_with(kFileScheme) || uri.size() <= kFileScheme.size() ||
+      uri[kFileScheme.size()] != '/') {
+    return Status(Code::kInvalidArgument,
+                  "storage \"" + std::string(uri) + "\": expected file:///absolute/path");
   }
   Path root(uri.substr(kFileScheme.size()));
   while (root.size() > 1 && root.back() == '/') root.pop_back();

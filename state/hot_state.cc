@@ -6,22 +6,31 @@ namespace weir::state {
 namespace {
 
 constexpr size_t kEvictionBufferLeast = size_t{8} << 20;
-constexpr size_t kEvictionBufferShare = 16;      // of the task's hot target
-constexpr size_t kBatchShare = 8;                // a batch goes down at this part of the buffer
-constexpr size_t kRowBytesExpected = 128;        // of a row in the eviction buffer
-constexpr int64_t kEvictBudget = 3000;           // visits of the clock in one call: about 0.2 ms
-constexpr size_t kSettledPerCall = 4096;         // rows freed in one call
+constexpr size_t kEvictionBufferShare = 16;  // of the task's hot target
+constexpr size_t kBatchShare = 8;            // a batch goes down at this part of the buffer
+constexpr size_t kRowBytesExpected = 128;    // of a row in the eviction buffer
+constexpr int64_t kEvictBudget = 3000;       // visits of the clock in one call: about 0.2 ms
+constexpr size_t kSettledPerCall = 4096;     // rows freed in one call
 
-bool IsTimers(StateKind kind) { return kind == StateKind::kEventTimers || kind == StateKind::kProcessingTimers; }
+bool IsTimers(StateKind kind) {
+  return kind == StateKind::kEventTimers || kind == StateKind::kProcessingTimers;
+}
 
 }  // namespace
 
-HotState::HotState(const TaskStateSpec& spec, std::string backend, size_t eviction_buffer_bytes, std::shared_ptr<Lower> lower)
-    : backend_(std::move(backend)), key_groups_(spec.key_groups), hot_(spec.hot), lower_(std::move(lower)) {
+HotState::HotState(const TaskStateSpec& spec, std::string backend, size_t eviction_buffer_bytes,
+                   std::shared_ptr<Lower> lower)
+    : backend_(std::move(backend)),
+      key_groups_(spec.key_groups),
+      hot_(spec.hot),
+      lower_(std::move(lower)) {
   shared_.pump = this;
   shared_.groups = spec.groups;
   shared_.key_groups = spec.key_groups;
-  shared_.buffer_bytes_max = eviction_buffer_bytes != 0 ? eviction_buffer_bytes : std::max(kEvictionBufferLeast, hot_->target() / kEvictionBufferShare);
+  shared_.buffer_bytes_max =
+      eviction_buffer_bytes != 0
+          ? eviction_buffer_bytes
+          : std::max(kEvictionBufferLeast, hot_->target() / kEvictionBufferShare);
   for (const TaskStateEntry& entry : spec.states) {
     const auto index = static_cast<uint16_t>(tables_.size());
     tables_.push_back(std::make_unique<HotTable>(shared_, index, entry, lower_->codecs()[index]));
@@ -57,12 +66,15 @@ void HotState::Restore(const std::vector<ImageDescription>& images) {
     if (from > to) continue;
     for (const StateDescription& state : image.states) {
       for (const auto& table : tables_) {
-        if (table->entry().node_id != state.node_id || table->entry().spec.name != state.spec.name) continue;
+        if (table->entry().node_id != state.node_id || table->entry().spec.name != state.spec.name)
+          continue;
         StateView& view = table->view();
         for (uint32_t group = from; group <= to; ++group) {
-          const size_t old = size_t{group} - image.groups.first.value, at = table->At(static_cast<uint16_t>(group));
+          const size_t old = size_t{group} - image.groups.first.value,
+                       at = table->At(static_cast<uint16_t>(group));
           if (!state.horizons.empty()) view.horizons[at] = state.horizons[old];
-          if (!state.expired.empty() && !view.expired.empty()) view.expired[at] = state.expired[old];
+          if (!state.expired.empty() && !view.expired.empty())
+            view.expired[at] = state.expired[old];
         }
         table->next_number = std::max(table->next_number, state.next_number);
         const auto overlap = static_cast<uint64_t>(to - from) + 1;
@@ -72,13 +84,16 @@ void HotState::Restore(const std::vector<ImageDescription>& images) {
             table->MakeSlice(ns).Spill(static_cast<uint16_t>(group));
           }
           if (Slice* slice = table->FindSlice(ns)) {
-            slice->live += static_cast<int64_t>(rows * overlap / (uint64_t{image.groups.last.value} - image.groups.first.value + 1));
+            slice->live += static_cast<int64_t>(
+                rows * overlap /
+                (uint64_t{image.groups.last.value} - image.groups.first.value + 1));
           }
         }
         if (HotTimerState* timers = timers_by_state_[table->state()]) {
           for (const TimerCursor& cursor : state.cursors) {
             const uint16_t group = HotTimerState::GroupOfText(cursor.timer);
-            if (group >= from && group <= to) timers->cursors().insert_or_assign(cursor.timer, cursor.cursor);
+            if (group >= from && group <= to)
+              timers->cursors().insert_or_assign(cursor.timer, cursor.cursor);
           }
         }
       }
@@ -86,14 +101,16 @@ void HotState::Restore(const std::vector<ImageDescription>& images) {
   }
   // A slice that was made before all horizons were known.
   for (const auto& table : tables_) {
-    const int64_t highest = *std::max_element(table->view().horizons.begin(), table->view().horizons.end());
+    const int64_t highest =
+        *std::max_element(table->view().horizons.begin(), table->view().horizons.end());
     for (auto& [ns, slice] : table->slices()) slice->partly_dropped = ns <= highest;
   }
 }
 
 StatePointer HotState::state(NodeIndex node, StateIndex state) {
   for (const auto& table : tables_) {
-    if (table->entry().node == node && table->entry().state == state) return states_[table->state()];
+    if (table->entry().node == node && table->entry().state == state)
+      return states_[table->state()];
   }
   return {};
 }
@@ -125,7 +142,8 @@ void HotState::Settle() {
     }
     arrived_.erase(arrived_.begin(), arrived_.begin() + static_cast<ptrdiff_t>(done));
     auto& graves = shared_.graveyard;
-    const auto open = std::find_if(graves.begin(), graves.end(), [&](const auto& grave) { return grave.first > sets_settled_; });
+    const auto open = std::find_if(graves.begin(), graves.end(),
+                                   [&](const auto& grave) { return grave.first > sets_settled_; });
     graves.erase(graves.begin(), open);
   } else if (!shared_.graveyard.empty() && sets_settled_ == shared_.sets_pushed) {
     shared_.graveyard.clear();
@@ -146,7 +164,8 @@ bool HotState::SettleSet(WriteSet& set, size_t& budget) {
     set.batch = nullptr;
   }
   if (set.kind != WriteSet::Kind::kFrozen) return true;
-  // The set's rows stay frozen until its erased ones are gone, so none of these pointers can dangle.
+  // The set's rows stay frozen until its erased ones are gone, so none of these pointers can
+  // dangle.
   for (; set.absent_at < set.absent.size(); ++set.absent_at) {
     if (!spend()) return false;
     Row* row = set.absent[set.absent_at];
@@ -194,7 +213,9 @@ void HotState::PushNote(WriteSet::Kind kind, CheckpointId n) {
   lower_->PostDrain();
 }
 
-void HotState::Advance(EventTime watermark) { shared_.watermark = std::max(shared_.watermark, watermark); }
+void HotState::Advance(EventTime watermark) {
+  shared_.watermark = std::max(shared_.watermark, watermark);
+}
 
 void HotState::Freeze(CheckpointId n, EventTime watermark) {
   Settle();
@@ -238,10 +259,13 @@ ImageDescription HotState::Describe(CheckpointId n, EventTime watermark) const {
     state.expired = table->view().expired;
     state.next_number = table->next_number;
     for (const auto& [ns, slice] : table->slices()) {
-      if (!slice->Empty()) state.namespaces.emplace_back(slice->ns, static_cast<uint64_t>(std::max<int64_t>(slice->live, 0)));
+      if (!slice->Empty())
+        state.namespaces.emplace_back(slice->ns,
+                                      static_cast<uint64_t>(std::max<int64_t>(slice->live, 0)));
     }
     if (HotTimerState* timers = timers_by_state_[table->state()]) {
-      for (const auto& [timer, cursor] : timers->cursors()) state.cursors.push_back({timer, cursor});
+      for (const auto& [timer, cursor] : timers->cursors())
+        state.cursors.push_back({timer, cursor});
     }
   }
   return image;
@@ -261,7 +285,9 @@ size_t HotState::Evict(size_t bytes) {
   Settle();
   int64_t budget = kEvictBudget, freed = 0;
   bool room = true;
-  for (size_t visited = 0; visited < tables_.size() && room && budget > 0 && freed < static_cast<int64_t>(bytes); ++visited) {
+  for (size_t visited = 0;
+       visited < tables_.size() && room && budget > 0 && freed < static_cast<int64_t>(bytes);
+       ++visited) {
     HotTable& table = *tables_[evict_table_ % tables_.size()];
     int64_t of_table = 0;
     room = table.Evict(bytes - static_cast<size_t>(freed), budget, of_table);
@@ -269,7 +295,9 @@ size_t HotState::Evict(size_t bytes) {
     table.AgeRanges();
     if (room && budget > 0) ++evict_table_;
   }
-  if (shared_.batch != nullptr && (!room || shared_.batch->bytes() >= shared_.buffer_bytes_max / kBatchShare)) PushBatch();
+  if (shared_.batch != nullptr &&
+      (!room || shared_.batch->bytes() >= shared_.buffer_bytes_max / kBatchShare))
+    PushBatch();
   Publish();
   return static_cast<size_t>(std::max<int64_t>(freed, 0));
 }

@@ -1,6 +1,7 @@
 #pragma once
-// HotState: all keyed state of one task: a hot table per declared state, one dirty set, one eviction buffer, over a ColdStore that pool threads work on
-// (lower.h). Both backends are this with another store. W, but for Write and the destructor (P) and usage (A).
+// HotState: all keyed state of one task: a hot table per declared state, one dirty set, one
+// eviction buffer, over a ColdStore that pool threads work on (lower.h). Both backends are this
+// with another store. W, but for Write and the destructor (P) and usage (A).
 
 #include <atomic>
 #include <memory>
@@ -17,7 +18,8 @@ namespace weir::state {
 
 class HotState final : public TaskState, private Pump {
  public:
-  HotState(const TaskStateSpec& spec, std::string backend, size_t eviction_buffer_bytes, std::shared_ptr<Lower> lower);
+  HotState(const TaskStateSpec& spec, std::string backend, size_t eviction_buffer_bytes,
+           std::shared_ptr<Lower> lower);
   ~HotState() override;
 
   /// Before the first call: what the images say beside their rows, which the store has already.
@@ -52,16 +54,17 @@ class HotState final : public TaskState, private Pump {
   MemoryAccount* const hot_;
   const std::shared_ptr<Lower> lower_;
   HotShared shared_;
-  std::vector<std::unique_ptr<HotTable>> tables_;  // by state of the store; lists have one without rows
+  std::vector<std::unique_ptr<HotTable>>
+      tables_;  // by state of the store; lists have one without rows
   std::vector<StatePointer> states_;
   std::vector<std::unique_ptr<HotValueState>> values_;
   std::vector<std::unique_ptr<HotMapState>> maps_;
   std::vector<std::unique_ptr<HotLogState>> logs_;
   std::vector<std::unique_ptr<HotTimerState>> timers_;
-  std::vector<HotTimerState*> timers_by_state_;    // nullptr: not timers
+  std::vector<HotTimerState*> timers_by_state_;  // nullptr: not timers
 
-  std::vector<Arrival> arrived_;                   // written sets that Settle has not looked at
-  std::vector<std::shared_ptr<WriteSet>> freezes_; // pushed, neither written nor aborted
+  std::vector<Arrival> arrived_;                    // written sets that Settle has not looked at
+  std::vector<std::shared_ptr<WriteSet>> freezes_;  // pushed, neither written nor aborted
   uint64_t sets_settled_ = 0;
   size_t evict_table_ = 0;
   int64_t reported_bytes_ = 0;

@@ -11,7 +11,8 @@ constexpr uint32_t kRangeAgeMax = 256;  // passes of eviction
 
 /// Room for keys in a row itself: what fixed-width columns need, else a usual length.
 size_t KeyRoom(const TaskStateEntry& entry) {
-  if (entry.spec.kind == StateKind::kEventTimers || entry.spec.kind == StateKind::kProcessingTimers) return 32;
+  if (entry.spec.kind == StateKind::kEventTimers || entry.spec.kind == StateKind::kProcessingTimers)
+    return 32;
   size_t room = 0;
   bool fixed = true;
   for (const Type& type : entry.key_types) {
@@ -19,7 +20,8 @@ size_t KeyRoom(const TaskStateEntry& entry) {
     room += 1 + std::max<size_t>(type.width(), 8);
   }
   if (!fixed) room = kKeyRoomDefault;
-  if (entry.spec.kind == StateKind::kMap || entry.spec.kind == StateKind::kLog) room += kLogSortBytes;
+  if (entry.spec.kind == StateKind::kMap || entry.spec.kind == StateKind::kLog)
+    room += kLogSortBytes;
   return std::clamp<size_t>((room + 7) & ~size_t{7}, 8, kKeyRoomMax);
 }
 
@@ -27,9 +29,15 @@ bool KeyedRows(StateKind kind) { return kind == StateKind::kMap || kind == State
 
 }  // namespace
 
-HotTable::HotTable(HotShared& shared, uint16_t state, const TaskStateEntry& entry, const RowCodec& codec)
-    : shared_(shared), state_(state), entry_(entry), codec_(codec), keyed_rows_(KeyedRows(entry.spec.kind)),
-      listed_(entry.spec.kind == StateKind::kValue || keyed_rows_), key_room_(KeyRoom(entry)) {
+HotTable::HotTable(HotShared& shared, uint16_t state, const TaskStateEntry& entry,
+                   const RowCodec& codec)
+    : shared_(shared),
+      state_(state),
+      entry_(entry),
+      codec_(codec),
+      keyed_rows_(KeyedRows(entry.spec.kind)),
+      listed_(entry.spec.kind == StateKind::kValue || keyed_rows_),
+      key_room_(KeyRoom(entry)) {
   const size_t groups = size_t{shared.groups.last.value} - shared.groups.first.value + 1;
   view_.horizons.assign(groups, INT64_MIN);
   if (entry.spec.kind == StateKind::kLog) view_.expired.assign(groups, INT64_MIN);
@@ -44,8 +52,10 @@ Slice* HotTable::FindSliceSlow(Namespace ns) {
 
 Slice& HotTable::MakeSlice(Namespace ns) {
   if (Slice* slice = FindSlice(ns)) return *slice;
-  auto slice = std::make_unique<Slice>(state_, ns, RowBytes(), view_.horizons.size(), &shared_.bytes);
-  slice->partly_dropped = *std::max_element(view_.horizons.begin(), view_.horizons.end()) >= ns.value;
+  auto slice =
+      std::make_unique<Slice>(state_, ns, RowBytes(), view_.horizons.size(), &shared_.bytes);
+  slice->partly_dropped =
+      *std::max_element(view_.horizons.begin(), view_.horizons.end()) >= ns.value;
   Slice* made = slice.get();
   slices_.emplace(ns.value, std::move(slice));
   cache_[CacheOf(ns)] = {ns.value, made};
@@ -59,7 +69,9 @@ std::map<int64_t, std::unique_ptr<Slice>>::iterator HotTable::Bury(
   if (line.slice == &slice) line = {};
   if (slice.dirty_slot != SIZE_MAX) shared_.dirty_slices[slice.dirty_slot] = nullptr;
   for (size_t slot = 0; slot < slice.evicted.slots(); ++slot) {
-    for (Evicted* evicted = slice.evicted.at_slot(slot); evicted != nullptr; evicted = evicted->next) evicted->slice = nullptr;
+    for (Evicted* evicted = slice.evicted.at_slot(slot); evicted != nullptr;
+         evicted = evicted->next)
+      evicted->slice = nullptr;
   }
   std::erase_if(ranges_, [&](const Range& range) { return range.ns == slice.ns.value; });
   shared_.graveyard.emplace_back(shared_.sets_pushed, std::move(at->second));
@@ -67,18 +79,23 @@ std::map<int64_t, std::unique_ptr<Slice>>::iterator HotTable::Bury(
 }
 
 bool HotTable::Expired(const Row& row) const {
-  if (entry_.spec.ttl.has_value() && row.touched != INT64_MIN && SatAdd(row.touched, entry_.spec.ttl->us) <= shared_.watermark.us) return true;
-  return !view_.expired.empty() && GetOrdered(row.key + row.key_bytes) <= view_.expired[At(row.group)];
+  if (entry_.spec.ttl.has_value() && row.touched != INT64_MIN &&
+      SatAdd(row.touched, entry_.spec.ttl->us) <= shared_.watermark.us)
+    return true;
+  return !view_.expired.empty() &&
+         GetOrdered(row.key + row.key_bytes) <= view_.expired[At(row.group)];
 }
 
-Row* HotTable::NewRow(Slice& slice, uint64_t hash, uint16_t group, std::string_view key, std::string_view sort, KeyEntry* owner) {
+Row* HotTable::NewRow(Slice& slice, uint64_t hash, uint16_t group, std::string_view key,
+                      std::string_view sort, KeyEntry* owner) {
   auto* row = new (slice.rows.Allocate()) Row();
   const size_t payload = codec_.layout().bytes;
   std::memset(row->payload()->bytes(), 0, payload);
   char* room = reinterpret_cast<char*>(row + 1) + payload;
   if (key.size() + sort.size() > key_room_) {
     uint32_t capacity = 0;
-    char* place = slice.bytes_pool.Allocate(static_cast<uint32_t>(key.size() + sort.size()), &capacity);
+    char* place =
+        slice.bytes_pool.Allocate(static_cast<uint32_t>(key.size() + sort.size()), &capacity);
     row->key = place;
     room = place;
   } else {
@@ -106,7 +123,8 @@ Row* HotTable::NewRow(Slice& slice, uint64_t hash, uint16_t group, std::string_v
 KeyEntry* HotTable::NewKey(Slice& slice, uint64_t hash, uint16_t group, std::string_view key) {
   auto* entry = new (slice.keys.Allocate()) KeyEntry();
   uint32_t capacity = 0;
-  char* place = slice.bytes_pool.Allocate(static_cast<uint32_t>(std::max<size_t>(key.size(), 1)), &capacity);
+  char* place =
+      slice.bytes_pool.Allocate(static_cast<uint32_t>(std::max<size_t>(key.size(), 1)), &capacity);
   if (!key.empty()) std::memcpy(place, key.data(), key.size());
   entry->key = place;
   entry->hash = hash;
@@ -225,14 +243,18 @@ void HotTable::SetBytes(StateRow* payload, const StateLayout::Slot& slot, std::s
 
 void HotTable::Damaged(std::string_view what) {
   if (shared_.error.ok()) {
-    shared_.error = Status(Code::kCorruption, "state \"" + entry_.spec.name + "\" of node \"" + entry_.node_id + "\": " + std::string(what) +
-                                                  " read from the state directory does not fit the declared row");
+    shared_.error = Status(Code::kCorruption,
+                           "state \"" + entry_.spec.name + "\" of node \"" + entry_.node_id +
+                               "\": " + std::string(what) +
+                               " read from the state directory does not fit the declared row");
   }
 }
 
 bool HotTable::FillRow(Row& row, std::string_view value) {
   uint32_t key_bytes = 0;
-  if (codec_.DecodeHead(value, &key_bytes, &row.touched) && codec_.DecodeFields(value, *row.payload(), *row.slice)) return true;
+  if (codec_.DecodeHead(value, &key_bytes, &row.touched) &&
+      codec_.DecodeFields(value, *row.payload(), *row.slice))
+    return true;
   Damaged("a row");
   return false;
 }
@@ -272,7 +294,8 @@ void HotTable::TakeBackKey(KeyEntry& entry) {
   Slice& slice = *entry.slice;
   while (Evicted* evicted = slice.evicted.Find(entry.hash, entry.key_view())) {
     if (entry.rows.Find(evicted->sort_view()) == nullptr) {
-      Row* row = NewRow(slice, evicted->hash, evicted->group, evicted->key_view(), evicted->sort_view(), &entry);
+      Row* row = NewRow(slice, evicted->hash, evicted->group, evicted->key_view(),
+                        evicted->sort_view(), &entry);
       row->mark = kStored;
       if (evicted->absent) {
         row->flags = kAbsent;
@@ -332,11 +355,13 @@ void HotTable::Arrive(ColdRead& read) {
   if (read.kind == ColdRead::Kind::kKey) {
     KeyEntry* entry = slice->key_index.Find(read.hash, read.key);
     if (entry == nullptr || !entry->marked(kPending) || entry->touched != read.ticket) return;
-    std::vector<std::pair<std::string_view, std::string_view>> rows(read.rows.begin(), read.rows.end());
+    std::vector<std::pair<std::string_view, std::string_view>> rows(read.rows.begin(),
+                                                                    read.rows.end());
     return ArriveKey(*slice, *entry, rows);
   }
   Row* row = slice->row_index.Find(read.hash, read.key);
-  if (row == nullptr || !row->marked(kPending) || row->touched != read.ticket) return;  // written blindly meanwhile
+  if (row == nullptr || !row->marked(kPending) || row->touched != read.ticket)
+    return;  // written blindly meanwhile
   row->touched = INT64_MIN;
   if (!read.rows.empty()) {
     if (!FillRow(*row, read.rows.front().second)) return;  // stays pending: the attempt ends
@@ -346,7 +371,8 @@ void HotTable::Arrive(ColdRead& read) {
   row->clock = kPinnedPasses;
 }
 
-void HotTable::ArriveKey(Slice& slice, KeyEntry& entry, std::span<std::pair<std::string_view, std::string_view>> rows) {
+void HotTable::ArriveKey(Slice& slice, KeyEntry& entry,
+                         std::span<std::pair<std::string_view, std::string_view>> rows) {
   for (const auto& [sort, value] : rows) {
     if (entry.rows.Find(sort) != nullptr) continue;
     Row* row = NewRow(slice, entry.hash, entry.group, entry.key_view(), sort, &entry);
@@ -365,8 +391,8 @@ HotTable::Range* HotTable::FindRange(int64_t ns, uint16_t group, std::string_vie
   return nullptr;
 }
 
-/// What is in the eviction buffer comes back first, and nothing of the group is evicted until the range was used: so the storage's answer and the table
-/// together are the whole truth.
+/// What is in the eviction buffer comes back first, and nothing of the group is evicted until the
+/// range was used: so the storage's answer and the table together are the whole truth.
 void HotTable::OrderRange(Slice& slice, uint16_t group, std::string_view after, size_t rows_max) {
   std::vector<Evicted*> keys;
   for (size_t slot = 0; slot < slice.evicted.slots(); ++slot) {
@@ -392,13 +418,15 @@ void HotTable::OrderRange(Slice& slice, uint16_t group, std::string_view after, 
   read.ns = slice.ns.value;
   read.key = after;
   read.rows_max = rows_max;
-  ranges_.push_back({slice.ns.value, group, std::string(after), {}, Order(std::move(read)), false, false, 0});
+  ranges_.push_back(
+      {slice.ns.value, group, std::string(after), {}, Order(std::move(read)), false, false, 0});
 }
 
 void HotTable::LoadSlice(Slice& slice) {
   for (size_t at = 0; at < view_.horizons.size(); ++at) {
     const auto group = static_cast<uint16_t>(shared_.groups.first.value + at);
-    if (slice.SpilledAt(group) && FindRange(slice.ns.value, group, {}) == nullptr) OrderRange(slice, group, {}, SIZE_MAX);
+    if (slice.SpilledAt(group) && FindRange(slice.ns.value, group, {}) == nullptr)
+      OrderRange(slice, group, {}, SIZE_MAX);
   }
 }
 
@@ -420,8 +448,10 @@ void HotTable::ArriveRange(ColdRead& read) {
     std::string_view rest = value;
     uint32_t key_bytes = 0;
     int64_t touched = 0;
-    if (!codec_.DecodeHead(rest, &key_bytes, &touched) || key_bytes > text.size()) return Damaged("a row");
-    const std::string_view key = std::string_view(text).substr(0, keyed_rows_ ? key_bytes : text.size());
+    if (!codec_.DecodeHead(rest, &key_bytes, &touched) || key_bytes > text.size())
+      return Damaged("a row");
+    const std::string_view key =
+        std::string_view(text).substr(0, keyed_rows_ ? key_bytes : text.size());
     const uint64_t hash = HashKey(key);
     if (!keyed_rows_) {
       Row* row = slice->row_index.Find(hash, key);
@@ -440,7 +470,8 @@ void HotTable::ArriveRange(ColdRead& read) {
     }
     rows.clear();
     for (; at < read.rows.size() && read.rows[at].first.compare(0, key.size(), key) == 0; ++at) {
-      rows.emplace_back(std::string_view(read.rows[at].first).substr(key.size()), read.rows[at].second);
+      rows.emplace_back(std::string_view(read.rows[at].first).substr(key.size()),
+                        read.rows[at].second);
     }
     KeyEntry* entry = slice->key_index.Find(hash, key);
     if (entry == nullptr) entry = NewKey(*slice, hash, read.group, key);
@@ -484,7 +515,9 @@ bool HotTable::Gather(Slice& slice, uint16_t group, std::string_view after, cons
     if (!after.empty() && key <= after) continue;
     if (range != nullptr && !range->end && key > range->bound) continue;
     if (item->marked(kPending)) return false;
-    if (keyed_rows_ ? static_cast<KeyEntry*>(item)->rows.empty() : (item->absent() || Expired(*static_cast<Row*>(item)))) continue;
+    if (keyed_rows_ ? static_cast<KeyEntry*>(item)->rows.empty()
+                    : (item->absent() || Expired(*static_cast<Row*>(item))))
+      continue;
     gathered_.push_back({Prefix(key), item});
   }
   return true;
@@ -518,7 +551,8 @@ bool HotTable::AppendGathered(RowBlock& block) {
   const size_t room = RowBlock::kRowsMax - std::min<size_t>(block.rows.size(), RowBlock::kRowsMax);
   bool all = true;
   if (gathered_.size() > room) {
-    std::nth_element(gathered_.begin(), gathered_.begin() + static_cast<ptrdiff_t>(room), gathered_.end(), less);
+    std::nth_element(gathered_.begin(), gathered_.begin() + static_cast<ptrdiff_t>(room),
+                     gathered_.end(), less);
     gathered_.resize(room);
     all = false;
   }
@@ -534,14 +568,16 @@ bool HotTable::AppendGathered(RowBlock& block) {
   return all;
 }
 
-Ready HotTable::ScanNamespace(Namespace ns, GroupRange groups, std::string_view after_key, RowBlock& block) {
+Ready HotTable::ScanNamespace(Namespace ns, GroupRange groups, std::string_view after_key,
+                              RowBlock& block) {
   block.rows.clear();
   block.key.clear();
   block.hash.clear();
   block.sort.clear();
   block.first.clear();
   block.more = false;
-  WEIR_CHECK(groups.first <= groups.last && shared_.groups.Contains(groups.first) && shared_.groups.Contains(groups.last));
+  WEIR_CHECK(groups.first <= groups.last && shared_.groups.Contains(groups.first) &&
+             shared_.groups.Contains(groups.last));
   Slice* slice = FindSlice(ns);
   if (slice == nullptr) return Ready::kReady;
   for (uint32_t at = groups.first.value; at <= groups.last.value; ++at) {
@@ -571,7 +607,8 @@ Ready HotTable::ScanNamespace(Namespace ns, GroupRange groups, std::string_view 
     }
     const bool all = AppendGathered(block);
     const bool goes_on = !all || (range != nullptr && !range->end);
-    const bool nothing = goes_on && block.rows.empty();  // a chunk of erased rows only: the next chunk follows below
+    const bool nothing =
+        goes_on && block.rows.empty();  // a chunk of erased rows only: the next chunk follows below
     if (range != nullptr) {
       const std::string bound = range->bound;
       Release(*range);
@@ -617,7 +654,8 @@ bool HotTable::MayGo(Slice& slice, Item& item) {
     item.clock = 0;
     return false;
   }
-  return std::find(slice.held_groups.begin(), slice.held_groups.end(), item.group) == slice.held_groups.end();
+  return std::find(slice.held_groups.begin(), slice.held_groups.end(), item.group) ==
+         slice.held_groups.end();
 }
 
 void HotTable::ToBatch(Slice& slice, Row& row) {
@@ -688,7 +726,8 @@ bool HotTable::Evict(size_t bytes, int64_t& budget, int64_t& freed) {
   constexpr int64_t kVisitCost = 1, kEvictCost = 5;
   const int64_t before = shared_.bytes;
   auto at = slices_.lower_bound(hand_);
-  for (size_t slices = slices_.size() + 1; slices > 0 && budget > 0 && freed < static_cast<int64_t>(bytes); --slices) {
+  for (size_t slices = slices_.size() + 1;
+       slices > 0 && budget > 0 && freed < static_cast<int64_t>(bytes); --slices) {
     if (slices_.empty()) break;
     if (at == slices_.end()) at = slices_.begin();
     Slice& slice = *at->second;
@@ -696,11 +735,13 @@ bool HotTable::Evict(size_t bytes, int64_t& budget, int64_t& freed) {
     const size_t slots = keyed_rows_ ? slice.key_index.slots() : slice.row_index.slots();
     if (slice.active) slice.hand = slots;
     while (slice.hand < slots && budget > 0 && freed < static_cast<int64_t>(bytes)) {
-      Item* item = keyed_rows_ ? static_cast<Item*>(slice.key_index.at_slot(slice.hand)) : slice.row_index.at_slot(slice.hand);
+      Item* item = keyed_rows_ ? static_cast<Item*>(slice.key_index.at_slot(slice.hand))
+                               : slice.row_index.at_slot(slice.hand);
       budget -= kVisitCost;
       Evictable gone = Evictable::kNo;
       if (item != nullptr && MayGo(slice, *item)) {
-        gone = keyed_rows_ ? EvictKey(slice, *static_cast<KeyEntry*>(item)) : EvictRow(slice, *static_cast<Row*>(item));
+        gone = keyed_rows_ ? EvictKey(slice, *static_cast<KeyEntry*>(item))
+                           : EvictRow(slice, *static_cast<Row*>(item));
       }
       if (gone == Evictable::kNoRoom) return false;
       if (gone == Evictable::kYes) {  // another item may have been shifted into this slot

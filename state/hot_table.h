@@ -1,10 +1,12 @@
 #pragma once
-// HotTable: the hot rows of one state of one task, slice by slice, and what the kinds of state share: look-ups that fall through to the eviction buffer
-// and to the storage, changes with copy-on-write of frozen versions, namespace scans, horizons, eviction. The kinds (value_state.h, sorted_state.h,
-// timer_state.h) are thin over it. W only.
+// HotTable: the hot rows of one state of one task, slice by slice, and what the kinds of state
+// share: look-ups that fall through to the eviction buffer and to the storage, changes with
+// copy-on-write of frozen versions, namespace scans, horizons, eviction. The kinds (value_state.h,
+// sorted_state.h, timer_state.h) are thin over it. W only.
 //
-// Where a row is looked for: table, eviction buffer, `spilled` bit of (key group, namespace), storage. What was ordered from the storage is a pending
-// item in the table, so it is ordered once and is never evicted; what has arrived is pinned until a call has used it.
+// Where a row is looked for: table, eviction buffer, `spilled` bit of (key group, namespace),
+// storage. What was ordered from the storage is a pending item in the table, so it is ordered once
+// and is never evicted; what has arrived is pinned until a call has used it.
 
 #include <map>
 #include <memory>
@@ -21,7 +23,8 @@ namespace weir::state {
 class Pump {
  public:
   virtual ~Pump() = default;
-  /// Takes in what was read. Called first by every state call; frees no row that an operator may hold.
+  /// Takes in what was read. Called first by every state call; frees no row that an operator may
+  /// hold.
   virtual void TakeReads() = 0;
   /// Also frees what written sets no longer need: only between calls of operators.
   virtual void Settle() = 0;
@@ -34,22 +37,26 @@ struct HotShared {
   Pump* pump = nullptr;
   GroupRange groups;
   uint32_t key_groups = 128;
-  uint32_t epoch = 1;          // of changes made now
-  uint32_t clean_through = 0;  // changes up to this epoch have been written; between the two: frozen
-  int64_t bytes = 0;           // in all slices
+  uint32_t epoch = 1;  // of changes made now
+  uint32_t clean_through =
+      0;              // changes up to this epoch have been written; between the two: frozen
+  int64_t bytes = 0;  // in all slices
   EventTime watermark = EventTime::Min();
-  std::vector<Slice*> dirty_slices;   // holes are nullptr
+  std::vector<Slice*> dirty_slices;  // holes are nullptr
   std::unique_ptr<EvictionBatch> batch;
-  size_t buffered_bytes = 0;   // in eviction batches that have been handed over
+  size_t buffered_bytes = 0;  // in eviction batches that have been handed over
   size_t buffer_bytes_max = 0;
   uint64_t sets_pushed = 0;
-  std::vector<std::pair<uint64_t, std::unique_ptr<Slice>>> graveyard;  // may go when so many sets have been written
+  std::vector<std::pair<uint64_t, std::unique_ptr<Slice>>>
+      graveyard;  // may go when so many sets have been written
   std::vector<ColdRead> orders;
   int64_t tickets = 0;
-  Status error;                // damaged rows
+  Status error;  // damaged rows
   uint64_t evictions = 0, cold_reads = 0;
 
-  bool HasRoom(size_t more) const { return buffered_bytes + (batch ? batch->bytes() : 0) + more <= buffer_bytes_max; }
+  bool HasRoom(size_t more) const {
+    return buffered_bytes + (batch ? batch->bytes() : 0) + more <= buffer_bytes_max;
+  }
 };
 
 class HotTable {
@@ -72,7 +79,8 @@ class HotTable {
     return FindSliceSlow(ns);
   }
   Slice& MakeSlice(Namespace ns);
-  std::map<int64_t, std::unique_ptr<Slice>>::iterator Bury(std::map<int64_t, std::unique_ptr<Slice>>::iterator slice);
+  std::map<int64_t, std::unique_ptr<Slice>>::iterator Bury(
+      std::map<int64_t, std::unique_ptr<Slice>>::iterator slice);
 
   // Groups.
   uint16_t GroupOf(uint64_t hash) const {
@@ -80,15 +88,24 @@ class HotTable {
     WEIR_CHECK(shared_.groups.Contains(group));
     return group.value;
   }
-  size_t At(uint16_t group) const { return static_cast<size_t>(group - shared_.groups.first.value); }
-  bool Dropped(const Slice& slice, uint16_t group) const { return slice.partly_dropped && slice.ns.value <= view_.horizons[At(group)]; }
+  size_t At(uint16_t group) const {
+    return static_cast<size_t>(group - shared_.groups.first.value);
+  }
+  bool Dropped(const Slice& slice, uint16_t group) const {
+    return slice.partly_dropped && slice.ns.value <= view_.horizons[At(group)];
+  }
   bool Expired(const Row& row) const;
 
   // Rows.
-  Row* NewRow(Slice& slice, uint64_t hash, uint16_t group, std::string_view key, std::string_view sort, KeyEntry* owner);
+  Row* NewRow(Slice& slice, uint64_t hash, uint16_t group, std::string_view key,
+              std::string_view sort, KeyEntry* owner);
   KeyEntry* NewKey(Slice& slice, uint64_t hash, uint16_t group, std::string_view key);
-  bool Frozen(const Row& row) const { return row.epoch > shared_.clean_through && row.epoch != shared_.epoch; }
-  bool Stored(const Row& row) const { return row.marked(kStored) || (row.epoch != 0 && row.epoch != shared_.epoch); }
+  bool Frozen(const Row& row) const {
+    return row.epoch > shared_.clean_through && row.epoch != shared_.epoch;
+  }
+  bool Stored(const Row& row) const {
+    return row.marked(kStored) || (row.epoch != 0 && row.epoch != shared_.epoch);
+  }
   /// The version of `row` that may be changed now.
   Row* Dirty(Row* row) { return row->epoch == shared_.epoch ? row : DirtySlow(row); }
   /// All fields NULL again, as a row that has just been made.
@@ -120,7 +137,8 @@ class HotTable {
   void Drop(Namespace up_to, GroupRange groups);
   Namespace Horizon(KeyGroup group) const { return {view_.horizons[At(group.value)]}; }
 
-  /// One step of the clock: visits items until `budget` is used up or `bytes` are free. False: the eviction buffer is full.
+  /// One step of the clock: visits items until `budget` is used up or `bytes` are free. False: the
+  /// eviction buffer is full.
   bool Evict(size_t bytes, int64_t& budget, int64_t& freed);
   /// Forgets ranges that were ordered and never used.
   void AgeRanges();
@@ -142,7 +160,9 @@ class HotTable {
     uint32_t age = 0;
   };
   static constexpr size_t kCacheLines = 64;
-  static size_t CacheOf(Namespace ns) { return static_cast<size_t>((static_cast<uint64_t>(ns.value) * 0x9E3779B97F4A7C15ULL) >> 58); }
+  static size_t CacheOf(Namespace ns) {
+    return static_cast<size_t>((static_cast<uint64_t>(ns.value) * 0x9E3779B97F4A7C15ULL) >> 58);
+  }
 
   Slice* FindSliceSlow(Namespace ns);
   Row* DirtySlow(Row* row);
@@ -151,7 +171,8 @@ class HotTable {
   void Damaged(std::string_view what);
   size_t RowBytes() const { return sizeof(Row) + codec_.layout().bytes + key_room_; }
   void ArriveRange(ColdRead& read);
-  void ArriveKey(Slice& slice, KeyEntry& entry, std::span<std::pair<std::string_view, std::string_view>> rows);
+  void ArriveKey(Slice& slice, KeyEntry& entry,
+                 std::span<std::pair<std::string_view, std::string_view>> rows);
   void OrderRange(Slice& slice, uint16_t group, std::string_view after, size_t rows_max);
   Range* FindRange(int64_t ns, uint16_t group, std::string_view after);
   void Release(const Range& range);
@@ -169,7 +190,7 @@ class HotTable {
   const uint16_t state_;
   const TaskStateEntry entry_;
   const RowCodec& codec_;
-  const bool keyed_rows_;    // rows hang below key entries
+  const bool keyed_rows_;  // rows hang below key entries
   const bool listed_;
   const size_t key_room_;
   StateView view_;
@@ -192,7 +213,9 @@ class TableState : public Interface {
   explicit TableState(HotTable& table) : table_(table) {}
   const StateLayout& layout() const override { return table_.codec().layout(); }
   StateRow* Change(StateRow* row) override { return table_.Change(row); }
-  void SetBytes(StateRow* row, const StateLayout::Slot& slot, std::string_view value) override { table_.SetBytes(row, slot, value); }
+  void SetBytes(StateRow* row, const StateLayout::Slot& slot, std::string_view value) override {
+    table_.SetBytes(row, slot, value);
+  }
   void Drop(Namespace up_to, GroupRange groups) override { table_.Drop(up_to, groups); }
   Namespace Horizon(KeyGroup group) const override { return table_.Horizon(group); }
 

@@ -43,7 +43,8 @@ void PutSchema(const Schema& schema, ByteWriter& writer) {
 
 Schema OfTypes(const std::vector<Type>& types) {
   std::vector<Field> fields;
-  for (const Type& type : types) fields.push_back({"key" + std::to_string(fields.size()), type, true});
+  for (const Type& type : types)
+    fields.push_back({"key" + std::to_string(fields.size()), type, true});
   return Schema(std::move(fields));
 }
 
@@ -85,7 +86,8 @@ Result<StateDescription> DecodeState(ByteReader& reader, size_t groups) {
   const auto spread = reader.Fixed<uint8_t>();
   state.spec.meaning = reader.String();
   const std::string_view key = reader.String();
-  if (!reader.ok() || kind > static_cast<uint8_t>(StateKind::kList) || spread > static_cast<uint8_t>(Spread::kUnion)) {
+  if (!reader.ok() || kind > static_cast<uint8_t>(StateKind::kList) ||
+      spread > static_cast<uint8_t>(Spread::kUnion)) {
     return Status(Code::kCorruption, "state metadata ends early or names an unknown kind of state");
   }
   state.spec.kind = static_cast<StateKind>(kind);
@@ -108,7 +110,8 @@ Result<StateDescription> DecodeState(ByteReader& reader, size_t groups) {
     cursor.cursor = reader.String();
     state.cursors.push_back(std::move(cursor));
   }
-  if (!reader.ok() || !good) return Status(Code::kCorruption, "state metadata ends early or counts more than it has");
+  if (!reader.ok() || !good)
+    return Status(Code::kCorruption, "state metadata ends early or counts more than it has");
   return state;
 }
 
@@ -130,14 +133,17 @@ void EncodeMetadata(const ImageDescription& image, std::string& out) {
 }
 
 Result<ImageDescription> DecodeMetadata(std::string_view bytes) {
-  if (bytes.size() < 8) return Status(Code::kCorruption, "state metadata is shorter than its header");
+  if (bytes.size() < 8)
+    return Status(Code::kCorruption, "state metadata is shorter than its header");
   const std::string_view body = bytes.substr(0, bytes.size() - 4);
   ByteReader trailer(bytes.substr(body.size()));
-  if (trailer.Fixed<uint32_t>() != Crc32c(body)) return Status(Code::kCorruption, "state metadata does not match its checksum");
+  if (trailer.Fixed<uint32_t>() != Crc32c(body))
+    return Status(Code::kCorruption, "state metadata does not match its checksum");
   ByteReader reader(body);
   const auto format = reader.Fixed<uint32_t>();
   if (format != kImageFormat) {
-    return Status(Code::kIncompatible, "state metadata has format " + std::to_string(format) + ", this version reads " + std::to_string(kImageFormat));
+    return Status(Code::kIncompatible, "state metadata has format " + std::to_string(format) +
+                                           ", this version reads " + std::to_string(kImageFormat));
   }
   ImageDescription image;
   image.backend = reader.String();
@@ -147,30 +153,37 @@ Result<ImageDescription> DecodeMetadata(std::string_view bytes) {
   image.key_groups = reader.Fixed<uint32_t>();
   image.watermark = {reader.Fixed<int64_t>()};
   const uint64_t states = reader.Varint();
-  if (!reader.ok() || states > kStatesMax || image.groups.last < image.groups.first || image.groups.last.value >= image.key_groups) {
+  if (!reader.ok() || states > kStatesMax || image.groups.last < image.groups.first ||
+      image.groups.last.value >= image.key_groups) {
     return Status(Code::kCorruption, "state metadata has a damaged header");
   }
   const size_t groups = size_t{image.groups.last.value} - image.groups.first.value + 1;
   for (uint64_t i = 0; i < states; ++i) {
     WEIR_ASSIGN(StateDescription state, DecodeState(reader, groups));
-    if (!state.horizons.empty() && state.horizons.size() != groups) return Status(Code::kCorruption, "state metadata has a horizon missing");
+    if (!state.horizons.empty() && state.horizons.size() != groups)
+      return Status(Code::kCorruption, "state metadata has a horizon missing");
     image.states.push_back(std::move(state));
   }
   if (reader.left() != 0) return Status(Code::kCorruption, "state metadata goes on behind its end");
   return image;
 }
 
-Result<ImageDescription> DescribeImage(const StateImage& image) { return DecodeMetadata(image.metadata); }
+Result<ImageDescription> DescribeImage(const StateImage& image) {
+  return DecodeMetadata(image.metadata);
+}
 
 Status VerifyImageFile(Env& env, const ImageFile& file, const Path& local) {
   WEIR_ASSIGN(const DirectoryEntry found, env.Stat(local));
   if (found.bytes != file.bytes) {
-    return Status(Code::kCorruption, "\"" + file.name + "\": length " + std::to_string(found.bytes) + " in \"" + local + "\", expected " + std::to_string(file.bytes));
+    return Status(Code::kCorruption, "\"" + file.name + "\": length " +
+                                         std::to_string(found.bytes) + " in \"" + local +
+                                         "\", expected " + std::to_string(file.bytes));
   }
   WEIR_ASSIGN(const std::string bytes, ReadWholeFile(env, local, kHashBlockBytes));
   const std::string hash = HashContent(bytes).Hex();
   if (hash != file.hash) {
-    return Status(Code::kCorruption, "\"" + file.name + "\": content hash " + hash + " in \"" + local + "\", expected " + file.hash);
+    return Status(Code::kCorruption, "\"" + file.name + "\": content hash " + hash + " in \"" +
+                                         local + "\", expected " + file.hash);
   }
   return Status::Ok();
 }

@@ -1,6 +1,7 @@
 #pragma once
-// The metadata of a StateImage (docs/formats/snapshot-image.md): everything of a snapshot that is no row. Written on P from what W copied at the freeze;
-// read by a restore and by `weir ckpt`. Pure functions; any thread.
+// The metadata of a StateImage (docs/formats/snapshot-image.md): everything of a snapshot that is
+// no row. Written on P from what W copied at the freeze; read by a restore and by `weir ckpt`. Pure
+// functions; any thread.
 
 #include <string>
 #include <string_view>

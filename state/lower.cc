@@ -12,7 +12,7 @@ struct Outgoing {
   uint64_t prefix;  // of the key
   const Item* row;  // or
   const Evicted* evicted;
-  uint32_t age;     // later ones replace earlier ones of the same key
+  uint32_t age;  // later ones replace earlier ones of the same key
 
   std::string_view key() const { return row != nullptr ? row->key_view() : evicted->key_view(); }
   std::string_view sort() const { return row != nullptr ? row->sort_view() : evicted->sort_view(); }
@@ -36,14 +36,16 @@ uint64_t Ordered(int64_t ns) { return static_cast<uint64_t>(ns) ^ (uint64_t{1} <
 
 }  // namespace
 
-bool ImageView::Gone(size_t state, const RowCodec& codec, std::string_view key, std::string_view value) const {
+bool ImageView::Gone(size_t state, const RowCodec& codec, std::string_view key,
+                     std::string_view value) const {
   if (key.size() < kStorageKeyHead) return true;
   const KeyGroup group{GroupOfStorageKey(key)};
   if (!groups.Contains(group)) return true;
   const size_t at = size_t{group.value} - groups.first.value;
   const StateView& view = states[state];
   if (!view.horizons.empty() && NamespaceOfStorageKey(key) <= view.horizons[at]) return true;
-  if (!view.expired.empty() && view.expired[at] != INT64_MIN && key.size() >= kStorageKeyHead + kLogSortBytes &&
+  if (!view.expired.empty() && view.expired[at] != INT64_MIN &&
+      key.size() >= kStorageKeyHead + kLogSortBytes &&
       GetOrdered(key.data() + key.size() - kLogSortBytes) <= view.expired[at]) {
     return true;
   }
@@ -57,7 +59,8 @@ bool ImageView::Gone(size_t state, const RowCodec& codec, std::string_view key, 
 template <class T>
 void Lower::PushNode(std::atomic<Node<T>*>& list, T value) {
   auto* node = new Node<T>{std::move(value), list.load(std::memory_order_relaxed)};
-  while (!list.compare_exchange_weak(node->next, node, std::memory_order_release, std::memory_order_relaxed)) {
+  while (!list.compare_exchange_weak(node->next, node, std::memory_order_release,
+                                     std::memory_order_relaxed)) {
   }
 }
 
@@ -75,7 +78,8 @@ std::vector<T> Lower::TakeNodes(std::atomic<Node<T>*>& list) {
   return taken;
 }
 
-Lower::Lower(Env& env, std::vector<RowCodec> codecs, std::unique_ptr<ColdStore> store, std::function<void()> wake)
+Lower::Lower(Env& env, std::vector<RowCodec> codecs, std::unique_ptr<ColdStore> store,
+             std::function<void()> wake)
     : env_(env), codecs_(std::move(codecs)), wake_(std::move(wake)), store_(std::move(store)) {}
 
 Lower::~Lower() {
@@ -123,7 +127,8 @@ Status Lower::ReadAll(std::vector<ColdRead>& reads) {
     keys.clear();
     rows.clear();
     const uint16_t state = reads[at].state;
-    for (; at < reads.size() && reads[at].state == state && reads[at].kind == ColdRead::Kind::kRow; ++at) {
+    for (; at < reads.size() && reads[at].state == state && reads[at].kind == ColdRead::Kind::kRow;
+         ++at) {
       std::string& key = keys.emplace_back();
       PutStorageKeyHead(reads[at].group, reads[at].ns, key);
       key.append(reads[at].key);
@@ -143,34 +148,39 @@ Status Lower::Read(ColdRead& read) {
   const RowCodec& codec = codecs_[read.state];
   const std::string prefix = head + read.key;
   if (read.kind == ColdRead::Kind::kKey) {
-    return store_->Scan(read.state, prefix, PrefixEnd(prefix), [&](std::string_view key, std::string_view value) {
-      uint32_t key_bytes = 0;
-      int64_t touched = 0;
-      std::string_view rest = value;
-      const bool other = codec.DecodeHead(rest, &key_bytes, &touched) && key_bytes != read.key.size();
-      if (!other) read.rows.emplace_back(std::string(key.substr(prefix.size())), std::string(value));
-      return true;
-    });
+    return store_->Scan(
+        read.state, prefix, PrefixEnd(prefix), [&](std::string_view key, std::string_view value) {
+          uint32_t key_bytes = 0;
+          int64_t touched = 0;
+          std::string_view rest = value;
+          const bool other =
+              codec.DecodeHead(rest, &key_bytes, &touched) && key_bytes != read.key.size();
+          if (!other)
+            read.rows.emplace_back(std::string(key.substr(prefix.size())), std::string(value));
+          return true;
+        });
   }
   // Behind all rows of `read.key`; whole keys only, so that the answer says all of each of them.
   std::string from = prefix;
   if (!read.key.empty()) from = codec.sorted() ? PrefixEnd(prefix) : prefix + '\0';
   read.end = true;
   std::string last;
-  return store_->Scan(read.state, from, PrefixEnd(head), [&](std::string_view key, std::string_view value) {
-    std::string_view rest = value;
-    uint32_t key_bytes = 0;
-    int64_t touched = 0;
-    const std::string_view text = key.substr(head.size());
-    if (!codec.sorted() || !codec.DecodeHead(rest, &key_bytes, &touched)) key_bytes = static_cast<uint32_t>(text.size());
-    if (read.rows.size() >= read.rows_max && text.substr(0, key_bytes) != last) {
-      read.end = false;
-      return false;
-    }
-    last.assign(text.substr(0, key_bytes));
-    read.rows.emplace_back(std::string(text), std::string(value));
-    return true;
-  });
+  return store_->Scan(
+      read.state, from, PrefixEnd(head), [&](std::string_view key, std::string_view value) {
+        std::string_view rest = value;
+        uint32_t key_bytes = 0;
+        int64_t touched = 0;
+        const std::string_view text = key.substr(head.size());
+        if (!codec.sorted() || !codec.DecodeHead(rest, &key_bytes, &touched))
+          key_bytes = static_cast<uint32_t>(text.size());
+        if (read.rows.size() >= read.rows_max && text.substr(0, key_bytes) != last) {
+          read.end = false;
+          return false;
+        }
+        last.assign(text.substr(0, key_bytes));
+        read.rows.emplace_back(std::string(text), std::string(value));
+        return true;
+      });
 }
 
 Result<StateImage> Lower::Write(CheckpointId n) {
@@ -183,7 +193,8 @@ Result<StateImage> Lower::Write(CheckpointId n) {
     if (set->kind == WriteSet::Kind::kFrozen && set->checkpoint == n && !set->aborted) target = set;
   }
   if (target == nullptr) {
-    return Status(Code::kCancelled, "checkpoint " + std::to_string(n.value) + " was aborted before its state was written");
+    return Status(Code::kCancelled, "checkpoint " + std::to_string(n.value) +
+                                        " was aborted before its state was written");
   }
   StateImage image;
   image.groups = target->view.groups;
@@ -247,7 +258,8 @@ Status Lower::WriteSetsLocked(std::span<const std::shared_ptr<WriteSet>> sets) {
   for (const auto& set : sets) {
     if (set->batch != nullptr) {
       for (const Evicted* e : set->batch->rows()) {
-        rows.push_back({uint64_t{e->state} << 16 | e->group, Ordered(e->ns), Prefix({e->key, size_t{e->key_bytes} + e->sort_bytes}), nullptr, e, age++});
+        rows.push_back({uint64_t{e->state} << 16 | e->group, Ordered(e->ns),
+                        Prefix({e->key, size_t{e->key_bytes} + e->sort_bytes}), nullptr, e, age++});
       }
     }
     for (const auto& [slice, items] : set->rows) {
@@ -255,8 +267,11 @@ Status Lower::WriteSetsLocked(std::span<const std::shared_ptr<WriteSet>> sets) {
       for (Row* row : items) {
         if (row == nullptr) continue;
         if (row->absent()) set->absent.push_back(row);
-        if (slice->ns.value <= view.horizons[size_t{row->group} - set->view.groups.first.value]) continue;
-        rows.push_back({uint64_t{slice->state} << 16 | row->group, Ordered(slice->ns.value), Prefix({row->key, size_t{row->key_bytes} + row->sort_bytes}), row, nullptr, age++});
+        if (slice->ns.value <= view.horizons[size_t{row->group} - set->view.groups.first.value])
+          continue;
+        rows.push_back({uint64_t{slice->state} << 16 | row->group, Ordered(slice->ns.value),
+                        Prefix({row->key, size_t{row->key_bytes} + row->sort_bytes}), row, nullptr,
+                        age++});
       }
     }
   }
@@ -267,7 +282,8 @@ Status Lower::WriteSetsLocked(std::span<const std::shared_ptr<WriteSet>> sets) {
     const Outgoing& row = rows[i];
     const auto state = static_cast<size_t>(row.head >> 16);
     key.clear();
-    PutStorageKeyHead(static_cast<uint16_t>(row.head & 0xffff), static_cast<int64_t>(row.ns ^ (uint64_t{1} << 63)), key);
+    PutStorageKeyHead(static_cast<uint16_t>(row.head & 0xffff),
+                      static_cast<int64_t>(row.ns ^ (uint64_t{1} << 63)), key);
     key.append(row.text());
     if (row.row != nullptr ? row.row->absent() : row.evicted->absent) {
       WEIR_TRY(store_->Erase(state, key));

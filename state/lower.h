@@ -1,10 +1,11 @@
 #pragma once
-// Lower: the part of a task's state that pool threads work on: write sets going down in order, cold reads coming up, the store. Shared by HotState and
-// by its jobs, so it lives until the last of them has ended. W pushes and takes without a lock (two lists that are swapped whole); P works under
-// `writer_`, which W never takes.
+// Lower: the part of a task's state that pool threads work on: write sets going down in order, cold
+// reads coming up, the store. Shared by HotState and by its jobs, so it lives until the last of
+// them has ended. W pushes and takes without a lock (two lists that are swapped whole); P works
+// under `writer_`, which W never takes.
 //
-// Order is what makes images exact: sets are written in the order they were pushed; behind a freeze nothing is written until its image has been taken,
-// or it was aborted.
+// Order is what makes images exact: sets are written in the order they were pushed; behind a freeze
+// nothing is written until its image has been taken, or it was aborted.
 
 #include <atomic>
 #include <deque>
@@ -25,8 +26,8 @@ namespace weir::state {
 struct WriteSet {
   enum class Kind : uint8_t { kEvicted, kFrozen, kCompleted, kAborted };
   Kind kind = Kind::kEvicted;
-  CheckpointId checkpoint;                // all but kEvicted
-  uint32_t epoch = 0;                     // kFrozen: of its rows
+  CheckpointId checkpoint;  // all but kEvicted
+  uint32_t epoch = 0;       // kFrozen: of its rows
   std::vector<std::pair<Slice*, std::vector<Row*>>> rows;
   std::unique_ptr<EvictionBatch> batch;   // older than `rows`
   ImageView view;                         // kFrozen
@@ -43,22 +44,24 @@ struct ColdRead {
   uint16_t state = 0, group = 0;
   int64_t ns = 0;
   uint64_t hash = 0;
-  int64_t ticket = 0;       // an answer is taken only by what waits for this very order
-  std::string key;          // kRow, kKey: the key; kRange: behind this key
+  int64_t ticket = 0;  // an answer is taken only by what waits for this very order
+  std::string key;     // kRow, kKey: the key; kRange: behind this key
   size_t rows_max = SIZE_MAX;
   // The answer.
-  std::vector<std::pair<std::string, std::string>> rows;  // kRow, kKey: (sort bytes, value); kRange: (key and sort bytes, value)
-  bool end = false;         // kRange: nothing lies behind the last row
+  std::vector<std::pair<std::string, std::string>>
+      rows;          // kRow, kKey: (sort bytes, value); kRange: (key and sort bytes, value)
+  bool end = false;  // kRange: nothing lies behind the last row
 };
 
 struct Arrival {
-  std::shared_ptr<WriteSet> set;      // it has been written
+  std::shared_ptr<WriteSet> set;  // it has been written
   std::vector<ColdRead> reads;
 };
 
 class Lower : public std::enable_shared_from_this<Lower> {
  public:
-  Lower(Env& env, std::vector<RowCodec> codecs, std::unique_ptr<ColdStore> store, std::function<void()> wake);
+  Lower(Env& env, std::vector<RowCodec> codecs, std::unique_ptr<ColdStore> store,
+        std::function<void()> wake);
   ~Lower();
 
   // W.
@@ -110,7 +113,7 @@ class Lower : public std::enable_shared_from_this<Lower> {
   std::mutex writer_;
   std::deque<std::shared_ptr<WriteSet>> queue_;  // Guarded by writer_.
   mutable std::mutex error_mutex_;
-  Status error_;                                 // Guarded by error_mutex_.
+  Status error_;  // Guarded by error_mutex_.
 };
 
 }  // namespace weir::state

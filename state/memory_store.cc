@@ -11,15 +11,23 @@ namespace {
 
 constexpr std::string_view kMagic = "WEIRROW1";
 constexpr size_t kBlockBytes = size_t{64} << 10;
-constexpr size_t kBlockBytesMax = size_t{64} << 20;   // a row with its fields at their limit fits
-constexpr uint64_t kNodeBytes = 112;                  // of the map, beside the texts
+constexpr size_t kBlockBytesMax = size_t{64} << 20;  // a row with its fields at their limit fits
+constexpr uint64_t kNodeBytes = 112;                 // of the map, beside the texts
 constexpr uint64_t kFileBytesMax = uint64_t{1} << 36;
 
 class MemoryStore final : public ColdStore {
  public:
   MemoryStore(Env& env, const TaskStateSpec& spec, std::span<const RowCodec> codecs)
-      : env_(env), directory_(spec.directory), task_(spec.task_name), attempt_(spec.attempt), codecs_(codecs.begin(), codecs.end()), states_(codecs.size()) {}
-  ~MemoryStore() override { IgnoreStatus(env_.RemoveTree(directory_), "whatever stays is removed with the attempt's directory"); }
+      : env_(env),
+        directory_(spec.directory),
+        task_(spec.task_name),
+        attempt_(spec.attempt),
+        codecs_(codecs.begin(), codecs.end()),
+        states_(codecs.size()) {}
+  ~MemoryStore() override {
+    IgnoreStatus(env_.RemoveTree(directory_),
+                 "whatever stays is removed with the attempt's directory");
+  }
 
   Status Put(size_t state, std::string_view key, std::string_view value) override {
     const std::lock_guard lock(mutex_);
@@ -36,7 +44,8 @@ class MemoryStore final : public ColdStore {
     return Status::Ok();
   }
   Status Finish() override { return Status::Ok(); }
-  Status Get(size_t state, std::span<const std::string> keys, std::vector<std::optional<std::string>>& values) override {
+  Status Get(size_t state, std::span<const std::string> keys,
+             std::vector<std::optional<std::string>>& values) override {
     const std::lock_guard lock(mutex_);
     values.assign(keys.size(), std::nullopt);
     for (size_t i = 0; i < keys.size(); ++i) {
@@ -45,7 +54,8 @@ class MemoryStore final : public ColdStore {
     }
     return Status::Ok();
   }
-  Status Scan(size_t state, std::string_view from, std::string_view to, const std::function<bool(std::string_view, std::string_view)>& visit) override {
+  Status Scan(size_t state, std::string_view from, std::string_view to,
+              const std::function<bool(std::string_view, std::string_view)>& visit) override {
     const std::lock_guard lock(mutex_);
     for (auto at = states_[state].lower_bound(from); at != states_[state].end(); ++at) {
       if (!to.empty() && at->first >= to) break;
@@ -64,9 +74,13 @@ class MemoryStore final : public ColdStore {
   Status Load(const RestoredImage& restored);
 
  private:
-  Path LocalPath(CheckpointId n) const { return directory_ + "/" + std::to_string(n.value) + ".rows"; }
+  Path LocalPath(CheckpointId n) const {
+    return directory_ + "/" + std::to_string(n.value) + ".rows";
+  }
   /// Values of a key keep about the same length: what a replacement changes is not counted.
-  void Subtract(const std::pair<const std::string, std::string>& row) { bytes_ -= std::min<uint64_t>(bytes_, kNodeBytes + row.first.size() + row.second.size()); }
+  void Subtract(const std::pair<const std::string, std::string>& row) {
+    bytes_ -= std::min<uint64_t>(bytes_, kNodeBytes + row.first.size() + row.second.size());
+  }
   Status LoadBlock(std::string_view block, const RestoredImage& restored);
 
   Env& env_;
@@ -111,7 +125,8 @@ Result<std::vector<ImageFile>> MemoryStore::Image(CheckpointId n, const ImageVie
   const Path local = LocalPath(n);
   WEIR_TRY(WriteFileDurably(env_, local, file));
   ImageFile image;
-  image.name = "chk/" + std::to_string(n.value) + "-" + std::to_string(attempt_.value) + "/" + task_ + ".rows";
+  image.name = "chk/" + std::to_string(n.value) + "-" + std::to_string(attempt_.value) + "/" +
+               task_ + ".rows";
   image.bytes = file.size();
   image.hash = HashContent(file).Hex();
   image.local = local;
@@ -139,14 +154,17 @@ Status MemoryStore::Load(const RestoredImage& restored) {
     const Result<std::string> read = ReadWholeFile(env_, file.local, kFileBytesMax);
     if (!read.ok()) return read.status();
     const std::string_view bytes = *read;
-    const auto damaged = [&](std::string_view what) { return Status(Code::kCorruption, "\"" + file.local + "\": " + std::string(what)); };
+    const auto damaged = [&](std::string_view what) {
+      return Status(Code::kCorruption, "\"" + file.local + "\": " + std::string(what));
+    };
     if (!bytes.starts_with(kMagic)) return damaged("is no file of rows");
     ByteReader reader(bytes.substr(kMagic.size()));
     while (reader.left() > 0) {
       const auto size = reader.Fixed<uint32_t>();
       const auto crc = reader.Fixed<uint32_t>();
       const std::string_view block = reader.Raw(size);
-      if (!reader.ok() || size > kBlockBytesMax || Crc32c(block) != crc) return damaged("a block does not match its checksum");
+      if (!reader.ok() || size > kBlockBytesMax || Crc32c(block) != crc)
+        return damaged("a block does not match its checksum");
       const Status loaded = LoadBlock(block, restored);
       if (!loaded.ok()) return loaded.At(file.local);
     }
@@ -156,7 +174,8 @@ Status MemoryStore::Load(const RestoredImage& restored) {
 
 }  // namespace
 
-Result<std::unique_ptr<ColdStore>> OpenMemoryStore(Env& env, const TaskStateSpec& spec, std::span<const RowCodec> codecs,
+Result<std::unique_ptr<ColdStore>> OpenMemoryStore(Env& env, const TaskStateSpec& spec,
+                                                   std::span<const RowCodec> codecs,
                                                    std::span<const RestoredImage> restored) {
   WEIR_TRY(env.MakeDirectory(spec.directory));
   auto store = std::make_unique<MemoryStore>(env, spec, codecs);

@@ -1,6 +1,7 @@
 #pragma once
-// RocksDB's file system over Weir's Env: every file that RocksDB reads, writes, links, renames or syncs goes through Env, so that a fault-injecting Env
-// reaches it. Called by pool threads and by RocksDB's own. `env` must outlive it.
+// RocksDB's file system over Weir's Env: every file that RocksDB reads, writes, links, renames or
+// syncs goes through Env, so that a fault-injecting Env reaches it. Called by pool threads and by
+// RocksDB's own. `env` must outlive it.
 
 #include <memory>
 

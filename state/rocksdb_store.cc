@@ -30,7 +30,8 @@ constexpr size_t kCopyBytes = size_t{1} << 20;
 constexpr double kFilterBitsPerKey = 10;
 constexpr int kTableFormatVersion = 5;
 
-/// RocksDB's own log would only go to a directory that the next attempt removes; its errors come through statuses and the listener.
+/// RocksDB's own log would only go to a directory that the next attempt removes; its errors come
+/// through statuses and the listener.
 class NoLog final : public rocksdb::Logger {
  public:
   using Logger::Logv;
@@ -57,8 +58,10 @@ class FilterView {
 
 class GoneFilter final : public rocksdb::CompactionFilter {
  public:
-  GoneFilter(std::shared_ptr<const ImageView> view, size_t state, const RowCodec& codec) : view_(std::move(view)), state_(state), codec_(codec) {}
-  bool Filter(int, const rocksdb::Slice& key, const rocksdb::Slice& value, std::string*, bool*) const override {
+  GoneFilter(std::shared_ptr<const ImageView> view, size_t state, const RowCodec& codec)
+      : view_(std::move(view)), state_(state), codec_(codec) {}
+  bool Filter(int, const rocksdb::Slice& key, const rocksdb::Slice& value, std::string*,
+              bool*) const override {
     return view_->Gone(state_, codec_, {key.data(), key.size()}, {value.data(), value.size()});
   }
   const char* Name() const override { return "weir.gone"; }
@@ -71,8 +74,10 @@ class GoneFilter final : public rocksdb::CompactionFilter {
 
 class GoneFilterFactory final : public rocksdb::CompactionFilterFactory {
  public:
-  GoneFilterFactory(std::shared_ptr<const FilterView> view, size_t state, RowCodec codec) : view_(std::move(view)), state_(state), codec_(std::move(codec)) {}
-  std::unique_ptr<rocksdb::CompactionFilter> CreateCompactionFilter(const rocksdb::CompactionFilter::Context&) override {
+  GoneFilterFactory(std::shared_ptr<const FilterView> view, size_t state, RowCodec codec)
+      : view_(std::move(view)), state_(state), codec_(std::move(codec)) {}
+  std::unique_ptr<rocksdb::CompactionFilter> CreateCompactionFilter(
+      const rocksdb::CompactionFilter::Context&) override {
     return std::make_unique<GoneFilter>(view_->Get(), state_, codec_);
   }
   const char* Name() const override { return "weir.gone"; }
@@ -117,12 +122,14 @@ rocksdb::CompressionType CompressionOf(const std::string& name) {
 
 class RocksdbStore final : public ColdStore {
  public:
-  RocksdbStore(std::shared_ptr<RocksdbShared> shared, const TaskStateSpec& spec, std::span<const RowCodec> codecs);
+  RocksdbStore(std::shared_ptr<RocksdbShared> shared, const TaskStateSpec& spec,
+               std::span<const RowCodec> codecs);
   ~RocksdbStore() override;
   Status Open(std::span<const RestoredImage> restored, const ImageView& view);
 
   Status Put(size_t state, std::string_view key, std::string_view value) override {
-    batch_.Put(families_[state], rocksdb::Slice(key.data(), key.size()), rocksdb::Slice(value.data(), value.size()));
+    batch_.Put(families_[state], rocksdb::Slice(key.data(), key.size()),
+               rocksdb::Slice(value.data(), value.size()));
     return batch_.GetDataSize() < kWriteBatchBytes ? Status::Ok() : WriteBatchDown();
   }
   Status Erase(size_t state, std::string_view key) override {
@@ -130,8 +137,10 @@ class RocksdbStore final : public ColdStore {
     return batch_.GetDataSize() < kWriteBatchBytes ? Status::Ok() : WriteBatchDown();
   }
   Status Finish() override { return batch_.Count() == 0 ? Status::Ok() : WriteBatchDown(); }
-  Status Get(size_t state, std::span<const std::string> keys, std::vector<std::optional<std::string>>& values) override;
-  Status Scan(size_t state, std::string_view from, std::string_view to, const std::function<bool(std::string_view, std::string_view)>& visit) override;
+  Status Get(size_t state, std::span<const std::string> keys,
+             std::vector<std::optional<std::string>>& values) override;
+  Status Scan(size_t state, std::string_view from, std::string_view to,
+              const std::function<bool(std::string_view, std::string_view)>& visit) override;
   Result<std::vector<ImageFile>> Image(CheckpointId n, const ImageView& view) override;
   Status Forget(CheckpointId n, bool completed) override;
   void AddUsage(StateUsage& usage) const override;
@@ -151,7 +160,9 @@ class RocksdbStore final : public ColdStore {
     std::map<std::string, rocksdb::ColumnFamilyHandle*> families;
   };
 
-  Status Check(const rocksdb::Status& status, std::string_view where) const { return FromRocksdb(status, "state of task \"" + task_ + "\", " + std::string(where)); }
+  Status Check(const rocksdb::Status& status, std::string_view where) const {
+    return FromRocksdb(status, "state of task \"" + task_ + "\", " + std::string(where));
+  }
   Status WriteBatchDown();
   rocksdb::DBOptions DatabaseOptions() const;
   rocksdb::ColumnFamilyOptions FamilyOptions(size_t state) const;
@@ -177,27 +188,36 @@ class RocksdbStore final : public ColdStore {
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> families_, extra_families_;
   rocksdb::WriteBatch batch_;
-  std::map<std::string, Hashed> hashed_;                       // table files of the database
-  std::map<uint64_t, std::set<std::string>> image_names_;      // by checkpoint
-  std::set<std::string> known_;                                // named by the last completed image
+  std::map<std::string, Hashed> hashed_;                   // table files of the database
+  std::map<uint64_t, std::set<std::string>> image_names_;  // by checkpoint
+  std::set<std::string> known_;                            // named by the last completed image
   mutable std::atomic<uint64_t> calls_ = 0;
 };
 
-RocksdbStore::RocksdbStore(std::shared_ptr<RocksdbShared> shared, const TaskStateSpec& spec, std::span<const RowCodec> codecs)
-    : shared_(std::move(shared)), directory_(spec.directory), task_(spec.task_name), attempt_(spec.attempt), codecs_(codecs.begin(), codecs.end()),
+RocksdbStore::RocksdbStore(std::shared_ptr<RocksdbShared> shared, const TaskStateSpec& spec,
+                           std::span<const RowCodec> codecs)
+    : shared_(std::move(shared)),
+      directory_(spec.directory),
+      task_(spec.task_name),
+      attempt_(spec.attempt),
+      codecs_(codecs.begin(), codecs.end()),
       compression_(spec.compression) {
-  for (const TaskStateEntry& entry : spec.states) names_.push_back(entry.node_id + "/" + entry.spec.name);
+  for (const TaskStateEntry& entry : spec.states)
+    names_.push_back(entry.node_id + "/" + entry.spec.name);
 }
 
 RocksdbStore::~RocksdbStore() {
   if (db_ != nullptr) {
     rocksdb::CancelAllBackgroundWork(db_.get(), /*wait=*/true);
-    for (rocksdb::ColumnFamilyHandle* family : families_) db_->DestroyColumnFamilyHandle(family).PermitUncheckedError();
-    for (rocksdb::ColumnFamilyHandle* family : extra_families_) db_->DestroyColumnFamilyHandle(family).PermitUncheckedError();
+    for (rocksdb::ColumnFamilyHandle* family : families_)
+      db_->DestroyColumnFamilyHandle(family).PermitUncheckedError();
+    for (rocksdb::ColumnFamilyHandle* family : extra_families_)
+      db_->DestroyColumnFamilyHandle(family).PermitUncheckedError();
     db_->Close().PermitUncheckedError();
     db_ = nullptr;
   }
-  IgnoreStatus(shared_->env.RemoveTree(directory_), "what stays is removed with the attempt's directory");
+  IgnoreStatus(shared_->env.RemoveTree(directory_),
+               "what stays is removed with the attempt's directory");
 }
 
 rocksdb::DBOptions RocksdbStore::DatabaseOptions() const {
@@ -223,7 +243,9 @@ rocksdb::ColumnFamilyOptions RocksdbStore::FamilyOptions(size_t state) const {
   options.level0_file_num_compaction_trigger = 4;
   options.target_file_size_base = kTableFileBytes;
   options.compression = CompressionOf(compression_);
-  if (state < codecs_.size()) options.compaction_filter_factory = std::make_shared<GoneFilterFactory>(view_, state, codecs_[state]);
+  if (state < codecs_.size())
+    options.compaction_filter_factory =
+        std::make_shared<GoneFilterFactory>(view_, state, codecs_[state]);
   rocksdb::BlockBasedTableOptions table;
   table.format_version = kTableFormatVersion;
   table.block_cache = shared_->cache;
@@ -256,7 +278,8 @@ Status RocksdbStore::PlaceFiles(const StateImage& image, const Path& into) {
   WEIR_TRY(shared_->env.MakeDirectory(into));
   for (const ImageFile& file : image.files) {
     // Names come from a snapshot: nothing outside of the directory may be meant.
-    if (file.original.empty() || file.original.find('/') != std::string::npos || file.original.front() == '.') {
+    if (file.original.empty() || file.original.find('/') != std::string::npos ||
+        file.original.front() == '.') {
       return {Code::kCorruption, "the snapshot names a database file \"" + file.original + "\""};
     }
     WEIR_TRY(LinkOrCopy(file.local, into + "/" + file.original));
@@ -267,16 +290,19 @@ Status RocksdbStore::PlaceFiles(const StateImage& image, const Path& into) {
 Result<RocksdbStore::OpenedPart> RocksdbStore::OpenPart(const Path& path, bool read_only) {
   std::vector<std::string> present;
   const rocksdb::DBOptions options = DatabaseOptions();
-  WEIR_TRY(Check(rocksdb::DB::ListColumnFamilies(options, path, &present), "reading the restored database"));
+  WEIR_TRY(Check(rocksdb::DB::ListColumnFamilies(options, path, &present),
+                 "reading the restored database"));
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   for (const std::string& name : present) {
-    const auto state = static_cast<size_t>(std::find(names_.begin(), names_.end(), name) - names_.begin());
+    const auto state =
+        static_cast<size_t>(std::find(names_.begin(), names_.end(), name) - names_.begin());
     descriptors.emplace_back(name, FamilyOptions(state));
   }
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status opened = read_only ? rocksdb::DB::OpenForReadOnly(options, path, descriptors, &handles, &db)
-                                           : rocksdb::DB::Open(options, path, descriptors, &handles, &db);
+  const rocksdb::Status opened =
+      read_only ? rocksdb::DB::OpenForReadOnly(options, path, descriptors, &handles, &db)
+                : rocksdb::DB::Open(options, path, descriptors, &handles, &db);
   WEIR_TRY(Check(opened, "opening the restored database"));
   OpenedPart part;
   part.db.reset(db);
@@ -288,7 +314,10 @@ Status RocksdbStore::OpenDatabase(bool create) {
   if (create) {
     WEIR_TRY(shared_->env.MakeDirectory(DatabasePath()));
     rocksdb::DB* db = nullptr;
-    WEIR_TRY(Check(rocksdb::DB::Open(rocksdb::Options(DatabaseOptions(), FamilyOptions(names_.size())), DatabasePath(), &db), "creating the database"));
+    WEIR_TRY(
+        Check(rocksdb::DB::Open(rocksdb::Options(DatabaseOptions(), FamilyOptions(names_.size())),
+                                DatabasePath(), &db),
+              "creating the database"));
     db_.reset(db);
   }
   std::map<std::string, rocksdb::ColumnFamilyHandle*> present;
@@ -302,31 +331,42 @@ Status RocksdbStore::OpenDatabase(bool create) {
     const auto found = present.find(names_[state]);
     rocksdb::ColumnFamilyHandle* family = found == present.end() ? nullptr : found->second;
     if (found != present.end()) present.erase(found);
-    if (family == nullptr && made.ok()) made = Check(db_->CreateColumnFamily(FamilyOptions(state), names_[state], &family), "creating a column family");
+    if (family == nullptr && made.ok())
+      made = Check(db_->CreateColumnFamily(FamilyOptions(state), names_[state], &family),
+                   "creating a column family");
     if (family != nullptr) families_.push_back(family);
   }
   for (const auto& [name, family] : present) {
     extra_families_.push_back(family);
     // A state that the job no longer has.
-    if (name != rocksdb::kDefaultColumnFamilyName && made.ok()) made = Check(db_->DropColumnFamily(family), "dropping a column family");
+    if (name != rocksdb::kDefaultColumnFamilyName && made.ok())
+      made = Check(db_->DropColumnFamily(family), "dropping a column family");
   }
   return made;
 }
 
-/// Files that lie wholly outside of `groups` go at once; `exactly`: so do all other rows outside, which a compaction has to find.
+/// Files that lie wholly outside of `groups` go at once; `exactly`: so do all other rows outside,
+/// which a compaction has to find.
 Status RocksdbStore::KeepOnly(GroupRange groups, bool exactly) {
-  const std::string begin = GroupBound(groups.first.value), end = GroupBound(groups.last.value + 1U);
+  const std::string begin = GroupBound(groups.first.value),
+                    end = GroupBound(groups.last.value + 1U);
   const rocksdb::Slice from(begin), to(end);
   const bool to_the_end = groups.last.value == UINT16_MAX;
   for (rocksdb::ColumnFamilyHandle* family : families_) {
     std::vector<rocksdb::RangePtr> outside{{nullptr, &from}};
     if (!to_the_end) outside.emplace_back(&to, nullptr);
-    WEIR_TRY(Check(rocksdb::DeleteFilesInRanges(db_.get(), family, outside.data(), outside.size(), /*include_end=*/false), "leaving out files of other key groups"));
+    WEIR_TRY(Check(rocksdb::DeleteFilesInRanges(db_.get(), family, outside.data(), outside.size(),
+                                                /*include_end=*/false),
+                   "leaving out files of other key groups"));
     if (!exactly) continue;
     rocksdb::CompactRangeOptions options;
     options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
-    if (groups.first.value > 0) WEIR_TRY(Check(db_->CompactRange(options, family, nullptr, &from), "leaving out rows of other key groups"));
-    if (!to_the_end) WEIR_TRY(Check(db_->CompactRange(options, family, &to, nullptr), "leaving out rows of other key groups"));
+    if (groups.first.value > 0)
+      WEIR_TRY(Check(db_->CompactRange(options, family, nullptr, &from),
+                     "leaving out rows of other key groups"));
+    if (!to_the_end)
+      WEIR_TRY(Check(db_->CompactRange(options, family, &to, nullptr),
+                     "leaving out rows of other key groups"));
   }
   return Status::Ok();
 }
@@ -337,7 +377,8 @@ Status RocksdbStore::Ingest(const RestoredImage& part, size_t number) {
   WEIR_TRY(PlaceFiles(*part.image, path));
   WEIR_ASSIGN(OpenedPart opened, OpenPart(path, /*read_only=*/true));
   const auto ingest = [&]() -> Status {
-    const std::string begin = GroupBound(part.groups.first.value), end = GroupBound(part.groups.last.value + 1U);
+    const std::string begin = GroupBound(part.groups.first.value),
+                      end = GroupBound(part.groups.last.value + 1U);
     const rocksdb::Slice upper(end);
     for (size_t state = 0; state < names_.size(); ++state) {
       const auto found = opened.families.find(names_[state]);
@@ -346,7 +387,9 @@ Status RocksdbStore::Ingest(const RestoredImage& part, size_t number) {
       if (part.groups.last.value != UINT16_MAX) read.iterate_upper_bound = &upper;
       const std::unique_ptr<rocksdb::Iterator> rows(opened.db->NewIterator(read, found->second));
       const Path file = path + "/" + std::to_string(state) + ".ingest";
-      rocksdb::SstFileWriter writer(rocksdb::EnvOptions(), rocksdb::Options(DatabaseOptions(), FamilyOptions(state)), families_[state]);
+      rocksdb::SstFileWriter writer(rocksdb::EnvOptions(),
+                                    rocksdb::Options(DatabaseOptions(), FamilyOptions(state)),
+                                    families_[state]);
       bool any = false;
       for (rows->Seek(begin); rows->Valid(); rows->Next()) {
         if (!any) WEIR_TRY(Check(writer.Open(file), "writing a table file"));
@@ -358,12 +401,14 @@ Status RocksdbStore::Ingest(const RestoredImage& part, size_t number) {
       WEIR_TRY(Check(writer.Finish(), "writing a table file"));
       rocksdb::IngestExternalFileOptions options;
       options.move_files = true;
-      WEIR_TRY(Check(db_->IngestExternalFile(families_[state], {file}, options), "taking in a part of the restored state"));
+      WEIR_TRY(Check(db_->IngestExternalFile(families_[state], {file}, options),
+                     "taking in a part of the restored state"));
     }
     return Status::Ok();
   };
   const Status ingested = ingest();
-  for (const auto& [name, family] : opened.families) opened.db->DestroyColumnFamilyHandle(family).PermitUncheckedError();
+  for (const auto& [name, family] : opened.families)
+    opened.db->DestroyColumnFamilyHandle(family).PermitUncheckedError();
   opened.db = nullptr;
   WEIR_TRY(ingested);
   return shared_->env.RemoveTree(path);
@@ -373,24 +418,32 @@ Status RocksdbStore::Open(std::span<const RestoredImage> restored, const ImageVi
   WEIR_TRY(shared_->env.RemoveTree(directory_));
   view_->Set(view);
   if (restored.empty()) return OpenDatabase(/*create=*/true);
-  // The part with the most bytes per key group that is wanted is the base; the others are taken into it.
+  // The part with the most bytes per key group that is wanted is the base; the others are taken
+  // into it.
   const auto weight = [](const RestoredImage& part) {
     uint64_t bytes = 0;
     for (const ImageFile& file : part.image->files) bytes += file.bytes;
     const uint64_t wanted = uint64_t{part.groups.last.value} - part.groups.first.value + 1;
-    return bytes * wanted / (uint64_t{part.image->groups.last.value} - part.image->groups.first.value + 1);
+    return bytes * wanted /
+           (uint64_t{part.image->groups.last.value} - part.image->groups.first.value + 1);
   };
-  const auto base = std::max_element(restored.begin(), restored.end(), [&](const auto& a, const auto& b) { return weight(a) < weight(b); });
+  const auto base =
+      std::max_element(restored.begin(), restored.end(),
+                       [&](const auto& a, const auto& b) { return weight(a) < weight(b); });
   ImageView of_base = view;
   const bool merged = restored.size() > 1;
   WEIR_TRY(PlaceFiles(*base->image, DatabasePath()));
-  // A database may still hold rows of groups that its task lost in an earlier rescaling. Before rows of those groups come in, they must be gone.
+  // A database may still hold rows of groups that its task lost in an earlier rescaling. Before
+  // rows of those groups come in, they must be gone.
   if (merged) {
-    const size_t skip = size_t{base->groups.first.value} - view.groups.first.value, count = size_t{base->groups.last.value} - base->groups.first.value + 1;
+    const size_t skip = size_t{base->groups.first.value} - view.groups.first.value,
+                 count = size_t{base->groups.last.value} - base->groups.first.value + 1;
     of_base.groups = base->groups;
     for (StateView& state : of_base.states) {
       for (std::vector<int64_t>* levels : {&state.horizons, &state.expired}) {
-        if (!levels->empty()) *levels = std::vector<int64_t>(levels->begin() + static_cast<ptrdiff_t>(skip), levels->begin() + static_cast<ptrdiff_t>(skip + count));
+        if (!levels->empty())
+          *levels = std::vector<int64_t>(levels->begin() + static_cast<ptrdiff_t>(skip),
+                                         levels->begin() + static_cast<ptrdiff_t>(skip + count));
       }
     }
     view_->Set(of_base);
@@ -415,12 +468,14 @@ Status RocksdbStore::WriteBatchDown() {
   return Check(written, "writing rows");
 }
 
-Status RocksdbStore::Get(size_t state, std::span<const std::string> keys, std::vector<std::optional<std::string>>& values) {
+Status RocksdbStore::Get(size_t state, std::span<const std::string> keys,
+                         std::vector<std::optional<std::string>>& values) {
   std::vector<rocksdb::Slice> slices(keys.begin(), keys.end());
   std::vector<rocksdb::PinnableSlice> found(keys.size());
   std::vector<rocksdb::Status> statuses(keys.size());
   calls_.fetch_add(1, std::memory_order_relaxed);
-  db_->MultiGet(rocksdb::ReadOptions(), families_[state], keys.size(), slices.data(), found.data(), statuses.data(), /*sorted_input=*/true);
+  db_->MultiGet(rocksdb::ReadOptions(), families_[state], keys.size(), slices.data(), found.data(),
+                statuses.data(), /*sorted_input=*/true);
   values.assign(keys.size(), std::nullopt);
   for (size_t i = 0; i < keys.size(); ++i) {
     if (statuses[i].IsNotFound()) continue;
@@ -430,14 +485,17 @@ Status RocksdbStore::Get(size_t state, std::span<const std::string> keys, std::v
   return Status::Ok();
 }
 
-Status RocksdbStore::Scan(size_t state, std::string_view from, std::string_view to, const std::function<bool(std::string_view, std::string_view)>& visit) {
+Status RocksdbStore::Scan(size_t state, std::string_view from, std::string_view to,
+                          const std::function<bool(std::string_view, std::string_view)>& visit) {
   rocksdb::ReadOptions options;
   const rocksdb::Slice upper(to.data(), to.size());
   if (!to.empty()) options.iterate_upper_bound = &upper;
   uint64_t calls = 1;
   const std::unique_ptr<rocksdb::Iterator> rows(db_->NewIterator(options, families_[state]));
   for (rows->Seek(rocksdb::Slice(from.data(), from.size())); rows->Valid(); rows->Next(), ++calls) {
-    if (!visit({rows->key().data(), rows->key().size()}, {rows->value().data(), rows->value().size()})) break;
+    if (!visit({rows->key().data(), rows->key().size()},
+               {rows->value().data(), rows->value().size()}))
+      break;
   }
   calls_.fetch_add(calls, std::memory_order_relaxed);
   return Check(rows->status(), "reading rows");
@@ -459,8 +517,10 @@ Result<ImageFile> RocksdbStore::Describe(CheckpointId n, const std::string& orig
     file.hash = HashContent(*content).Hex();
     if (file.shared) hashed_[original] = {file.hash, file.bytes};
   }
-  file.name = file.shared ? "shared/" + file.hash.substr(0, 2) + "/" + file.hash + "-" + std::to_string(file.bytes) + ".sst"
-                          : "chk/" + std::to_string(n.value) + "-" + std::to_string(attempt_.value) + "/" + task_ + "." + original;
+  file.name = file.shared ? "shared/" + file.hash.substr(0, 2) + "/" + file.hash + "-" +
+                                std::to_string(file.bytes) + ".sst"
+                          : "chk/" + std::to_string(n.value) + "-" +
+                                std::to_string(attempt_.value) + "/" + task_ + "." + original;
   return file;
 }
 
@@ -480,7 +540,9 @@ Result<std::vector<ImageFile>> RocksdbStore::Image(CheckpointId n, const ImageVi
   std::set<std::string> names;
   for (const DirectoryEntry& entry : entries) {
     // What opens the database, and the tables. There is no log, and options are given anew.
-    if (entry.name != "CURRENT" && !entry.name.starts_with("MANIFEST-") && !entry.name.ends_with(".sst")) continue;
+    if (entry.name != "CURRENT" && !entry.name.starts_with("MANIFEST-") &&
+        !entry.name.ends_with(".sst"))
+      continue;
     WEIR_ASSIGN(ImageFile file, Describe(n, entry.name));
     if (file.shared) {
       live.emplace(entry.name, Hashed{file.hash, file.bytes});
@@ -505,10 +567,15 @@ void RocksdbStore::AddUsage(StateUsage& usage) const {
   usage.rocksdb_calls += calls_.load(std::memory_order_relaxed);
   for (rocksdb::ColumnFamilyHandle* family : families_) {
     uint64_t value = 0;
-    if (db_->GetIntProperty(family, rocksdb::DB::Properties::kLiveSstFilesSize, &value)) usage.cold_bytes += value;
-    if (db_->GetIntProperty(family, rocksdb::DB::Properties::kSizeAllMemTables, &value)) usage.memtable_bytes += value;
-    if (db_->GetIntProperty(family, rocksdb::DB::Properties::kEstimateTableReadersMem, &value)) usage.table_reader_bytes += value;
-    if (db_->GetIntProperty(family, rocksdb::DB::Properties::kEstimatePendingCompactionBytes, &value)) usage.compaction_pending_bytes += value;
+    if (db_->GetIntProperty(family, rocksdb::DB::Properties::kLiveSstFilesSize, &value))
+      usage.cold_bytes += value;
+    if (db_->GetIntProperty(family, rocksdb::DB::Properties::kSizeAllMemTables, &value))
+      usage.memtable_bytes += value;
+    if (db_->GetIntProperty(family, rocksdb::DB::Properties::kEstimateTableReadersMem, &value))
+      usage.table_reader_bytes += value;
+    if (db_->GetIntProperty(family, rocksdb::DB::Properties::kEstimatePendingCompactionBytes,
+                            &value))
+      usage.compaction_pending_bytes += value;
   }
   usage.block_cache_bytes = shared_->cache->GetUsage();
   usage.pinned_bytes = shared_->cache->GetPinnedUsage();
@@ -517,16 +584,22 @@ void RocksdbStore::AddUsage(StateUsage& usage) const {
 }  // namespace
 
 RocksdbShared::RocksdbShared(Env& files, const RocksdbOptions& options)
-    : env(files), rocksdb_env(rocksdb::NewCompositeEnv(MakeRocksdbFiles(files))), cache(rocksdb::NewLRUCache(options.cache_bytes)),
-      write_buffers(std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes, cache, /*allow_stall=*/false)),
+    : env(files),
+      rocksdb_env(rocksdb::NewCompositeEnv(MakeRocksdbFiles(files))),
+      cache(rocksdb::NewLRUCache(options.cache_bytes)),
+      write_buffers(std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes, cache,
+                                                                  /*allow_stall=*/false)),
       write_buffer_bytes(options.write_buffer_bytes) {
   // Never fewer than two: with one, a flush can wait behind a compaction that waits for it.
   rocksdb_env->SetBackgroundThreads(std::max(options.background_threads - 1, 1), rocksdb::Env::LOW);
   rocksdb_env->SetBackgroundThreads(1, rocksdb::Env::HIGH);
 }
 
-Result<std::unique_ptr<ColdStore>> OpenRocksdbStore(std::shared_ptr<RocksdbShared> shared, const TaskStateSpec& spec, std::span<const RowCodec> codecs,
-                                                    std::span<const RestoredImage> restored, const ImageView& view) {
+Result<std::unique_ptr<ColdStore>> OpenRocksdbStore(std::shared_ptr<RocksdbShared> shared,
+                                                    const TaskStateSpec& spec,
+                                                    std::span<const RowCodec> codecs,
+                                                    std::span<const RestoredImage> restored,
+                                                    const ImageView& view) {
   auto store = std::make_unique<RocksdbStore>(std::move(shared), spec, codecs);
   WEIR_TRY(store->Open(restored, view));
   return std::unique_ptr<ColdStore>(std::move(store));

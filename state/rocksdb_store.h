@@ -1,9 +1,11 @@
 #pragma once
-// The RocksDB backend's ColdStore: one database per task in a directory of its own, a column family per state, no write-ahead log: a crash discards the
-// directory, and an image stands at a barrier because Lower writes nothing else before it (reliability 5.4). P.
+// The RocksDB backend's ColdStore: one database per task in a directory of its own, a column family
+// per state, no write-ahead log: a crash discards the directory, and an image stands at a barrier
+// because Lower writes nothing else before it (reliability 5.4). P.
 //
-// Traps of RocksDB 7.8 that shape this: no DeleteRange, no atomic_flush, no Resume after a background error, ingestion only into a database that has not
-// been written to; format_version 5 so that files can be read by the library of every supported system.
+// Traps of RocksDB 7.8 that shape this: no DeleteRange, no atomic_flush, no Resume after a
+// background error, ingestion only into a database that has not been written to; format_version 5
+// so that files can be read by the library of every supported system.
 
 #include <memory>
 
@@ -27,7 +29,10 @@ struct RocksdbShared {
 };
 
 /// `view`: of the restored images together; what the compaction filter sees until the first image.
-Result<std::unique_ptr<ColdStore>> OpenRocksdbStore(std::shared_ptr<RocksdbShared> shared, const TaskStateSpec& spec, std::span<const RowCodec> codecs,
-                                                    std::span<const RestoredImage> restored, const ImageView& view);
+Result<std::unique_ptr<ColdStore>> OpenRocksdbStore(std::shared_ptr<RocksdbShared> shared,
+                                                    const TaskStateSpec& spec,
+                                                    std::span<const RowCodec> codecs,
+                                                    std::span<const RestoredImage> restored,
+                                                    const ImageView& view);
 
 }  // namespace weir::state

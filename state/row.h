@@ -1,7 +1,9 @@
 #pragma once
-// Item: what a hot table's index and lists hold: a Row (value states, timers, and one row of a key elsewhere), or a KeyEntry (all rows of one key of a
-// map or log). Made and freed by the table only (W). A row whose version is frozen is immutable until it has been written, so P reads it without a lock:
-// then P reads `slice`, `key`, `touched`, the sizes, `group`, `flags` and the payload, none of which W changes; list_at, mark and clock are W's own.
+// Item: what a hot table's index and lists hold: a Row (value states, timers, and one row of a key
+// elsewhere), or a KeyEntry (all rows of one key of a map or log). Made and freed by the table only
+// (W). A row whose version is frozen is immutable until it has been written, so P reads it without
+// a lock: then P reads `slice`, `key`, `touched`, the sizes, `group`, `flags` and the payload, none
+// of which W changes; list_at, mark and clock are W's own.
 
 #include <cstdint>
 #include <string_view>
@@ -13,14 +15,17 @@ namespace weir::state {
 struct Slice;
 
 // Item::flags: fixed while a version is frozen.
-inline constexpr uint8_t kAbsent = 1;   // known not to exist: an erasure, or a look-up that found nothing
+inline constexpr uint8_t kAbsent =
+    1;  // known not to exist: an erasure, or a look-up that found nothing
 
 // Item::mark: W only.
-inline constexpr uint8_t kStored = 1;      // below the table (storage, eviction buffer, a frozen set) something may exist under this key
-inline constexpr uint8_t kPending = 2;     // ordered from the storage; not known yet
-inline constexpr uint8_t kPinned = 4;      // has arrived and was not used yet: stays for kPinnedPasses passes of the clock
-inline constexpr uint8_t kComplete = 8;    // KeyEntry: what is not among its rows does not exist
-inline constexpr uint8_t kSuperseded = 16; // a frozen version that a newer one has replaced
+inline constexpr uint8_t kStored = 1;   // below the table (storage, eviction buffer, a frozen set)
+                                        // something may exist under this key
+inline constexpr uint8_t kPending = 2;  // ordered from the storage; not known yet
+inline constexpr uint8_t kPinned =
+    4;  // has arrived and was not used yet: stays for kPinnedPasses passes of the clock
+inline constexpr uint8_t kComplete = 8;     // KeyEntry: what is not among its rows does not exist
+inline constexpr uint8_t kSuperseded = 16;  // a frozen version that a newer one has replaced
 inline constexpr uint8_t kPinnedPasses = 250;
 
 struct Item {
@@ -28,9 +33,9 @@ struct Item {
   Slice* slice = nullptr;
   const char* key = nullptr;  // key bytes, then sort bytes
   int64_t touched = INT64_MIN;
-  uint32_t epoch = 0;      // of the last change; 0: never changed since it was loaded
-  uint32_t dirty_at = 0;   // position in the slice's dirty list, while `epoch` is the current one
-  uint32_t list_at = 0;    // position in the list of its key group
+  uint32_t epoch = 0;     // of the last change; 0: never changed since it was loaded
+  uint32_t dirty_at = 0;  // position in the slice's dirty list, while `epoch` is the current one
+  uint32_t list_at = 0;   // position in the list of its key group
   uint32_t key_bytes = 0;
   uint32_t sort_bytes = 0;
   uint16_t group = 0;

@@ -106,7 +106,8 @@ void RowCodec::CloneOutside(StateRow& payload, FieldMemory& memory) const {
     StateBytes* field = BytesAt(payload, slot);
     if (field->capacity == 0) continue;
     uint32_t capacity = 0;
-    char* place = memory.AllocateField(std::max(field->size, StateBytes::kInlineMax + 1), &capacity);
+    char* place =
+        memory.AllocateField(std::max(field->size, StateBytes::kInlineMax + 1), &capacity);
     std::memcpy(place, field->heap, field->size);
     field->heap = place;
     field->capacity = capacity;

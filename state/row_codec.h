@@ -1,8 +1,10 @@
 #pragma once
-// RowCodec: layout of the rows of one state, and their bytes below the hot table (docs/formats/snapshot-image.md). Fixed after construction; any thread.
+// RowCodec: layout of the rows of one state, and their bytes below the hot table
+// (docs/formats/snapshot-image.md). Fixed after construction; any thread.
 //
-// Storage key: key group (2 bytes, big-endian), namespace (8, sign flipped), key, sort bytes. Value: number of key bytes (varint, maps and logs only),
-// flags (1 byte), `touched` if the flag says so (8), null bits, then the fields that are not null: fixed width, or varint and bytes.
+// Storage key: key group (2 bytes, big-endian), namespace (8, sign flipped), key, sort bytes.
+// Value: number of key bytes (varint, maps and logs only), flags (1 byte), `touched` if the flag
+// says so (8), null bits, then the fields that are not null: fixed width, or varint and bytes.
 
 #include <string>
 #include <string_view>
@@ -29,7 +31,9 @@ void PutStorageKeyHead(uint16_t group, int64_t ns, std::string& out);
 inline uint16_t GroupOfStorageKey(std::string_view key) {
   return static_cast<uint16_t>(static_cast<uint8_t>(key[0]) << 8 | static_cast<uint8_t>(key[1]));
 }
-inline int64_t NamespaceOfStorageKey(std::string_view key) { return GetOrdered(key.data() + kGroupBytes); }
+inline int64_t NamespaceOfStorageKey(std::string_view key) {
+  return GetOrdered(key.data() + kGroupBytes);
+}
 
 class RowCodec {
  public:
@@ -49,8 +53,10 @@ class RowCodec {
   /// `touched` alone: what a compaction needs. INT64_MIN: none.
   int64_t TouchedOf(std::string_view value) const;
 
-  void SetBytes(StateRow& payload, const StateLayout::Slot& slot, std::string_view value, FieldMemory& memory) const;
-  /// Fields of `payload` that lie outside get a place of their own. After a plain copy of the payload.
+  void SetBytes(StateRow& payload, const StateLayout::Slot& slot, std::string_view value,
+                FieldMemory& memory) const;
+  /// Fields of `payload` that lie outside get a place of their own. After a plain copy of the
+  /// payload.
   void CloneOutside(StateRow& payload, FieldMemory& memory) const;
   void FreeOutside(StateRow& payload, FieldMemory& memory) const;
 

@@ -55,7 +55,8 @@ char* BytesPool::Allocate(uint32_t bytes, uint32_t* capacity) {
     return large_.back().get();
   }
   if (left_ < *capacity) {
-    const size_t slab = std::max<size_t>(*capacity, std::min<size_t>(kSlabMost, 1024 << std::min<size_t>(slabs_.size(), 6)));
+    const size_t slab = std::max<size_t>(
+        *capacity, std::min<size_t>(kSlabMost, 1024 << std::min<size_t>(slabs_.size(), 6)));
     slabs_.push_back(std::make_unique_for_overwrite<char[]>(slab));
     next_ = slabs_.back().get();
     left_ = slab;
@@ -74,9 +75,15 @@ void BytesPool::Free(char* bytes, uint32_t capacity) {
   head = bytes;
 }
 
-Slice::Slice(uint16_t state_index, Namespace namespace_, size_t row_stride, size_t buckets, int64_t* bytes_account)
-    : state(state_index), ns(namespace_), account(bytes_account), rows(row_stride, bytes_account),
-      keys(sizeof(KeyEntry), bytes_account), bytes_pool(bytes_account), spilled(buckets) {
+Slice::Slice(uint16_t state_index, Namespace namespace_, size_t row_stride, size_t buckets,
+             int64_t* bytes_account)
+    : state(state_index),
+      ns(namespace_),
+      account(bytes_account),
+      rows(row_stride, bytes_account),
+      keys(sizeof(KeyEntry), bytes_account),
+      bytes_pool(bytes_account),
+      spilled(buckets) {
   *account += static_cast<int64_t>(sizeof(Slice));
 }
 
@@ -84,8 +91,8 @@ Slice::~Slice() {
   for (size_t slot = 0; slot < key_index.slots(); ++slot) {
     if (KeyEntry* entry = key_index.at_slot(slot)) entry->~KeyEntry();
   }
-  *account -= static_cast<int64_t>(sizeof(Slice) + index_bytes +
-                                   rows.used_bytes() + keys.used_bytes() + bytes_pool.used_bytes());
+  *account -= static_cast<int64_t>(sizeof(Slice) + index_bytes + rows.used_bytes() +
+                                   keys.used_bytes() + bytes_pool.used_bytes());
 }
 
 void Slice::AccountIndexes() {

@@ -1,7 +1,8 @@
 #pragma once
-// Slice: the hot rows of one namespace of one state: fixed-size rows in slabs, long bytes in size classes, an index, and the items of each key group in
-// a list, so that a slice is enumerated by group and dropped whole. W only, but for what P reads of frozen rows (row.h); a slice therefore outlives
-// every write set that was handed over while it lived (HotState buries it).
+// Slice: the hot rows of one namespace of one state: fixed-size rows in slabs, long bytes in size
+// classes, an index, and the items of each key group in a list, so that a slice is enumerated by
+// group and dropped whole. W only, but for what P reads of frozen rows (row.h); a slice therefore
+// outlives every write set that was handed over while it lived (HotState buries it).
 
 #include <array>
 #include <cstdint>
@@ -65,7 +66,9 @@ struct Slice final : FieldMemory {
   Slice(uint16_t state, Namespace namespace_, size_t row_stride, size_t buckets, int64_t* account);
   ~Slice() override;
 
-  char* AllocateField(uint32_t bytes, uint32_t* capacity) override { return bytes_pool.Allocate(bytes, capacity); }
+  char* AllocateField(uint32_t bytes, uint32_t* capacity) override {
+    return bytes_pool.Allocate(bytes, capacity);
+  }
   void FreeField(char* bytes, uint32_t capacity) override { bytes_pool.Free(bytes, capacity); }
 
   size_t BucketOf(uint16_t group) const { return group % spilled.size(); }
@@ -74,7 +77,10 @@ struct Slice final : FieldMemory {
   void Unspill(uint16_t group) { SetSpilled(group, false); }
   bool AnySpilled() const { return spilled_groups > 0; }
   /// Nothing lies here or below: the slice may go.
-  bool Empty() const { return row_index.size() + key_index.size() + evicted.size() == 0 && superseded.empty() && !AnySpilled(); }
+  bool Empty() const {
+    return row_index.size() + key_index.size() + evicted.size() == 0 && superseded.empty() &&
+           !AnySpilled();
+  }
   void AddToList(Item* item);
   void RemoveFromList(const Item* item);
   /// After the indexes may have grown.
@@ -85,25 +91,27 @@ struct Slice final : FieldMemory {
   const Namespace ns;
 
   // W only.
-  int64_t* account;            // of the task: bytes in all slices
-  size_t index_bytes = 0;      // of these, the indexes'
+  int64_t* account;        // of the task: bytes in all slices
+  size_t index_bytes = 0;  // of these, the indexes'
   Pool rows, keys;
   BytesPool bytes_pool;
-  Index<Row> row_index;        // values, timers
-  Index<KeyEntry> key_index;   // maps, logs
-  Index<Evicted> evicted;      // what lies in eviction batches, by key
-  std::vector<std::vector<Item*>> lists;  // by bucket of key groups, in no order; none while the slice has no items
-  std::vector<bool> spilled;   // by bucket: below the table may be items that are not in it
-  size_t spilled_groups = 0;   // bits that are set
-  std::vector<Row*> dirty;     // changed in this epoch; holes are nullptr
+  Index<Row> row_index;       // values, timers
+  Index<KeyEntry> key_index;  // maps, logs
+  Index<Evicted> evicted;     // what lies in eviction batches, by key
+  std::vector<std::vector<Item*>>
+      lists;  // by bucket of key groups, in no order; none while the slice has no items
+  std::vector<bool> spilled;  // by bucket: below the table may be items that are not in it
+  size_t spilled_groups = 0;  // bits that are set
+  std::vector<Row*> dirty;    // changed in this epoch; holes are nullptr
   std::vector<Row*> superseded;
-  std::vector<uint16_t> held_groups;  // a part of these is being read or was not used yet: nothing of them is evicted
-  size_t dirty_slot = SIZE_MAX;       // position among the task's slices with changes
-  int64_t live = 0;            // rows, cold ones included; an estimate after blind writes and restores
+  std::vector<uint16_t>
+      held_groups;  // a part of these is being read or was not used yet: nothing of them is evicted
+  size_t dirty_slot = SIZE_MAX;  // position among the task's slices with changes
+  int64_t live = 0;  // rows, cold ones included; an estimate after blind writes and restores
   int64_t earliest = INT64_MAX;  // timers
-  bool partly_dropped = false; // some groups lie at or below their horizon
-  bool active = false;         // timers: in the heap of due ones, so never evicted
-  size_t hand = 0;             // the clock's, a slot of the index
+  bool partly_dropped = false;   // some groups lie at or below their horizon
+  bool active = false;           // timers: in the heap of due ones, so never evicted
+  size_t hand = 0;               // the clock's, a slot of the index
 
  private:
   void SetSpilled(uint16_t group, bool value) {

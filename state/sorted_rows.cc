@@ -8,12 +8,15 @@ SortedRows::Cursor SortedRows::LowerBound(std::string_view sort) const {
   if (chunks_.empty()) return end();
   const uint64_t prefix = Prefix(sort);
   // The last chunk whose first row is < sort, or the first chunk.
-  const auto chunk = std::partition_point(chunks_.begin() + 1, chunks_.end(), [&](const std::vector<Cell>& cells) {
-    return Less(cells.front(), prefix, sort);
-  }) - 1;
+  const auto chunk = std::partition_point(chunks_.begin() + 1, chunks_.end(),
+                                          [&](const std::vector<Cell>& cells) {
+                                            return Less(cells.front(), prefix, sort);
+                                          }) -
+                     1;
   const auto cell = std::partition_point(chunk->begin(), chunk->end(),
                                          [&](const Cell& c) { return Less(c, prefix, sort); });
-  Cursor cursor{static_cast<size_t>(chunk - chunks_.begin()), static_cast<size_t>(cell - chunk->begin())};
+  Cursor cursor{static_cast<size_t>(chunk - chunks_.begin()),
+                static_cast<size_t>(cell - chunk->begin())};
   if (cell == chunk->end()) cursor = {cursor.chunk + 1, 0};
   return cursor;
 }
@@ -35,12 +38,15 @@ void SortedRows::Insert(Row* row) {
   Cursor cursor = end();
   const Cell& last = chunks_.back().back();
   if (!Less(last, cell.prefix, sort)) cursor = LowerBound(sort);
-  if (cursor.at == 0 && cursor.chunk > 0) cursor = {cursor.chunk - 1, chunks_[cursor.chunk - 1].size()};
+  if (cursor.at == 0 && cursor.chunk > 0)
+    cursor = {cursor.chunk - 1, chunks_[cursor.chunk - 1].size()};
   std::vector<Cell>& cells = chunks_[cursor.chunk];
   cells.insert(cells.begin() + static_cast<ptrdiff_t>(cursor.at), cell);
   if (cells.size() <= kChunkMax) return;
   // Appends fill chunks whole; others split in the middle.
-  const size_t keep = cursor.at + 1 == cells.size() && cursor.chunk + 1 == chunks_.size() ? kChunkMax : kChunkMax / 2;
+  const size_t keep = cursor.at + 1 == cells.size() && cursor.chunk + 1 == chunks_.size()
+                          ? kChunkMax
+                          : kChunkMax / 2;
   std::vector<Cell> rest(cells.begin() + static_cast<ptrdiff_t>(keep), cells.end());
   cells.resize(keep);
   chunks_.insert(chunks_.begin() + static_cast<ptrdiff_t>(cursor.chunk) + 1, std::move(rest));

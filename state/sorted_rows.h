@@ -1,6 +1,7 @@
 #pragma once
-// SortedRows: the rows of one key in order of their sort bytes, in chunks of at most 512, each row beside the first eight sort bytes, so that a search
-// reads few rows. Appending at the end is the fast case. W only; owns no row.
+// SortedRows: the rows of one key in order of their sort bytes, in chunks of at most 512, each row
+// beside the first eight sort bytes, so that a search reads few rows. Appending at the end is the
+// fast case. W only; owns no row.
 
 #include <cstdint>
 #include <string_view>
@@ -28,8 +29,13 @@ class SortedRows {
   Cursor begin() const { return {0, 0}; }
   Cursor end() const { return {chunks_.size(), 0}; }
   Row* At(Cursor cursor) const { return chunks_[cursor.chunk][cursor.at].row; }
-  Cursor Next(Cursor cursor) const { return ++cursor.at < chunks_[cursor.chunk].size() ? cursor : Cursor{cursor.chunk + 1, 0}; }
-  Cursor Previous(Cursor cursor) const { return cursor.at > 0 ? Cursor{cursor.chunk, cursor.at - 1} : Cursor{cursor.chunk - 1, chunks_[cursor.chunk - 1].size() - 1}; }
+  Cursor Next(Cursor cursor) const {
+    return ++cursor.at < chunks_[cursor.chunk].size() ? cursor : Cursor{cursor.chunk + 1, 0};
+  }
+  Cursor Previous(Cursor cursor) const {
+    return cursor.at > 0 ? Cursor{cursor.chunk, cursor.at - 1}
+                         : Cursor{cursor.chunk - 1, chunks_[cursor.chunk - 1].size() - 1};
+  }
   bool empty() const { return chunks_.empty(); }
 
  private:

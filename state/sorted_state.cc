@@ -45,7 +45,8 @@ void SortedTable::Prefetch(Keys keys) {
   if (Slice* slice = table_.FindSlice({0})) {
     KeyEntry* entry = nullptr;
     for (uint32_t i = 0; i < keys.rows(); ++i) {
-      if (!table_.Dropped(*slice, table_.GroupOf(keys.hash[i]))) Whole(*slice, keys.hash[i], keys.bytes[i].view(), &entry);
+      if (!table_.Dropped(*slice, table_.GroupOf(keys.hash[i])))
+        Whole(*slice, keys.hash[i], keys.bytes[i].view(), &entry);
     }
   }
   table_.shared().pump->SendOrders();
@@ -55,7 +56,8 @@ void SortedTable::Prefetch(Keys keys) {
 bool SortedTable::AppendRows(KeyEntry& entry, const SortRange& range, RowBlock& block) {
   const SortedRows& rows = entry.rows;
   auto at = rows.LowerBound(range.from);
-  if (range.behind_from && at != rows.end() && rows.At(at)->sort_view() == range.from) at = rows.Next(at);
+  if (range.behind_from && at != rows.end() && rows.At(at)->sort_view() == range.from)
+    at = rows.Next(at);
   const auto stop = range.to_end ? rows.end() : rows.LowerBound(range.to);
   const auto add = [&](Row* row) {
     if (row->absent() || table_.Expired(*row)) return true;
@@ -117,14 +119,16 @@ Ready SortedTable::Scan(Keys keys, Namespaces ns, RangeOf range_of, RowBlock& bl
     for (uint32_t i = done + 1; i < ahead; ++i) {
       const Namespace in = NamespaceOf(ns, i);
       Slice* slice = in == kSkip ? nullptr : table_.FindSlice(in);
-      if (slice != nullptr && !table_.Dropped(*slice, table_.GroupOf(keys.hash[i]))) Whole(*slice, keys.hash[i], keys.bytes[i].view(), &entry);
+      if (slice != nullptr && !table_.Dropped(*slice, table_.GroupOf(keys.hash[i])))
+        Whole(*slice, keys.hash[i], keys.bytes[i].view(), &entry);
     }
   }
   table_.shared().pump->SendOrders();
   return ready == Ready::kWait && done == 0 ? Ready::kWait : Ready::kReady;
 }
 
-Ready HotMapState::ScanNamespace(Namespace ns, GroupRange groups, std::string_view after_key, RowBlock& block) {
+Ready HotMapState::ScanNamespace(Namespace ns, GroupRange groups, std::string_view after_key,
+                                 RowBlock& block) {
   table_.shared().pump->TakeReads();
   const Ready ready = table_.ScanNamespace(ns, groups, after_key, block);
   table_.shared().pump->SendOrders();
@@ -173,7 +177,8 @@ Ready HotMapState::Update(Keys keys, Namespaces ns, Subkeys subkeys, StateRows r
     KeyEntry& into = sorted_.Blind(slice, hash, group, keys.bytes[i].view());
     Row* row = into.rows.Find(subkeys[i]);
     if (row == nullptr) {
-      row = table_.Dirty(table_.NewRow(slice, hash, group, keys.bytes[i].view(), subkeys[i], &into));
+      row =
+          table_.Dirty(table_.NewRow(slice, hash, group, keys.bytes[i].view(), subkeys[i], &into));
       ++slice.live;
     } else if (row->absent() || table_.Expired(*row)) {
       row = table_.Reset(row);
@@ -219,14 +224,20 @@ void HotMapState::Erase(Keys keys, Namespaces ns, Subkeys subkeys) {
   }
 }
 
-Ready HotMapState::Scan(Keys keys, Namespaces ns, std::span<const SubkeyRange> ranges, RowBlock& block) {
+Ready HotMapState::Scan(Keys keys, Namespaces ns, std::span<const SubkeyRange> ranges,
+                        RowBlock& block) {
   WEIR_CHECK_EQ(ranges.size(), size_t{keys.rows()});
-  return sorted_.Scan(keys, ns, [&](uint32_t i) {
-    return SortRange{ranges[i].from, ranges[i].to, false, ranges[i].to.empty(), ranges[i].descending};
-  }, block);
+  return sorted_.Scan(
+      keys, ns,
+      [&](uint32_t i) {
+        return SortRange{ranges[i].from, ranges[i].to, false, ranges[i].to.empty(),
+                         ranges[i].descending};
+      },
+      block);
 }
 
-Ready HotLogState::ScanNamespace(Namespace ns, GroupRange groups, std::string_view after_key, RowBlock& block) {
+Ready HotLogState::ScanNamespace(Namespace ns, GroupRange groups, std::string_view after_key,
+                                 RowBlock& block) {
   table_.shared().pump->TakeReads();
   const Ready ready = table_.ScanNamespace(ns, groups, after_key, block);
   table_.shared().pump->SendOrders();
@@ -252,7 +263,8 @@ void HotLogState::Append(Keys keys, Namespaces ns, const Batch& values) {
     PutOrdered(keys.time[i].us, sort);
     const uint64_t number = __builtin_bswap64(table_.next_number++);
     std::memcpy(sort + 8, &number, 8);
-    Row* row = table_.NewRow(slice, keys.hash[i], group, keys.bytes[i].view(), {sort, sizeof(sort)}, &entry);
+    Row* row = table_.NewRow(slice, keys.hash[i], group, keys.bytes[i].view(), {sort, sizeof(sort)},
+                             &entry);
     row->touched = keys.time[i].us;
     made_[i] = table_.Dirty(row);
     ++slice.live;
@@ -277,20 +289,24 @@ void HotLogState::Append(Keys keys, Namespaces ns, const Batch& values) {
   }
 }
 
-Ready HotLogState::Scan(Keys keys, Namespaces ns, std::span<const TimeRange> ranges, RowBlock& block) {
+Ready HotLogState::Scan(Keys keys, Namespaces ns, std::span<const TimeRange> ranges,
+                        RowBlock& block) {
   WEIR_CHECK_EQ(ranges.size(), size_t{keys.rows()});
   std::array<char, 16> bounds{};
-  return sorted_.Scan(keys, ns, [&](uint32_t i) {
-    const TimeRange& range = ranges[i];
-    PutOrdered(range.from.us, bounds.data());
-    SortRange sort{{bounds.data(), 8}, {}, false, range.to == EventTime::Max(), false};
-    if (!range.after.empty()) sort = {range.after, {}, true, sort.to_end, false};
-    if (!sort.to_end) {
-      PutOrdered(range.to.us + 1, bounds.data() + 8);
-      sort.to = {bounds.data() + 8, 8};
-    }
-    return sort;
-  }, block);
+  return sorted_.Scan(
+      keys, ns,
+      [&](uint32_t i) {
+        const TimeRange& range = ranges[i];
+        PutOrdered(range.from.us, bounds.data());
+        SortRange sort{{bounds.data(), 8}, {}, false, range.to == EventTime::Max(), false};
+        if (!range.after.empty()) sort = {range.after, {}, true, sort.to_end, false};
+        if (!sort.to_end) {
+          PutOrdered(range.to.us + 1, bounds.data() + 8);
+          sort.to = {bounds.data() + 8, 8};
+        }
+        return sort;
+      },
+      block);
 }
 
 void HotLogState::Expire(EventTime up_to) {

@@ -1,6 +1,7 @@
 #pragma once
-// MapState and LogState over a HotTable: rows per (namespace, key) in the order of their sort bytes (a map's subkey; a log's time and number). A key
-// comes from the storage and is evicted with all its rows; what is written without reading (Append, Erase) may stand in the table before that. W.
+// MapState and LogState over a HotTable: rows per (namespace, key) in the order of their sort bytes
+// (a map's subkey; a log's time and number). A key comes from the storage and is evicted with all
+// its rows; what is written without reading (Append, Erase) may stand in the table before that. W.
 
 #include <vector>
 
@@ -38,10 +39,12 @@ class HotMapState final : public TableState<MapState> {
  public:
   explicit HotMapState(HotTable& table) : TableState(table), sorted_(table) {}
   void Prefetch(Keys keys) override { sorted_.Prefetch(keys); }
-  Ready ScanNamespace(Namespace ns, GroupRange groups, std::string_view after_key, RowBlock& block) override;
+  Ready ScanNamespace(Namespace ns, GroupRange groups, std::string_view after_key,
+                      RowBlock& block) override;
   Ready Update(Keys keys, Namespaces ns, Subkeys subkeys, StateRows rows) override;
   void Erase(Keys keys, Namespaces ns, Subkeys subkeys) override;
-  Ready Scan(Keys keys, Namespaces ns, std::span<const SubkeyRange> ranges, RowBlock& block) override;
+  Ready Scan(Keys keys, Namespaces ns, std::span<const SubkeyRange> ranges,
+             RowBlock& block) override;
 
  private:
   SortedTable sorted_;
@@ -52,7 +55,8 @@ class HotLogState final : public TableState<LogState> {
  public:
   explicit HotLogState(HotTable& table) : TableState(table), sorted_(table) {}
   void Prefetch(Keys keys) override { sorted_.Prefetch(keys); }
-  Ready ScanNamespace(Namespace ns, GroupRange groups, std::string_view after_key, RowBlock& block) override;
+  Ready ScanNamespace(Namespace ns, GroupRange groups, std::string_view after_key,
+                      RowBlock& block) override;
   void Append(Keys keys, Namespaces ns, const Batch& values) override;
   Ready Scan(Keys keys, Namespaces ns, std::span<const TimeRange> ranges, RowBlock& block) override;
   void Expire(EventTime up_to) override;

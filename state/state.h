@@ -1,6 +1,7 @@
 #pragma once
-// The state folder's public header: state backends (hot tables over RocksDB, or over memory), the checkpoint store, and what `weir ckpt` needs to read a
-// snapshot's keyed state without its job. Called once per process by the wiring in cli; P.
+// The state folder's public header: state backends (hot tables over RocksDB, or over memory), the
+// checkpoint store, and what `weir ckpt` needs to read a snapshot's keyed state without its job.
+// Called once per process by the wiring in cli; P.
 
 #include <cstdint>
 #include <memory>
@@ -15,17 +16,18 @@ namespace weir::state {
 
 /// Limits of all tasks of the process together.
 struct RocksdbOptions {
-  size_t cache_bytes = size_t{64} << 20;          // block cache; write buffers are charged to it
-  size_t write_buffer_bytes = size_t{32} << 20;   // all write buffers
+  size_t cache_bytes = size_t{64} << 20;         // block cache; write buffers are charged to it
+  size_t write_buffer_bytes = size_t{32} << 20;  // all write buffers
   int background_threads = 2;
-  size_t eviction_buffer_bytes = 0;               // of a task; 0: 8 MiB, or 1/16 of its hot target if that is more
+  size_t eviction_buffer_bytes =
+      0;  // of a task; 0: 8 MiB, or 1/16 of its hot target if that is more
 };
 
 /// `env` must outlive the backend and all its states.
 Result<std::unique_ptr<StateBackend>> MakeRocksdbBackend(Env& env, RocksdbOptions options);
 
 struct MemoryOptions {
-  size_t eviction_buffer_bytes = 0;               // as above
+  size_t eviction_buffer_bytes = 0;  // as above
 };
 /// The same hot tables over an ordered map: for tests, simulation and state that surely fits.
 std::unique_ptr<StateBackend> MakeMemoryBackend(Env& env, MemoryOptions options = {});
@@ -44,7 +46,8 @@ struct StateDescription {
   std::string node_id;
   StateSpec spec;
   std::vector<Type> key_types;
-  std::vector<std::pair<Namespace, uint64_t>> namespaces;  // live ones, and about how many rows they have
+  std::vector<std::pair<Namespace, uint64_t>>
+      namespaces;                 // live ones, and about how many rows they have
   std::vector<int64_t> horizons;  // by key group of the image
   std::vector<int64_t> expired;   // logs
   uint64_t next_number = 0;       // logs
@@ -63,7 +66,8 @@ struct ImageDescription {
 /// Decodes StateImage::metadata.
 Result<ImageDescription> DescribeImage(const StateImage& image);
 
-/// Length and XXH3-128 of a local file against what the image says: kCorruption with both if it differs.
+/// Length and XXH3-128 of a local file against what the image says: kCorruption with both if it
+/// differs.
 Status VerifyImageFile(Env& env, const ImageFile& file, const Path& local);
 
 }  // namespace weir::state

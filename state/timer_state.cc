@@ -139,7 +139,8 @@ Ready HotTimerState::Due(EventTime up_to, std::vector<Timer>& next) {
     const Row* row = slice == nullptr ? nullptr : slice->row_index.Find(HashKey(text), text);
     return row != nullptr && !row->absent();
   };
-  const bool more_due = !heap_.empty() && peeked_.size() - peeked_at_ < kTimersPerCallMax && TimeOfText(heap_.front()) <= up_to.us;
+  const bool more_due = !heap_.empty() && peeked_.size() - peeked_at_ < kTimersPerCallMax &&
+                        TimeOfText(heap_.front()) <= up_to.us;
   if (changed_ || more_due) {
     for (size_t i = peeked_at_; i < peeked_.size(); ++i) {
       heap_.push_back(std::move(peeked_[i]));
@@ -148,9 +149,11 @@ Ready HotTimerState::Due(EventTime up_to, std::vector<Timer>& next) {
     peeked_.clear();
     peeked_at_ = 0;
     changed_ = false;
-    while (!heap_.empty() && peeked_.size() < kTimersPerCallMax && TimeOfText(heap_.front()) <= up_to.us) {
+    while (!heap_.empty() && peeked_.size() < kTimersPerCallMax &&
+           TimeOfText(heap_.front()) <= up_to.us) {
       std::pop_heap(heap_.begin(), heap_.end(), kLater);
-      if ((peeked_.empty() || peeked_.back() != heap_.back()) && live(heap_.back())) peeked_.push_back(std::move(heap_.back()));
+      if ((peeked_.empty() || peeked_.back() != heap_.back()) && live(heap_.back()))
+        peeked_.push_back(std::move(heap_.back()));
       heap_.pop_back();
     }
   }
@@ -158,7 +161,11 @@ Ready HotTimerState::Due(EventTime up_to, std::vector<Timer>& next) {
     const std::string_view text = peeked_[i];
     if (TimeOfText(text) > up_to.us) break;
     const auto cursor = cursors_.find(text);
-    next.push_back({{TimeOfText(text)}, {GroupOfText(text)}, {GetOrdered(text.data() + 10)}, text.substr(kTextHead), cursor == cursors_.end() ? std::string() : cursor->second});
+    next.push_back({{TimeOfText(text)},
+                    {GroupOfText(text)},
+                    {GetOrdered(text.data() + 10)},
+                    text.substr(kTextHead),
+                    cursor == cursors_.end() ? std::string() : cursor->second});
   }
   return Ready::kReady;
 }
@@ -182,7 +189,9 @@ EventTime HotTimerState::Earliest() const {
   for (const auto& [bucket, slice] : table_.slices()) {
     if (slice->active) continue;
     const int64_t begin = bucket << kBucketBits;
-    earliest = std::min(earliest, slice->AnySpilled() || slice->earliest == INT64_MAX ? begin : std::max(slice->earliest, begin));
+    earliest = std::min(earliest, slice->AnySpilled() || slice->earliest == INT64_MAX
+                                      ? begin
+                                      : std::max(slice->earliest, begin));
     break;
   }
   return {earliest};

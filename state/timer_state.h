@@ -1,7 +1,9 @@
 #pragma once
-// TimerState over a HotTable: a timer is a row without fields, key = time, key group, namespace, key (all ordered), in the slice of its time bucket. Far
-// buckets are evicted like any slice; a bucket whose turn has come is read back and its timers enter a heap. Setting and deleting never read: a timer
-// is there or not, nothing else. Cursors are few (one per firing unit that has begun), so they stand beside the table, in the image's metadata. W.
+// TimerState over a HotTable: a timer is a row without fields, key = time, key group, namespace,
+// key (all ordered), in the slice of its time bucket. Far buckets are evicted like any slice; a
+// bucket whose turn has come is read back and its timers enter a heap. Setting and deleting never
+// read: a timer is there or not, nothing else. Cursors are few (one per firing unit that has
+// begun), so they stand beside the table, in the image's metadata. W.
 
 #include <map>
 #include <string>
@@ -34,11 +36,11 @@ class HotTimerState final : public TimerState {
   Ready Activate(EventTime up_to);
 
   HotTable& table_;
-  std::string text_;                // scratch
-  std::vector<std::string> heap_;   // texts, least first; may hold deleted ones and doubles
-  std::vector<std::string> peeked_; // the last Due, from peeked_at_ on
+  std::string text_;                 // scratch
+  std::vector<std::string> heap_;    // texts, least first; may hold deleted ones and doubles
+  std::vector<std::string> peeked_;  // the last Due, from peeked_at_ on
   size_t peeked_at_ = 0;
-  bool changed_ = true;             // set or deleted since the last Due
+  bool changed_ = true;                 // set or deleted since the last Due
   int64_t active_through_ = INT64_MIN;  // buckets up to it are in the heap
   std::map<std::string, std::string, std::less<>> cursors_;
 };

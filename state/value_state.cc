@@ -94,7 +94,8 @@ Ready HotValueState::Look(Keys keys, Namespaces ns, StateRows rows) {
   if (pinned) {
     for (uint32_t i = 0; i < count; ++i) {
       Slice* slice = NamespaceOf(ns, i) == kSkip ? nullptr : table_.FindSlice(NamespaceOf(ns, i));
-      Row* row = slice == nullptr ? nullptr : slice->row_index.Find(keys.hash[i], keys.bytes[i].view());
+      Row* row =
+          slice == nullptr ? nullptr : slice->row_index.Find(keys.hash[i], keys.bytes[i].view());
       if (row != nullptr && row->marked(kPinned)) {
         row->mark = static_cast<uint8_t>(row->mark & ~kPinned);
         row->clock = 1;
@@ -125,9 +126,13 @@ void HotValueState::Create(Keys keys, Namespaces ns, StateRows rows) {
   }
 }
 
-Ready HotValueState::Find(Keys keys, Namespaces ns, StateRows rows) { return Look<false>(keys, ns, rows); }
+Ready HotValueState::Find(Keys keys, Namespaces ns, StateRows rows) {
+  return Look<false>(keys, ns, rows);
+}
 
-Ready HotValueState::Update(Keys keys, Namespaces ns, StateRows rows) { return Look<true>(keys, ns, rows); }
+Ready HotValueState::Update(Keys keys, Namespaces ns, StateRows rows) {
+  return Look<true>(keys, ns, rows);
+}
 
 void HotValueState::Erase(Keys keys, Namespaces ns) {
   table_.shared().pump->TakeReads();
@@ -164,7 +169,8 @@ void HotValueState::Prefetch(Keys keys) {
   table_.shared().pump->SendOrders();
 }
 
-Ready HotValueState::ScanNamespace(Namespace ns, GroupRange groups, std::string_view after_key, RowBlock& block) {
+Ready HotValueState::ScanNamespace(Namespace ns, GroupRange groups, std::string_view after_key,
+                                   RowBlock& block) {
   table_.shared().pump->TakeReads();
   const Ready ready = table_.ScanNamespace(ns, groups, after_key, block);
   table_.shared().pump->SendOrders();

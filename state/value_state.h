@@ -1,6 +1,7 @@
 #pragma once
-// ValueState over a HotTable: one row per (namespace, key), a batch of keys at a time with the index slots and rows of 32 keys prefetched together (after
-// group prefetching, Chen et al. 2004). W.
+// ValueState over a HotTable: one row per (namespace, key), a batch of keys at a time with the
+// index slots and rows of 32 keys prefetched together (after group prefetching, Chen et al. 2004).
+// W.
 
 #include <vector>
 
@@ -12,7 +13,8 @@ class HotValueState final : public TableState<ValueState> {
  public:
   explicit HotValueState(HotTable& table) : TableState(table) {}
   void Prefetch(Keys keys) override;
-  Ready ScanNamespace(Namespace ns, GroupRange groups, std::string_view after_key, RowBlock& block) override;
+  Ready ScanNamespace(Namespace ns, GroupRange groups, std::string_view after_key,
+                      RowBlock& block) override;
   Ready Find(Keys keys, Namespaces ns, StateRows rows) override;
   Ready Update(Keys keys, Namespaces ns, StateRows rows) override;
   void Erase(Keys keys, Namespaces ns) override;

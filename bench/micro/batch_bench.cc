@@ -1,4 +1,5 @@
-// Keys and bytes of batches: canonical key and hash of each row, the codec of the wire and of snapshots, selecting rows.
+// Keys and bytes of batches: canonical key and hash of each row, the codec of the wire and of
+// snapshots, selecting rows.
 
 #include <benchmark/benchmark.h>
 
@@ -50,7 +51,8 @@ BENCHMARK(BM_DecodeBatch);
 void BM_TakeRows(benchmark::State& state) {
   const Batch batch = MakeBidBatch();
   Selection selection;
-  for (uint32_t row = 0; row < batch.rows(); row += static_cast<uint32_t>(state.range(0))) selection.mutable_rows().push_back(row);
+  for (uint32_t row = 0; row < batch.rows(); row += static_cast<uint32_t>(state.range(0)))
+    selection.mutable_rows().push_back(row);
   for (auto _ : state) benchmark::DoNotOptimize(batch.Take(selection));
   state.SetItemsProcessed(state.iterations() * selection.size());
 }

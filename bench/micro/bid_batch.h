@@ -1,5 +1,6 @@
 #pragma once
-// What the micro-benchmarks work on: bids of the Nexmark stream, as JSON records and as a batch. Made once, read by all.
+// What the micro-benchmarks work on: bids of the Nexmark stream, as JSON records and as a batch.
+// Made once, read by all.
 
 #include <memory>
 #include <string>
@@ -13,11 +14,16 @@ namespace weir {
 
 inline constexpr uint32_t kBidBatchRows = 2048;
 
-/// auction, bidder, price, at, extra of the first bids of the stream, drawn from its fields without a decoder.
+/// auction, bidder, price, at, extra of the first bids of the stream, drawn from its fields without
+/// a decoder.
 inline Batch MakeBidBatch() {
-  const auto field = [](const char* name, TypeKind kind) { return Field{name, Type::Of(kind), false}; };
-  RowBuilder rows(std::make_shared<const Schema>(std::vector<Field>{field("auction", TypeKind::kInt64), field("bidder", TypeKind::kInt64), field("price", TypeKind::kInt64),
-                                                                    field("at", TypeKind::kTimestamp), field("extra", TypeKind::kString)}),
+  const auto field = [](const char* name, TypeKind kind) {
+    return Field{name, Type::Of(kind), false};
+  };
+  RowBuilder rows(std::make_shared<const Schema>(std::vector<Field>{
+                      field("auction", TypeKind::kInt64), field("bidder", TypeKind::kInt64),
+                      field("price", TypeKind::kInt64), field("at", TypeKind::kTimestamp),
+                      field("extra", TypeKind::kString)}),
                   kBidBatchRows, SIZE_MAX);
   const bench::Generator generator({});
   std::string line;
@@ -26,14 +32,16 @@ inline Batch MakeBidBatch() {
     const bench::Generator::Event event = generator.Append(k, line);
     if (event.kind != bench::EventKind::kBid) continue;
     const auto number = [&](const char* name) {
-      return static_cast<int64_t>(std::stoll(line.substr(line.find(std::string("\"") + name + "\":") + std::string(name).size() + 3, 20)));
+      return static_cast<int64_t>(std::stoll(line.substr(
+          line.find(std::string("\"") + name + "\":") + std::string(name).size() + 3, 20)));
     };
     rows.column(size_t{0}).Append(number("auction"));
     rows.column(size_t{1}).Append(number("bidder"));
     rows.column(size_t{2}).Append(number("price"));
     rows.column(size_t{3}).Append(event.time_ms * 1000);
     const size_t extra = line.find("\"extra\":\"") + 9;
-    rows.column(size_t{4}).AppendString(std::string_view(line).substr(extra, line.size() - 3 - extra));
+    rows.column(size_t{4}).AppendString(
+        std::string_view(line).substr(extra, line.size() - 3 - extra));
     rows.FinishRow();
   }
   return rows.Build();

@@ -1,5 +1,6 @@
-// Format csv (RFC 4180). In files with a header every record carries its header line as the key, so that columns are found by name whichever file a record is
-// from and wherever reading was resumed; records of Kafka have none and are read by position.
+// Format csv (RFC 4180). In files with a header every record carries its header line as the key, so
+// that columns are found by name whichever file a record is from and wherever reading was resumed;
+// records of Kafka have none and are read by position.
 
 #include <algorithm>
 #include <cstring>
@@ -23,7 +24,8 @@ constexpr uint32_t kAbsent = UINT32_MAX;
 /// Cuts records at line ends outside of quotes.
 class CsvFramer {
  public:
-  CsvFramer(size_t record_bytes_max, bool header) : record_bytes_max_(record_bytes_max), header_wanted_(header) {}
+  CsvFramer(size_t record_bytes_max, bool header)
+      : record_bytes_max_(record_bytes_max), header_wanted_(header) {}
 
   void BeginFile() {
     at_start_ = true;
@@ -71,7 +73,8 @@ class CsvFramer {
     bool quoted = false;
     for (size_t at = 0; at < text.size();) {
       const size_t line = text.find('\n', at);
-      const std::string_view part = text.substr(at, line == std::string_view::npos ? std::string_view::npos : line - at);
+      const std::string_view part =
+          text.substr(at, line == std::string_view::npos ? std::string_view::npos : line - at);
       quoted ^= std::count(part.begin(), part.end(), '"') % 2 != 0;
       if (line == std::string_view::npos) break;
       ++*lines;
@@ -108,8 +111,10 @@ struct CsvField {
   bool quoted = false;
 };
 
-/// Splits one record; answers why it cannot, or null. Fields with doubled quotes are unescaped into `scratch`, which is reserved for the whole record.
-ReadFault SplitFields(std::string_view record, char delimiter, size_t fields_max, std::vector<CsvField>& fields, std::string& scratch) {
+/// Splits one record; answers why it cannot, or null. Fields with doubled quotes are unescaped into
+/// `scratch`, which is reserved for the whole record.
+ReadFault SplitFields(std::string_view record, char delimiter, size_t fields_max,
+                      std::vector<CsvField>& fields, std::string& scratch) {
   fields.clear();
   scratch.clear();
   scratch.reserve(record.size());
@@ -143,21 +148,28 @@ ReadFault SplitFields(std::string_view record, char delimiter, size_t fields_max
 
 class CsvDecoder final : public Decoder {
  public:
-  CsvDecoder(const std::vector<SourceColumn>& columns, const std::vector<SourceColumn>& declared, const FormatOptions& options)
+  CsvDecoder(const std::vector<SourceColumn>& columns, const std::vector<SourceColumn>& declared,
+             const FormatOptions& options)
       : options_(options), framer_(options.record_bytes_max, options.header), columns_(columns) {
-    for (const SourceColumn& column : declared) declared_.push_back(column.from.empty() ? column.field.name : column.from);
-    for (const SourceColumn& column : columns_) names_.push_back(column.from.empty() ? column.field.name : column.from);
+    for (const SourceColumn& column : declared)
+      declared_.push_back(column.from.empty() ? column.field.name : column.from);
+    for (const SourceColumn& column : columns_)
+      names_.push_back(column.from.empty() ? column.field.name : column.from);
   }
 
   bool needs_file_start() const override { return options_.header; }
-  Result<size_t> Frame(std::string_view bytes, bool at_end, std::vector<Record>& records) override { return framer_.Frame(bytes, at_end, records); }
+  Result<size_t> Frame(std::string_view bytes, bool at_end, std::vector<Record>& records) override {
+    return framer_.Frame(bytes, at_end, records);
+  }
   void BeginFile(std::string_view) override { framer_.BeginFile(); }
 
-  Result<Step> Decode(std::span<const Record> records, RowBuilder& rows, RowErrors& errors) override {
+  Result<Step> Decode(std::span<const Record> records, RowBuilder& rows,
+                      RowErrors& errors) override {
     for (uint32_t i = 0; i < records.size(); ++i) {
       const Record& record = records[i];
       const bool by_name = options_.header && record.partition < 0 && record.key.has_value();
-      if (!placed_ || by_name != by_name_ || (by_name && *record.key != header_)) WEIR_TRY(Place(by_name ? record.key : std::nullopt, record.topic));
+      if (!placed_ || by_name != by_name_ || (by_name && *record.key != header_))
+        WEIR_TRY(Place(by_name ? record.key : std::nullopt, record.topic));
       if (DecodeOne(record, rows)) {
         rows.FinishRow();
       } else {
@@ -176,8 +188,11 @@ class CsvDecoder final : public Decoder {
     if (header) {
       header_ = *header;
       std::vector<CsvField> fields;
-      const ReadFault fault = SplitFields(header_, options_.delimiter, header_.size(), fields, scratch_);
-      if (fault != kNoFault) return Status(Code::kBadRecord, "header line of '" + std::string(file) + "': " + fault, Fault::kExternal, Retry::kNever);
+      const ReadFault fault =
+          SplitFields(header_, options_.delimiter, header_.size(), fields, scratch_);
+      if (fault != kNoFault)
+        return Status(Code::kBadRecord, "header line of '" + std::string(file) + "': " + fault,
+                      Fault::kExternal, Retry::kNever);
       present.clear();
       for (const CsvField& field : fields) present.emplace_back(field.text);
     }
@@ -187,10 +202,13 @@ class CsvDecoder final : public Decoder {
       const auto found = std::find(present.begin(), present.end(), names_[i]);
       if (found == present.end() && !columns_[i].field.nullable) {
         return Status(Code::kBadRecord,
-                      "'" + std::string(file) + "' has no column '" + names_[i] + "' in its header line; make the column nullable (" + columns_[i].field.type.ToString() + "?), or correct the file",
+                      "'" + std::string(file) + "' has no column '" + names_[i] +
+                          "' in its header line; make the column nullable (" +
+                          columns_[i].field.type.ToString() + "?), or correct the file",
                       Fault::kExternal, Retry::kNever);
       }
-      places_.push_back(found == present.end() ? kAbsent : static_cast<uint32_t>(found - present.begin()));
+      places_.push_back(found == present.end() ? kAbsent
+                                               : static_cast<uint32_t>(found - present.begin()));
     }
     placed_ = true;
     return Status::Ok();
@@ -205,15 +223,23 @@ class CsvDecoder final : public Decoder {
   bool DecodeOne(const Record& record, RowBuilder& rows) {
     if (record.null_value) return Fail(RecordCode::kDecodeNullValue, "the record has no value");
     if (record.value.size() > options_.record_bytes_max) {
-      return Fail(RecordCode::kDecodeTooLarge, "the record is larger than max_record, " + std::to_string(options_.record_bytes_max) + " bytes; raise max_record of the format, or close a quote");
+      return Fail(RecordCode::kDecodeTooLarge,
+                  "the record is larger than max_record, " +
+                      std::to_string(options_.record_bytes_max) +
+                      " bytes; raise max_record of the format, or close a quote");
     }
-    if (record.truncated) return Fail(RecordCode::kDecodeTruncated, "the file ends inside of the record");
+    if (record.truncated)
+      return Fail(RecordCode::kDecodeTruncated, "the file ends inside of the record");
     if (!IsUtf8(record.value)) return Fail(RecordCode::kDecodeCsv, "not UTF-8");
     std::string_view text = record.value;
-    if (record.partition >= 0 && text.ends_with('\n')) text.remove_suffix(text.ends_with("\r\n") ? 2 : 1);
-    if (const ReadFault fault = SplitFields(text, options_.delimiter, fields_expected_, fields_, scratch_)) return Fail(RecordCode::kDecodeCsv, fault);
+    if (record.partition >= 0 && text.ends_with('\n'))
+      text.remove_suffix(text.ends_with("\r\n") ? 2 : 1);
+    if (const ReadFault fault =
+            SplitFields(text, options_.delimiter, fields_expected_, fields_, scratch_))
+      return Fail(RecordCode::kDecodeCsv, fault);
     if (fields_.size() != fields_expected_) {
-      return Fail(RecordCode::kDecodeCsv, std::to_string(fields_.size()) + " fields instead of " + std::to_string(fields_expected_));
+      return Fail(RecordCode::kDecodeCsv, std::to_string(fields_.size()) + " fields instead of " +
+                                              std::to_string(fields_expected_));
     }
     for (size_t i = 0; i < columns_.size(); ++i) {
       if (!ReadColumn(i, rows.column(i))) return false;
@@ -223,18 +249,21 @@ class CsvDecoder final : public Decoder {
 
   bool ReadColumn(size_t i, ColumnBuilder& column) {
     const SourceColumn& source = columns_[i];
-    const CsvField field = places_[i] == kAbsent ? CsvField{options_.null, false} : fields_[places_[i]];
+    const CsvField field =
+        places_[i] == kAbsent ? CsvField{options_.null, false} : fields_[places_[i]];
     if (!field.quoted && field.text == options_.null) {
       if (source.field.nullable) {
         column.AppendNull();
         return true;
       }
-      return Fail(source.event_time ? RecordCode::kBadEventTime : RecordCode::kDecodeCsv, names_[i] + ": NULL, but the column is not nullable");
+      return Fail(source.event_time ? RecordCode::kBadEventTime : RecordCode::kDecodeCsv,
+                  names_[i] + ": NULL, but the column is not nullable");
     }
     const ReadFault fault = ReadValue(source, field.text, column);
     if (fault == kNoFault) return true;
     return Fail(source.event_time ? RecordCode::kBadEventTime : RecordCode::kDecodeCsv,
-                names_[i] + ": expected " + source.field.type.ToString() + ": " + fault + ": " + OneLine(field.text, kFoundTextBytesMax));
+                names_[i] + ": expected " + source.field.type.ToString() + ": " + fault + ": " +
+                    OneLine(field.text, kFoundTextBytesMax));
   }
 
   template <class T>
@@ -272,7 +301,8 @@ class CsvDecoder final : public Decoder {
       }
       case TypeKind::kDecimal: {
         Int128 value = 0;
-        const ReadFault fault = ReadDecimal(text, source.field.type.precision, source.field.type.scale, &value);
+        const ReadFault fault =
+            ReadDecimal(text, source.field.type.precision, source.field.type.scale, &value);
         return Appended(column, fault, value);
       }
       case TypeKind::kBytes: {
@@ -288,7 +318,9 @@ class CsvDecoder final : public Decoder {
       }
       case TypeKind::kTimestamp: {
         int64_t value = 0;
-        const ReadFault fault = source.wire == WireType::kDefault ? timestamps_.Read(text, &value) : ReadEpoch(text, source.wire, &value);
+        const ReadFault fault = source.wire == WireType::kDefault
+                                    ? timestamps_.Read(text, &value)
+                                    : ReadEpoch(text, source.wire, &value);
         return Appended(column, fault, value);
       }
       case TypeKind::kDuration: {
@@ -297,7 +329,9 @@ class CsvDecoder final : public Decoder {
         if (fault != kNoFault) fault = ReadDuration(text, &value);
         return Appended(column, fault, value);
       }
-      default: column.AppendString(text); return kNoFault;
+      default:
+        column.AppendString(text);
+        return kNoFault;
     }
   }
 
@@ -309,7 +343,7 @@ class CsvDecoder final : public Decoder {
   bool placed_ = false, by_name_ = false;
   std::string header_;
   size_t fields_expected_ = 0;
-  std::vector<uint32_t> places_;       // field of each column, kAbsent: none
+  std::vector<uint32_t> places_;  // field of each column, kAbsent: none
   std::vector<CsvField> fields_;
   std::string scratch_, bytes_, fault_;
   RecordCode code_ = RecordCode::kDecodeCsv;
@@ -318,7 +352,8 @@ class CsvDecoder final : public Decoder {
 
 class CsvEncoder final : public Encoder {
  public:
-  CsvEncoder(const Schema& schema, std::vector<ColumnIndex> columns, const FormatOptions& options) : columns_(std::move(columns)), options_(options) {
+  CsvEncoder(const Schema& schema, std::vector<ColumnIndex> columns, const FormatOptions& options)
+      : columns_(std::move(columns)), options_(options) {
     for (size_t i = 0; i < columns_.size(); ++i) {
       if (i != 0) header_.push_back(options_.delimiter);
       AppendField(schema.field(columns_[i]).name, header_);
@@ -348,7 +383,9 @@ class CsvEncoder final : public Encoder {
  private:
   void AppendField(std::string_view text, std::string& out) const {
     const char special[] = {options_.delimiter, '"', '\n', '\r'};
-    const bool quotes = text == options_.null || text.find_first_of(std::string_view(special, sizeof(special))) != std::string_view::npos;
+    const bool quotes =
+        text == options_.null ||
+        text.find_first_of(std::string_view(special, sizeof(special))) != std::string_view::npos;
     if (!quotes) {
       out.append(text);
       return;
@@ -367,29 +404,40 @@ void Check(NodeConfig& node, const Schema&, bool) {
   const Json& delimiter = node.json("format/delimiter");
   if (!delimiter.is_string()) return;
   const std::string& text = delimiter.get_ref<const std::string&>();
-  if (text.size() != 1 || text == "\"" || text == "\n" || text == "\r" || static_cast<uint8_t>(text.front()) >= 0x80) {
-    node.Error("format/delimiter", "W0203", "a delimiter is one ASCII character, no quote and no line end");
+  if (text.size() != 1 || text == "\"" || text == "\n" || text == "\r" ||
+      static_cast<uint8_t>(text.front()) >= 0x80) {
+    node.Error("format/delimiter", "W0203",
+               "a delimiter is one ASCII character, no quote and no line end");
   }
 }
 
 }  // namespace
 
 void RegisterCsv(Registry& registry) {
-  registry.AddFormat({.name = "csv",
-                      .doc = "Comma-separated values (RFC 4180).",
-                      .options =
-                          {
-                              {.name = "delimiter", .doc = "The character between fields.", .fallback = ","},
-                              {.name = "header", .type = OptionType::kBool, .doc = "Files begin with a line of names: columns are found by name; else by position.", .fallback = "true"},
-                              {.name = "null", .doc = "Text of NULL, unquoted. Without it: the empty field."},
-                          },
-                      .decoder = [](const NodeConfig& node, const std::vector<SourceColumn>& columns) -> Result<std::unique_ptr<Decoder>> {
-                        return std::make_unique<CsvDecoder>(columns, node.DeclaredColumns("schema"), FormatOptions::Of(node));
-                      },
-                      .encoder = [](const NodeConfig& node, const SchemaRef& schema) -> Result<std::unique_ptr<Encoder>> {
-                        return std::make_unique<CsvEncoder>(*schema, WrittenColumns(*schema, WritesOp(node)), FormatOptions::Of(node));
-                      },
-                      .check = Check});
+  registry.AddFormat(
+      {.name = "csv",
+       .doc = "Comma-separated values (RFC 4180).",
+       .options =
+           {
+               {.name = "delimiter", .doc = "The character between fields.", .fallback = ","},
+               {.name = "header",
+                .type = OptionType::kBool,
+                .doc = "Files begin with a line of names: columns are found by name; else by "
+                       "position.",
+                .fallback = "true"},
+               {.name = "null", .doc = "Text of NULL, unquoted. Without it: the empty field."},
+           },
+       .decoder = [](const NodeConfig& node,
+                     const std::vector<SourceColumn>& columns) -> Result<std::unique_ptr<Decoder>> {
+         return std::make_unique<CsvDecoder>(columns, node.DeclaredColumns("schema"),
+                                             FormatOptions::Of(node));
+       },
+       .encoder = [](const NodeConfig& node,
+                     const SchemaRef& schema) -> Result<std::unique_ptr<Encoder>> {
+         return std::make_unique<CsvEncoder>(*schema, WrittenColumns(*schema, WritesOp(node)),
+                                             FormatOptions::Of(node));
+       },
+       .check = Check});
 }
 
 }  // namespace weir

@@ -1,4 +1,5 @@
-// Format dead_letter: a row of an `errors` port as the record that it was; kafka_sink writes key and headers beside it, so that the record can be fed back.
+// Format dead_letter: a row of an `errors` port as the record that it was; kafka_sink writes key
+// and headers beside it, so that the record can be fed back.
 
 #include "engine/api/registry.h"
 
@@ -23,13 +24,17 @@ class DeadLetterEncoder final : public Encoder {
 
 void Check(NodeConfig& node, const Schema& schema, bool) {
   if (node.type().name != "kafka_sink") {
-    node.Error("format/type", "W0205", "the format 'dead_letter' is for kafka_sink only", "use json: a dead letter is an ordinary row there");
+    node.Error("format/type", "W0205", "the format 'dead_letter' is for kafka_sink only",
+               "use json: a dead letter is an ordinary row there");
     return;
   }
   for (const Field& field : NodeConfig::ErrorsSchema()->fields()) {
     const std::optional<ColumnIndex> column = schema.Find(field.name);
     if (column && schema.field(*column).type == field.type) continue;
-    node.Error("inputs", "W0205", "the format 'dead_letter' needs the rows of an `errors` port: column '" + field.ToString() + "' is missing", "\"inputs\": [\"<node>.errors\"]");
+    node.Error("inputs", "W0205",
+               "the format 'dead_letter' needs the rows of an `errors` port: column '" +
+                   field.ToString() + "' is missing",
+               "\"inputs\": [\"<node>.errors\"]");
     return;
   }
 }
@@ -38,10 +43,14 @@ void Check(NodeConfig& node, const Schema& schema, bool) {
 
 void RegisterDeadLetter(Registry& registry) {
   registry.AddFormat({.name = "dead_letter",
-                      .doc = "Rows of an `errors` port as the records that they were, the reason in headers; kafka_sink only.",
-                      .encoder = [](const NodeConfig&, const SchemaRef& schema) -> Result<std::unique_ptr<Encoder>> {
+                      .doc = "Rows of an `errors` port as the records that they were, the reason "
+                             "in headers; kafka_sink only.",
+                      .encoder = [](const NodeConfig&,
+                                    const SchemaRef& schema) -> Result<std::unique_ptr<Encoder>> {
                         const std::optional<ColumnIndex> raw = schema->Find("raw");
-                        if (!raw) return Status(Code::kInvalidArgument, "the format 'dead_letter' needs a column 'raw'");
+                        if (!raw)
+                          return Status(Code::kInvalidArgument,
+                                        "the format 'dead_letter' needs a column 'raw'");
                         return std::make_unique<DeadLetterEncoder>(*raw);
                       },
                       .check = Check});

@@ -1,7 +1,9 @@
-// Format json. Decoding: simdjson finds the structure of many records at once (its stage 1: structural indexes, UTF-8, closed strings), and a walk over those
-// indexes reads the planned columns straight into the builder. Fields mostly come in the order of the record before, so each object keeps the names it
-// met in order and compares the next one first; only a miss looks the name up. After simdjson's own On-Demand and Mison's speculation. Records that look
-// just like earlier ones need no index at all (json_layouts.h).
+// Format json. Decoding: simdjson finds the structure of many records at once (its stage 1:
+// structural indexes, UTF-8, closed strings), and a walk over those indexes reads the planned
+// columns straight into the builder. Fields mostly come in the order of the record before, so each
+// object keeps the names it met in order and compares the next one first; only a miss looks the
+// name up. After simdjson's own On-Demand and Mison's speculation. Records that look just like
+// earlier ones need no index at all (json_layouts.h).
 
 #include <simdjson.h>
 
@@ -27,9 +29,10 @@ namespace weir {
 namespace {
 
 constexpr int kRecordDepthMax = 128;
-constexpr size_t kChunkBytes = size_t{32} << 10;  // records indexed together: text and indexes stay in the L2 cache
+constexpr size_t kChunkBytes =
+    size_t{32} << 10;  // records indexed together: text and indexes stay in the L2 cache
 constexpr size_t kChunkRecordBytesMax = kChunkBytes / 4;
-constexpr size_t kFoundTextBytesMax = 64;         // of a value shown in a message
+constexpr size_t kFoundTextBytesMax = 64;  // of a value shown in a message
 constexpr size_t kSlotNameBytesMax = 64;
 constexpr size_t kSlotsMax = 64;
 
@@ -50,7 +53,8 @@ struct Leaf {
 
 struct Node;
 
-/// A member of an object that is planned itself or leads to planned ones. With neither: declared, but not read.
+/// A member of an object that is planned itself or leads to planned ones. With neither: declared,
+/// but not read.
 struct Child {
   std::string name;
   uint64_t seen = 0;  // number of the record that had it last: of a duplicate key the first counts
@@ -58,7 +62,8 @@ struct Child {
   std::unique_ptr<Node> node;
 };
 
-/// A name as it stood in the text, with both quotes, at its place in the order of the record before.
+/// A name as it stood in the text, with both quotes, at its place in the order of the record
+/// before.
 struct Slot {
   uint32_t size = 0;
   Child* child = nullptr;
@@ -90,7 +95,8 @@ std::vector<std::string> NamesOf(const std::string& from) {
     const size_t end = std::min(from.find('/', at + 1), from.size());
     std::string name;
     for (size_t i = at + 1; i < end; ++i) {
-      const bool escaped = from[i] == '~' && i + 1 < end && (from[i + 1] == '0' || from[i + 1] == '1');
+      const bool escaped =
+          from[i] == '~' && i + 1 < end && (from[i + 1] == '0' || from[i + 1] == '1');
       name.push_back(!escaped ? from[i] : from[i + 1] == '1' ? '/' : '~');
       i += escaped ? 1 : 0;
     }
@@ -100,8 +106,12 @@ std::vector<std::string> NamesOf(const std::string& from) {
   return names;
 }
 
-bool IsHex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
-uint32_t HexValue(char c) { return static_cast<uint32_t>(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10); }
+bool IsHex(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+uint32_t HexValue(char c) {
+  return static_cast<uint32_t>(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+}
 
 bool ReadHex4(const char* at, const char* end, uint32_t* unit) {
   if (end - at < 4) return false;
@@ -122,12 +132,14 @@ char* AppendUtf8(uint32_t point, char* out) {
   } else if (point < 0x10000) {
     put(0xE0 | point >> 12), put(0x80 | (point >> 6 & 63)), put(0x80 | (point & 63));
   } else {
-    put(0xF0 | point >> 18), put(0x80 | (point >> 12 & 63)), put(0x80 | (point >> 6 & 63)), put(0x80 | (point & 63));
+    put(0xF0 | point >> 18), put(0x80 | (point >> 12 & 63)), put(0x80 | (point >> 6 & 63)),
+        put(0x80 | (point & 63));
   }
   return out;
 }
 
-/// Content of a JSON string with its escapes resolved, at most as long as it stands there; null: a bad escape or half a surrogate pair.
+/// Content of a JSON string with its escapes resolved, at most as long as it stands there; null: a
+/// bad escape or half a surrogate pair.
 char* Unescape(std::string_view text, char* out) {
   const char* at = text.data();
   const char* end = at + text.size();
@@ -138,21 +150,39 @@ char* Unescape(std::string_view text, char* out) {
     }
     if (++at == end) return nullptr;
     switch (*at++) {
-      case '"': *out++ = '"'; break;
-      case '\\': *out++ = '\\'; break;
-      case '/': *out++ = '/'; break;
-      case 'b': *out++ = '\b'; break;
-      case 'f': *out++ = '\f'; break;
-      case 'n': *out++ = '\n'; break;
-      case 'r': *out++ = '\r'; break;
-      case 't': *out++ = '\t'; break;
+      case '"':
+        *out++ = '"';
+        break;
+      case '\\':
+        *out++ = '\\';
+        break;
+      case '/':
+        *out++ = '/';
+        break;
+      case 'b':
+        *out++ = '\b';
+        break;
+      case 'f':
+        *out++ = '\f';
+        break;
+      case 'n':
+        *out++ = '\n';
+        break;
+      case 'r':
+        *out++ = '\r';
+        break;
+      case 't':
+        *out++ = '\t';
+        break;
       case 'u': {
         uint32_t unit = 0;
         if (!ReadHex4(at, end, &unit)) return nullptr;
         at += 4;
         if (unit >= 0xD800 && unit < 0xE000) {
           uint32_t low = 0;
-          if (unit >= 0xDC00 || end - at < 6 || at[0] != '\\' || at[1] != 'u' || !ReadHex4(at + 2, end, &low)) return nullptr;
+          if (unit >= 0xDC00 || end - at < 6 || at[0] != '\\' || at[1] != 'u' ||
+              !ReadHex4(at + 2, end, &low))
+            return nullptr;
           if (low < 0xDC00 || low >= 0xE000) return nullptr;
           at += 6;
           unit = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
@@ -160,7 +190,8 @@ char* Unescape(std::string_view text, char* out) {
         out = AppendUtf8(unit, out);
         break;
       }
-      default: return nullptr;
+      default:
+        return nullptr;
     }
   }
   return out;
@@ -177,10 +208,14 @@ constexpr std::array<int8_t, 256> kNesting = MakeNesting();
 
 class JsonDecoder final : public Decoder {
  public:
-  JsonDecoder(const std::vector<SourceColumn>& columns, const std::vector<SourceColumn>& declared, const FormatOptions& options)
-      : options_(options), framer_(options.record_bytes_max, /*keep_blank=*/false), buffer_(kChunkBytes + kRecordPadding) {
+  JsonDecoder(const std::vector<SourceColumn>& columns, const std::vector<SourceColumn>& declared,
+              const FormatOptions& options)
+      : options_(options),
+        framer_(options.record_bytes_max, /*keep_blank=*/false),
+        buffer_(kChunkBytes + kRecordPadding) {
     if (options_.unknown_fields_refused) {
-      for (const SourceColumn& column : declared) Plan(column.from.empty() ? column.field.name : column.from);
+      for (const SourceColumn& column : declared)
+        Plan(column.from.empty() ? column.field.name : column.from);
     }
     for (uint16_t i = 0; i < columns.size(); ++i) {
       const SourceColumn& column = columns[i];
@@ -197,20 +232,25 @@ class JsonDecoder final : public Decoder {
       leaf->type = column.field.type.ToString();
       Plan(from)->leaves.push_back(leaf.get());
     }
-    if (!options_.checked_fully && !options_.unknown_fields_refused) layouts_ = std::make_unique<JsonLayouts>(columns);
+    if (!options_.checked_fully && !options_.unknown_fields_refused)
+      layouts_ = std::make_unique<JsonLayouts>(columns);
   }
 
-  Result<size_t> Frame(std::string_view bytes, bool at_end, std::vector<Record>& records) override { return framer_.Frame(bytes, at_end, records); }
+  Result<size_t> Frame(std::string_view bytes, bool at_end, std::vector<Record>& records) override {
+    return framer_.Frame(bytes, at_end, records);
+  }
   void BeginFile(std::string_view) override { framer_.BeginFile(); }
 
-  Result<Step> Decode(std::span<const Record> records, RowBuilder& rows, RowErrors& errors) override {
+  Result<Step> Decode(std::span<const Record> records, RowBuilder& rows,
+                      RowErrors& errors) override {
     rows_ = &rows;
     errors_ = &errors;
     for (uint32_t i = 0; i < records.size(); ++i) {
       const Record& record = records[i];
       const size_t bytes = record.value.size();
       // Rows keep the order of their records, so a record that cannot join the chunk ends it first.
-      if (layouts_ != nullptr && !record.truncated && !record.null_value && bytes <= options_.record_bytes_max && layouts_->Tries()) {
+      if (layouts_ != nullptr && !record.truncated && !record.null_value &&
+          bytes <= options_.record_bytes_max && layouts_->Tries()) {
         if (!chunk_.empty()) WEIR_TRY(DecodeChunk());
         if (layouts_->Append(record, rows)) {
           rows.FinishRow();
@@ -224,9 +264,12 @@ class JsonDecoder final : public Decoder {
         continue;
       }
       std::memcpy(buffer_.data() + chunk_bytes_, record.value.data(), bytes);
-      chunk_.push_back({.record = i, .begin = static_cast<uint32_t>(chunk_bytes_), .end = static_cast<uint32_t>(chunk_bytes_ + bytes)});
+      chunk_.push_back({.record = i,
+                        .begin = static_cast<uint32_t>(chunk_bytes_),
+                        .end = static_cast<uint32_t>(chunk_bytes_ + bytes)});
       chunk_bytes_ += bytes;
-      // A line end cannot stand inside a sound string, so a record cannot reach into the next one unseen.
+      // A line end cannot stand inside a sound string, so a record cannot reach into the next one
+      // unseen.
       buffer_[chunk_bytes_++] = '\n';
     }
     WEIR_TRY(DecodeChunk());
@@ -261,7 +304,9 @@ class JsonDecoder final : public Decoder {
     }
     if (record.value.size() > options_.record_bytes_max) {
       errors_->Add(number, RecordCode::kDecodeTooLarge,
-                   "the record is larger than max_record, " + std::to_string(options_.record_bytes_max) + " bytes; raise max_record of the format");
+                   "the record is larger than max_record, " +
+                       std::to_string(options_.record_bytes_max) +
+                       " bytes; raise max_record of the format");
       return Status::Ok();
     }
     if (record.truncated) {
@@ -275,7 +320,8 @@ class JsonDecoder final : public Decoder {
       std::memcpy(copy.data(), text, record.value.size());
       text = copy.data();
     }
-    const Piece piece{.record = number, .begin = 0, .end = static_cast<uint32_t>(record.value.size())};
+    const Piece piece{
+        .record = number, .begin = 0, .end = static_cast<uint32_t>(record.value.size())};
     return DecodeIndexed(text, piece.end, std::span(&piece, 1));
   }
 
@@ -295,7 +341,9 @@ class JsonDecoder final : public Decoder {
       return Status::Ok();
     }
     if (pieces.size() == 1) {
-      errors_->Add(pieces.front().record, RecordCode::kDecodeJson, error == simdjson::EMPTY ? "the record is empty" : simdjson::error_message(error));
+      errors_->Add(
+          pieces.front().record, RecordCode::kDecodeJson,
+          error == simdjson::EMPTY ? "the record is empty" : simdjson::error_message(error));
       return Status::Ok();
     }
     // One of them is broken: each for itself, in place.
@@ -313,13 +361,17 @@ class JsonDecoder final : public Decoder {
   Result<simdjson::error_code> Index(const char* text, size_t bytes) {
     if (bytes > capacity_) {
       capacity_ = std::max(bytes, kChunkBytes);
-      const simdjson::error_code error = simdjson::get_active_implementation()->create_dom_parser_implementation(capacity_, kRecordDepthMax, index_);
+      const simdjson::error_code error =
+          simdjson::get_active_implementation()->create_dom_parser_implementation(
+              capacity_, kRecordDepthMax, index_);
       if (error != simdjson::SUCCESS) {
         capacity_ = 0;
-        return Status(Code::kLimit, "no memory to index " + std::to_string(bytes) + " bytes of JSON");
+        return Status(Code::kLimit,
+                      "no memory to index " + std::to_string(bytes) + " bytes of JSON");
       }
     }
-    const simdjson::error_code error = index_->stage1(reinterpret_cast<const uint8_t*>(text), bytes, simdjson::stage1_mode::regular);
+    const simdjson::error_code error = index_->stage1(reinterpret_cast<const uint8_t*>(text), bytes,
+                                                      simdjson::stage1_mode::regular);
     if (error == simdjson::SUCCESS) {
       at_ = index_->structural_indexes.get();
       indexes_end_ = at_ + index_->n_structural_indexes;
@@ -333,7 +385,8 @@ class JsonDecoder final : public Decoder {
     fault_.clear();
     fault_code_ = RecordCode::kDecodeJson;
     const uint32_t* first = at_;
-    const bool good = (!options_.checked_fully || CheckText(piece)) && WalkRecord(piece) && FinishRow();
+    const bool good =
+        (!options_.checked_fully || CheckText(piece)) && WalkRecord(piece) && FinishRow();
     if (good) {
       rows_->FinishRow();
       if (layouts_ != nullptr) layouts_->Learn({text + piece.begin, piece.end - piece.begin});
@@ -345,7 +398,8 @@ class JsonDecoder final : public Decoder {
     while (at_ != indexes_end_ && *at_ < piece.end) ++at_;
   }
 
-  // A walk never reads past the two sentinels behind the last index: the text there is zero or a foreign record's, and no step takes either for its own.
+  // A walk never reads past the two sentinels behind the last index: the text there is zero or a
+  // foreign record's, and no step takes either for its own.
   bool WalkRecord(const Piece& piece) {
     if (at_ == indexes_end_ || *at_ >= piece.end) return Fail("the record is empty");
     if (text_[*at_] != '{') return Fail("expected an object, found " + Found());
@@ -353,21 +407,25 @@ class JsonDecoder final : public Decoder {
     if (!WalkObject(root_, 1)) return false;
     // What follows the closing bracket, or a walk that ran into the next record.
     if (at_[-1] >= piece.end) return Fail("the record ends inside of the document");
-    if (at_ != indexes_end_ && *at_ < piece.end) return Fail("found " + Found() + " behind the document");
+    if (at_ != indexes_end_ && *at_ < piece.end)
+      return Fail("found " + Found() + " behind the document");
     return true;
   }
 
   bool FinishRow() {
     for (const auto& leaf : leaves_) {
       if (leaf->seen == number_) continue;
-      if (!leaf->nullable) return Fail(leaf->path + ": missing or null, but the column is not nullable (write '" + leaf->type + "?')");
+      if (!leaf->nullable)
+        return Fail(leaf->path + ": missing or null, but the column is not nullable (write '" +
+                    leaf->type + "?')");
       rows_->column(leaf->column).AppendNull();
     }
     return true;
   }
 
   bool WalkObject(Node& node, int depth) {
-    if (depth > kRecordDepthMax) return Fail("nested deeper than " + std::to_string(kRecordDepthMax) + " levels");
+    if (depth > kRecordDepthMax)
+      return Fail("nested deeper than " + std::to_string(kRecordDepthMax) + " levels");
     if (at_ < indexes_end_ && text_[*at_] == '}') {
       ++at_;
       return true;
@@ -379,7 +437,8 @@ class JsonDecoder final : public Decoder {
       const uint32_t name_bytes = at_[1] - at_[0];
       if (text_[at_[1]] != ':') return Fail("expected ':' behind the name of a field");
       Child* child = nullptr;
-      if (slot < node.slots.size() && node.slots[slot].size <= name_bytes && Equal(node.slots[slot], name)) [[likely]] {
+      if (slot < node.slots.size() && node.slots[slot].size <= name_bytes &&
+          Equal(node.slots[slot], name)) [[likely]] {
         child = node.slots[slot].child;
       } else if (!FindChild(node, slot, std::string_view(name, name_bytes), &child)) {
         return false;
@@ -426,7 +485,8 @@ class JsonDecoder final : public Decoder {
     const auto found = node.by_name.find(name);
     *child = found == node.by_name.end() ? nullptr : found->second;
     if (*child == nullptr && options_.unknown_fields_refused) {
-      return Fail(node.path + "/" + OneLine(name, kFoundTextBytesMax) + ": not in the schema, and unknown_fields is 'error'");
+      return Fail(node.path + "/" + OneLine(name, kFoundTextBytesMax) +
+                  ": not in the schema, and unknown_fields is 'error'");
     }
     if (escaped || quoted.size() > kSlotNameBytesMax || slot >= kSlotsMax) return true;
     if (node.slots.size() <= slot) node.slots.resize(slot + 1);
@@ -459,14 +519,16 @@ class JsonDecoder final : public Decoder {
 
   /// Items by their index as name.
   bool WalkArray(Node& node, int depth) {
-    if (depth > kRecordDepthMax) return Fail("nested deeper than " + std::to_string(kRecordDepthMax) + " levels");
+    if (depth > kRecordDepthMax)
+      return Fail("nested deeper than " + std::to_string(kRecordDepthMax) + " levels");
     if (at_ < indexes_end_ && text_[*at_] == ']') {
       ++at_;
       return true;
     }
     for (size_t item = 0;; ++item) {
       const auto found = node.by_name.find(std::to_string(item));
-      if (!(found == node.by_name.end() ? SkipValue(depth) : ReadChild(*found->second, depth))) return false;
+      if (!(found == node.by_name.end() ? SkipValue(depth) : ReadChild(*found->second, depth)))
+        return false;
       if (at_ >= indexes_end_) return Fail("the record ends inside of the document");
       const char next = text_[*at_++];
       if (next == ',') continue;
@@ -485,7 +547,8 @@ class JsonDecoder final : public Decoder {
       if (at_ >= indexes_end_) return Fail("the record ends inside of the document");
       open += kNesting[static_cast<uint8_t>(text_[*at_])];
       ++at_;
-      if (open + depth > kRecordDepthMax) return Fail("nested deeper than " + std::to_string(kRecordDepthMax) + " levels");
+      if (open + depth > kRecordDepthMax)
+        return Fail("nested deeper than " + std::to_string(kRecordDepthMax) + " levels");
     }
     return true;
   }
@@ -494,7 +557,9 @@ class JsonDecoder final : public Decoder {
   std::string_view Scalar() const {
     const char* begin = text_ + at_[0];
     const char* end = text_ + at_[1];
-    while (end != begin && (end[-1] == ' ' || end[-1] == '\n' || end[-1] == '\r' || end[-1] == '\t')) --end;
+    while (end != begin &&
+           (end[-1] == ' ' || end[-1] == '\n' || end[-1] == '\r' || end[-1] == '\t'))
+      --end;
     return {begin, static_cast<size_t>(end - begin)};
   }
 
@@ -502,9 +567,11 @@ class JsonDecoder final : public Decoder {
     const std::string_view token = Scalar();
     if (token == "null") return true;
     const char first = token.empty() ? '\0' : token.front();
-    if (first == '{' || first == '[') return FailLeaf(leaf, first == '{' ? "found an object" : "found an array");
+    if (first == '{' || first == '[')
+      return FailLeaf(leaf, first == '{' ? "found an object" : "found an array");
     const bool quoted = first == '"';
-    if (quoted && (token.size() < 2 || token.back() != '"')) return Fail(leaf.path + ": a string without end");
+    if (quoted && (token.size() < 2 || token.back() != '"'))
+      return Fail(leaf.path + ": a string without end");
     ColumnBuilder& column = rows_->column(leaf.column);
     if (quoted && leaf.kind == TypeKind::kString) {
       const std::string_view text = token.substr(1, token.size() - 2);
@@ -560,13 +627,15 @@ class JsonDecoder final : public Decoder {
       }
       case TypeKind::kFloat32: {
         float value = 0;
-        if (quoted != (text == "NaN" || text.ends_with("Infinity"))) return quoted ? "a string" : "not a number";
+        if (quoted != (text == "NaN" || text.ends_with("Infinity")))
+          return quoted ? "a string" : "not a number";
         const ReadFault fault = ReadFloat32(text, &value);
         return Appended(column, fault, value);
       }
       case TypeKind::kFloat64: {
         double value = 0;
-        if (quoted != (text == "NaN" || text.ends_with("Infinity"))) return quoted ? "a string" : "not a number";
+        if (quoted != (text == "NaN" || text.ends_with("Infinity")))
+          return quoted ? "a string" : "not a number";
         const ReadFault fault = ReadFloat64(text, &value);
         return Appended(column, fault, value);
       }
@@ -591,9 +660,12 @@ class JsonDecoder final : public Decoder {
         int64_t value = 0;
         ReadFault fault = kNoFault;
         if (leaf.wire == WireType::kDefault) {
-          fault = quoted ? timestamps_.Read(text, &value) : "a number; declare the column as timestamp_s, timestamp_ms or timestamp_us";
+          fault = quoted
+                      ? timestamps_.Read(text, &value)
+                      : "a number; declare the column as timestamp_s, timestamp_ms or timestamp_us";
         } else {
-          fault = quoted ? "a string; declare the column as timestamp" : ReadEpoch(text, leaf.wire, &value);
+          fault = quoted ? "a string; declare the column as timestamp"
+                         : ReadEpoch(text, leaf.wire, &value);
         }
         return Appended(column, fault, value);
       }
@@ -602,7 +674,8 @@ class JsonDecoder final : public Decoder {
         const ReadFault fault = quoted ? ReadDuration(text, &value) : ReadInt64(text, &value);
         return Appended(column, fault, value);
       }
-      default: return "not a string";
+      default:
+        return "not a string";
     }
   }
 
@@ -611,7 +684,13 @@ class JsonDecoder final : public Decoder {
     const uint32_t* first = at_;
     std::array<char, kRecordDepthMax + 1> open{};
     int depth = 0;
-    enum class Expect : uint8_t { kValue, kFirstValue, kName, kFirstName, kNext } expect = Expect::kValue;
+    enum class Expect : uint8_t {
+      kValue,
+      kFirstValue,
+      kName,
+      kFirstName,
+      kNext
+    } expect = Expect::kValue;
     bool good = true;
     bool complete = false;
     for (; good && at_ != indexes_end_ && *at_ < piece.end; ++at_) {
@@ -662,7 +741,8 @@ class JsonDecoder final : public Decoder {
   bool CheckScalar() {
     const std::string_view token = Scalar();
     if (token.empty()) return false;
-    if (token.front() != '"') return token == "true" || token == "false" || token == "null" || IsJsonNumber(token);
+    if (token.front() != '"')
+      return token == "true" || token == "false" || token == "null" || IsJsonNumber(token);
     if (token.size() < 2 || token.back() != '"') return false;
     scratch_.resize(token.size());
     return Unescape(token.substr(1, token.size() - 2), scratch_.data()) != nullptr;
@@ -674,7 +754,8 @@ class JsonDecoder final : public Decoder {
   }
   bool FailLeaf(const Leaf& leaf, std::string_view reason) {
     if (leaf.event_time) fault_code_ = RecordCode::kBadEventTime;
-    return Fail(leaf.path + ": expected " + leaf.type + ": " + std::string(reason) + ": " + Found());
+    return Fail(leaf.path + ": expected " + leaf.type + ": " + std::string(reason) + ": " +
+                Found());
   }
   /// The value at at_, as far as it helps.
   std::string Found() const {
@@ -710,7 +791,8 @@ class JsonDecoder final : public Decoder {
 
 class JsonEncoder final : public Encoder {
  public:
-  JsonEncoder(const Schema& schema, std::vector<ColumnIndex> columns, JsonWriterOptions options) : writer_(schema, std::move(columns), options) {}
+  JsonEncoder(const Schema& schema, std::vector<ColumnIndex> columns, JsonWriterOptions options)
+      : writer_(schema, std::move(columns), options) {}
 
   void Encode(const Batch& batch, EncodedRows& out, RowErrors&) override {
     writer_.Bind(batch);
@@ -727,27 +809,46 @@ class JsonEncoder final : public Encoder {
 }  // namespace
 
 void RegisterJson(Registry& registry) {
-  registry.AddFormat({
-      .name = "json",
-      .doc = "One JSON object for each record; one line for each in files.",
-      .options =
-          {
-              {.name = "unknown_fields", .type = OptionType::kEnum, .doc = "What a field that the schema does not declare means.", .fallback = "ignore", .allowed = "ignore|error"},
-              {.name = "check", .type = OptionType::kEnum, .doc = "`read` checks what the job reads, `full` the whole text of each record.", .fallback = "read", .allowed = "read|full"},
-              {.name = "int64_as_string", .type = OptionType::kBool, .doc = "Writes int64 as a string, for readers whose numbers are doubles.", .fallback = "false"},
-              {.name = "nulls", .type = OptionType::kEnum, .doc = "Writes NULL as null, or omits the field.", .fallback = "write", .allowed = "write|omit"},
-          },
-      .decoder = [](const NodeConfig& node, const std::vector<SourceColumn>& columns) -> Result<std::unique_ptr<Decoder>> {
-        const FormatOptions options = FormatOptions::Of(node);
-        std::vector<SourceColumn> declared;
-        if (options.unknown_fields_refused) declared = node.DeclaredColumns("schema");
-        return std::make_unique<JsonDecoder>(columns, declared, options);
-      },
-      .encoder = [](const NodeConfig& node, const SchemaRef& schema) -> Result<std::unique_ptr<Encoder>> {
-        const FormatOptions options = FormatOptions::Of(node);
-        return std::make_unique<JsonEncoder>(*schema, WrittenColumns(*schema, WritesOp(node)),
-                                             JsonWriterOptions{.int64_as_string = options.int64_as_string, .omit_nulls = options.omit_nulls});
-      }});
+  registry.AddFormat(
+      {.name = "json",
+       .doc = "One JSON object for each record; one line for each in files.",
+       .options =
+           {
+               {.name = "unknown_fields",
+                .type = OptionType::kEnum,
+                .doc = "What a field that the schema does not declare means.",
+                .fallback = "ignore",
+                .allowed = "ignore|error"},
+               {.name = "check",
+                .type = OptionType::kEnum,
+                .doc = "`read` checks what the job reads, `full` the whole text of each record.",
+                .fallback = "read",
+                .allowed = "read|full"},
+               {.name = "int64_as_string",
+                .type = OptionType::kBool,
+                .doc = "Writes int64 as a string, for readers whose numbers are doubles.",
+                .fallback = "false"},
+               {.name = "nulls",
+                .type = OptionType::kEnum,
+                .doc = "Writes NULL as null, or omits the field.",
+                .fallback = "write",
+                .allowed = "write|omit"},
+           },
+       .decoder = [](const NodeConfig& node,
+                     const std::vector<SourceColumn>& columns) -> Result<std::unique_ptr<Decoder>> {
+         const FormatOptions options = FormatOptions::Of(node);
+         std::vector<SourceColumn> declared;
+         if (options.unknown_fields_refused) declared = node.DeclaredColumns("schema");
+         return std::make_unique<JsonDecoder>(columns, declared, options);
+       },
+       .encoder = [](const NodeConfig& node,
+                     const SchemaRef& schema) -> Result<std::unique_ptr<Encoder>> {
+         const FormatOptions options = FormatOptions::Of(node);
+         return std::make_unique<JsonEncoder>(
+             *schema, WrittenColumns(*schema, WritesOp(node)),
+             JsonWriterOptions{.int64_as_string = options.int64_as_string,
+                               .omit_nulls = options.omit_nulls});
+       }});
 }
 
 }  // namespace weir

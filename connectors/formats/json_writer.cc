@@ -21,14 +21,29 @@ constexpr std::array<bool, 256> kEscaped = MakeEscaped();
 
 void AppendEscape(char c, std::string& out) {
   switch (c) {
-    case '"': out.append("\\\""); return;
-    case '\\': out.append("\\\\"); return;
-    case '\b': out.append("\\b"); return;
-    case '\f': out.append("\\f"); return;
-    case '\n': out.append("\\n"); return;
-    case '\r': out.append("\\r"); return;
-    case '\t': out.append("\\t"); return;
-    default: break;
+    case '"':
+      out.append("\\\"");
+      return;
+    case '\\':
+      out.append("\\\\");
+      return;
+    case '\b':
+      out.append("\\b");
+      return;
+    case '\f':
+      out.append("\\f");
+      return;
+    case '\n':
+      out.append("\\n");
+      return;
+    case '\r':
+      out.append("\\r");
+      return;
+    case '\t':
+      out.append("\\t");
+      return;
+    default:
+      break;
   }
   constexpr std::string_view kHex = "0123456789abcdef";
   const auto byte = static_cast<uint8_t>(c);
@@ -47,7 +62,8 @@ size_t CleanPrefix(const char* text, size_t size) {
     const uint64_t control = (word - kOnes * 0x20) & ~word;
     const uint64_t quote = (word ^ kOnes * '"') - kOnes;
     const uint64_t backslash = (word ^ kOnes * '\\') - kOnes;
-    const uint64_t found = (control | (quote & ~(word ^ kOnes * '"')) | (backslash & ~(word ^ kOnes * '\\'))) & kHigh;
+    const uint64_t found =
+        (control | (quote & ~(word ^ kOnes * '"')) | (backslash & ~(word ^ kOnes * '\\'))) & kHigh;
     if (found != 0) break;
   }
   while (at < size && !kEscaped[static_cast<uint8_t>(text[at])]) ++at;
@@ -60,8 +76,10 @@ bool NeedsQuotes(TypeKind kind) {
     case TypeKind::kInt32:
     case TypeKind::kInt64:
     case TypeKind::kFloat32:
-    case TypeKind::kFloat64: return false;
-    default: return true;
+    case TypeKind::kFloat64:
+      return false;
+    default:
+      return true;
   }
 }
 
@@ -80,7 +98,9 @@ BoundColumn::BoundColumn(const Batch& batch, ColumnIndex column)
       scale(batch.schema().field(column).type.scale),
       is_op(batch.schema().field(column).name == kOpColumn),
       valid(batch.Valid(column)) {
-  VisitKind(kind, [&]<TypeKind kKind>() { values = reinterpret_cast<const char*>(batch.Values<Physical<kKind>>(column).data()); });
+  VisitKind(kind, [&]<TypeKind kKind>() {
+    values = reinterpret_cast<const char*>(batch.Values<Physical<kKind>>(column).data());
+  });
 }
 
 void AppendValueText(const BoundColumn& column, uint32_t row, std::string& out) {
@@ -89,17 +109,39 @@ void AppendValueText(const BoundColumn& column, uint32_t row, std::string& out) 
     return;
   }
   switch (column.kind) {
-    case TypeKind::kBool: out.append(column.at<uint8_t>(row) != 0 ? "true" : "false"); return;
-    case TypeKind::kInt32: AppendInt(column.at<int32_t>(row), out); return;
-    case TypeKind::kInt64: AppendInt(column.at<int64_t>(row), out); return;
-    case TypeKind::kFloat32: AppendFloat(column.at<float>(row), out); return;
-    case TypeKind::kFloat64: AppendFloat(column.at<double>(row), out); return;
-    case TypeKind::kDecimal: out.append(DecimalToString(column.at<Int128>(row), column.scale)); return;
-    case TypeKind::kBytes: AppendBase64(column.at<Utf8View>(row).view(), out); return;
-    case TypeKind::kDate: out.append(DateToString(column.at<int32_t>(row))); return;
-    case TypeKind::kTimestamp: AppendTimestamp(column.at<int64_t>(row), out); return;
-    case TypeKind::kDuration: out.append(IsoDurationToString(column.at<int64_t>(row))); return;
-    default: out.append(column.at<Utf8View>(row).view()); return;
+    case TypeKind::kBool:
+      out.append(column.at<uint8_t>(row) != 0 ? "true" : "false");
+      return;
+    case TypeKind::kInt32:
+      AppendInt(column.at<int32_t>(row), out);
+      return;
+    case TypeKind::kInt64:
+      AppendInt(column.at<int64_t>(row), out);
+      return;
+    case TypeKind::kFloat32:
+      AppendFloat(column.at<float>(row), out);
+      return;
+    case TypeKind::kFloat64:
+      AppendFloat(column.at<double>(row), out);
+      return;
+    case TypeKind::kDecimal:
+      out.append(DecimalToString(column.at<Int128>(row), column.scale));
+      return;
+    case TypeKind::kBytes:
+      AppendBase64(column.at<Utf8View>(row).view(), out);
+      return;
+    case TypeKind::kDate:
+      out.append(DateToString(column.at<int32_t>(row)));
+      return;
+    case TypeKind::kTimestamp:
+      AppendTimestamp(column.at<int64_t>(row), out);
+      return;
+    case TypeKind::kDuration:
+      out.append(IsoDurationToString(column.at<int64_t>(row)));
+      return;
+    default:
+      out.append(column.at<Utf8View>(row).view());
+      return;
   }
 }
 
@@ -115,24 +157,35 @@ void AppendJsonText(std::string_view text, std::string& out) {
   out.push_back('"');
 }
 
-void AppendJsonValue(const BoundColumn& column, uint32_t row, const JsonWriterOptions& options, std::string& out) {
+void AppendJsonValue(const BoundColumn& column, uint32_t row, const JsonWriterOptions& options,
+                     std::string& out) {
   if (!column.valid[row]) {
     out.append("null");
     return;
   }
   switch (column.kind) {
-    case TypeKind::kString: AppendJsonText(column.at<Utf8View>(row).view(), out); return;
-    case TypeKind::kFloat32: AppendJsonFloat(column.at<float>(row), out); return;
-    case TypeKind::kFloat64: AppendJsonFloat(column.at<double>(row), out); return;
-    default: break;
+    case TypeKind::kString:
+      AppendJsonText(column.at<Utf8View>(row).view(), out);
+      return;
+    case TypeKind::kFloat32:
+      AppendJsonFloat(column.at<float>(row), out);
+      return;
+    case TypeKind::kFloat64:
+      AppendJsonFloat(column.at<double>(row), out);
+      return;
+    default:
+      break;
   }
-  const bool quoted = column.is_op || NeedsQuotes(column.kind) || (options.int64_as_string && column.kind == TypeKind::kInt64);
+  const bool quoted = column.is_op || NeedsQuotes(column.kind) ||
+                      (options.int64_as_string && column.kind == TypeKind::kInt64);
   if (quoted) out.push_back('"');
   AppendValueText(column, row, out);
   if (quoted) out.push_back('"');
 }
 
-JsonRowWriter::JsonRowWriter(const Schema& schema, std::vector<ColumnIndex> columns, JsonWriterOptions options) : options_(options) {
+JsonRowWriter::JsonRowWriter(const Schema& schema, std::vector<ColumnIndex> columns,
+                             JsonWriterOptions options)
+    : options_(options) {
   for (const ColumnIndex column : columns) {
     Member member{.column = column, .name = {}, .bound = {}};
     AppendJsonText(schema.field(column).name, member.name);
@@ -162,7 +215,8 @@ std::vector<ColumnIndex> WrittenColumns(const Schema& schema, bool with_op) {
   std::vector<ColumnIndex> columns;
   for (uint16_t i = 0; i < schema.size(); ++i) {
     const std::string& name = schema.fields()[i].name;
-    if (!IsMetadataColumn(name) || (with_op && name == kOpColumn)) columns.push_back(ColumnIndex{i});
+    if (!IsMetadataColumn(name) || (with_op && name == kOpColumn))
+      columns.push_back(ColumnIndex{i});
   }
   return columns;
 }

@@ -1,6 +1,7 @@
 #pragma once
-// JsonRowWriter: rows of a batch as JSON objects, one after another into one string (job-format 4.8). Used by the json encoder, by keys of several columns and
-// by the dead letter format. Bound to a batch once, then a plain loop over rows. One thread.
+// JsonRowWriter: rows of a batch as JSON objects, one after another into one string
+// (job-format 4.8). Used by the json encoder, by keys of several columns and by the dead letter
+// format. Bound to a batch once, then a plain loop over rows. One thread.
 
 #include <cstdint>
 #include <optional>
@@ -33,10 +34,12 @@ struct BoundColumn {
   }
 };
 
-/// The value as the formats write it, without quotes: numbers, "2026-01-31", base64, a string itself. REQUIRES: not null.
+/// The value as the formats write it, without quotes: numbers, "2026-01-31", base64, a string
+/// itself. REQUIRES: not null.
 void AppendValueText(const BoundColumn& column, uint32_t row, std::string& out);
 /// As a JSON value, null included.
-void AppendJsonValue(const BoundColumn& column, uint32_t row, const JsonWriterOptions& options, std::string& out);
+void AppendJsonValue(const BoundColumn& column, uint32_t row, const JsonWriterOptions& options,
+                     std::string& out);
 /// `text`, valid UTF-8, as a JSON string with quotes.
 void AppendJsonText(std::string_view text, std::string& out);
 

@@ -1,5 +1,6 @@
 #pragma once
-// Options of the object `format`, read once when a decoder or encoder is made. Absent ones have their fallbacks. Values; any thread.
+// Options of the object `format`, read once when a decoder or encoder is made. Absent ones have
+// their fallbacks. Values; any thread.
 
 #include <cstddef>
 #include <string>

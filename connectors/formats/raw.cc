@@ -12,24 +12,31 @@ constexpr std::string_view kValueColumn = "value";
 
 class RawDecoder final : public Decoder {
  public:
-  RawDecoder(const std::vector<SourceColumn>& columns, size_t record_bytes_max) : framer_(record_bytes_max, /*keep_blank=*/true), record_bytes_max_(record_bytes_max) {
+  RawDecoder(const std::vector<SourceColumn>& columns, size_t record_bytes_max)
+      : framer_(record_bytes_max, /*keep_blank=*/true), record_bytes_max_(record_bytes_max) {
     planned_ = !columns.empty();
     if (!planned_) return;
     text_ = columns.front().field.type.kind == TypeKind::kString;
     nullable_ = columns.front().field.nullable;
   }
-  Result<size_t> Frame(std::string_view bytes, bool at_end, std::vector<Record>& records) override { return framer_.Frame(bytes, at_end, records); }
+  Result<size_t> Frame(std::string_view bytes, bool at_end, std::vector<Record>& records) override {
+    return framer_.Frame(bytes, at_end, records);
+  }
   void BeginFile(std::string_view) override { framer_.BeginFile(); }
 
-  Result<Step> Decode(std::span<const Record> records, RowBuilder& rows, RowErrors& errors) override {
+  Result<Step> Decode(std::span<const Record> records, RowBuilder& rows,
+                      RowErrors& errors) override {
     for (uint32_t i = 0; i < records.size(); ++i) {
       const Record& record = records[i];
       if (record.value.size() > record_bytes_max_) {
-        errors.Add(i, RecordCode::kDecodeTooLarge, "the record is larger than max_record, " + std::to_string(record_bytes_max_) + " bytes; raise max_record of the format");
+        errors.Add(i, RecordCode::kDecodeTooLarge,
+                   "the record is larger than max_record, " + std::to_string(record_bytes_max_) +
+                       " bytes; raise max_record of the format");
       } else if (record.truncated) {
         errors.Add(i, RecordCode::kDecodeTruncated, "the file ends inside of the record");
       } else if (record.null_value && planned_ && !nullable_) {
-        errors.Add(i, RecordCode::kDecodeNullValue, "the record has no value, and the column 'value' is not nullable");
+        errors.Add(i, RecordCode::kDecodeNullValue,
+                   "the record has no value, and the column 'value' is not nullable");
       } else if (text_ && !IsUtf8(record.value)) {
         errors.Add(i, RecordCode::kDecodeJson, "not UTF-8; declare the column as bytes");
       } else {
@@ -76,23 +83,28 @@ void Check(NodeConfig& node, const Schema& schema, bool decodes) {
   }
   if (columns == 1 && good) return;
   if (decodes && columns == 0) return;
-  node.Error("format", "W0205", "the format 'raw' has one column, 'value', string or bytes", decodes ? "\"schema\": {\"value\": \"bytes\"}" : "project to one column 'value'");
+  node.Error("format", "W0205", "the format 'raw' has one column, 'value', string or bytes",
+             decodes ? "\"schema\": {\"value\": \"bytes\"}" : "project to one column 'value'");
 }
 
 }  // namespace
 
 void RegisterRaw(Registry& registry) {
-  registry.AddFormat({.name = "raw",
-                      .doc = "The record as it is, in one column `value`; one line for each in files.",
-                      .decoder = [](const NodeConfig& node, const std::vector<SourceColumn>& columns) -> Result<std::unique_ptr<Decoder>> {
-                        return std::make_unique<RawDecoder>(columns, FormatOptions::Of(node).record_bytes_max);
-                      },
-                      .encoder = [](const NodeConfig&, const SchemaRef& schema) -> Result<std::unique_ptr<Encoder>> {
-                        const std::optional<ColumnIndex> column = schema->Find(kValueColumn);
-                        if (!column) return Status(Code::kInvalidArgument, "the format 'raw' needs a column 'value'");
-                        return std::make_unique<RawEncoder>(*column);
-                      },
-                      .check = Check});
+  registry.AddFormat(
+      {.name = "raw",
+       .doc = "The record as it is, in one column `value`; one line for each in files.",
+       .decoder = [](const NodeConfig& node,
+                     const std::vector<SourceColumn>& columns) -> Result<std::unique_ptr<Decoder>> {
+         return std::make_unique<RawDecoder>(columns, FormatOptions::Of(node).record_bytes_max);
+       },
+       .encoder = [](const NodeConfig&,
+                     const SchemaRef& schema) -> Result<std::unique_ptr<Encoder>> {
+         const std::optional<ColumnIndex> column = schema->Find(kValueColumn);
+         if (!column)
+           return Status(Code::kInvalidArgument, "the format 'raw' needs a column 'value'");
+         return std::make_unique<RawEncoder>(*column);
+       },
+       .check = Check});
 }
 
 }  // namespace weir

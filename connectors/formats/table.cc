@@ -1,4 +1,5 @@
-// Format table: rows as aligned text for people, on the terminal only. Widths grow with what has been shown and stay; a long value is cut.
+// Format table: rows as aligned text for people, on the terminal only. Widths grow with what has
+// been shown and stay; a long value is cut.
 
 #include <algorithm>
 
@@ -14,16 +15,19 @@ constexpr size_t kCellBytesMax = 40;
 constexpr std::string_view kGap = "  ";
 
 size_t Characters(std::string_view text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; }));
+  return static_cast<size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; }));
 }
 
 class TableEncoder final : public Encoder {
  public:
-  TableEncoder(const Schema& schema, std::vector<ColumnIndex> columns) : columns_(std::move(columns)) {
+  TableEncoder(const Schema& schema, std::vector<ColumnIndex> columns)
+      : columns_(std::move(columns)) {
     for (const ColumnIndex column : columns_) {
       names_.push_back(OneLine(schema.field(column).name, kCellBytesMax));
       widths_.push_back(Characters(names_.back()));
-      right_.push_back(schema.field(column).type.is_numeric() && schema.field(column).name != kOpColumn);
+      right_.push_back(schema.field(column).type.is_numeric() &&
+                       schema.field(column).name != kOpColumn);
     }
   }
 
@@ -77,15 +81,19 @@ class TableEncoder final : public Encoder {
 }  // namespace
 
 void RegisterTable(Registry& registry) {
-  registry.AddFormat({.name = "table",
-                      .doc = "Aligned columns for people; print_sink only.",
-                      .encoder = [](const NodeConfig& node, const SchemaRef& schema) -> Result<std::unique_ptr<Encoder>> {
-                        return std::make_unique<TableEncoder>(*schema, WrittenColumns(*schema, WritesOp(node)));
-                      },
-                      .check =
-                          [](NodeConfig& node, const Schema&, bool) {
-                            if (node.type().name != "print_sink") node.Error("format/type", "W0205", "the format 'table' is for print_sink only", "use json or csv");
-                          }});
+  registry.AddFormat(
+      {.name = "table",
+       .doc = "Aligned columns for people; print_sink only.",
+       .encoder = [](const NodeConfig& node,
+                     const SchemaRef& schema) -> Result<std::unique_ptr<Encoder>> {
+         return std::make_unique<TableEncoder>(*schema, WrittenColumns(*schema, WritesOp(node)));
+       },
+       .check =
+           [](NodeConfig& node, const Schema&, bool) {
+             if (node.type().name != "print_sink")
+               node.Error("format/type", "W0205", "the format 'table' is for print_sink only",
+                          "use json or csv");
+           }});
 }
 
 }  // namespace weir

@@ -30,22 +30,26 @@ ReadFault ReadFloat(std::string_view text, T* value) {
     return kNoFault;
   }
   if (text == "Infinity" || text == "-Infinity") {
-    *value = text.front() == '-' ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::infinity();
+    *value = text.front() == '-' ? -std::numeric_limits<T>::infinity()
+                                 : std::numeric_limits<T>::infinity();
     return kNoFault;
   }
   if (!IsJsonNumber(text)) return kNoNumber;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value);
   if (error == std::errc()) return kNoFault;
-  // Too small for the type is no fault: the nearest value is zero. Too large is one. The library answers both alike.
+  // Too small for the type is no fault: the nearest value is zero. Too large is one. The library
+  // answers both alike.
   double wide = 0;
   if constexpr (std::is_same_v<T, float>) {
-    if (std::from_chars(text.data(), text.data() + text.size(), wide).ec == std::errc() && std::abs(wide) < 1) {
+    if (std::from_chars(text.data(), text.data() + text.size(), wide).ec == std::errc() &&
+        std::abs(wide) < 1) {
       *value = static_cast<float>(wide);
       return kNoFault;
     }
   }
   const size_t exponent = text.find_first_of("eE");
-  if (exponent != std::string_view::npos && exponent + 1 < text.size() && text[exponent + 1] == '-') {
+  if (exponent != std::string_view::npos && exponent + 1 < text.size() &&
+      text[exponent + 1] == '-') {
     *value = text.front() == '-' ? T{-0.0F} : T{0};
     return kNoFault;
   }
@@ -72,11 +76,13 @@ void AppendShortest(T value, std::string& out) {
   out.append(text.data(), static_cast<size_t>(end - text.data()));
 }
 
-constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view kBase64 =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr std::array<int8_t, 256> MakeBase64Values() {
   std::array<int8_t, 256> values{};
   for (int8_t& value : values) value = -1;
-  for (size_t i = 0; i < kBase64.size(); ++i) values[static_cast<uint8_t>(kBase64[i])] = static_cast<int8_t>(i);
+  for (size_t i = 0; i < kBase64.size(); ++i)
+    values[static_cast<uint8_t>(kBase64[i])] = static_cast<int8_t>(i);
   return values;
 }
 constexpr std::array<int8_t, 256> kBase64Values = MakeBase64Values();
@@ -110,7 +116,8 @@ ReadFault ReadInt64(std::string_view text, int64_t* value) {
   const bool negative = !text.empty() && text.front() == '-';
   const std::string_view digits = text.substr(negative ? 1 : 0);
   constexpr size_t kSafeDigits = 18;
-  if (!digits.empty() && digits.size() <= kSafeDigits && (digits.front() != '0' || digits.size() == 1)) {
+  if (!digits.empty() && digits.size() <= kSafeDigits &&
+      (digits.front() != '0' || digits.size() == 1)) {
     int64_t sum = 0;
     bool whole = true;
     for (const char c : digits) {
@@ -170,18 +177,25 @@ ReadFault ReadDuration(std::string_view text, int64_t* us) {
 }
 
 ReadFault ReadEpoch(std::string_view text, WireType wire, int64_t* us) {
-  const int scale = wire == WireType::kTimestampSeconds ? 6 : wire == WireType::kTimestampMillis ? 3 : 0;
-  const int64_t unit = wire == WireType::kTimestampSeconds ? kSecond : wire == WireType::kTimestampMillis ? 1000 : 1;
+  const int scale = wire == WireType::kTimestampSeconds  ? 6
+                    : wire == WireType::kTimestampMillis ? 3
+                                                         : 0;
+  const int64_t unit = wire == WireType::kTimestampSeconds  ? kSecond
+                       : wire == WireType::kTimestampMillis ? 1000
+                                                            : 1;
   int64_t whole = 0;
   if (ReadInt64(text, &whole) == kNoFault) {
-    if (__builtin_mul_overflow(whole, unit, us) || !IsUsable(EventTime{*us})) return "outside of the years 1 to 9999";
+    if (__builtin_mul_overflow(whole, unit, us) || !IsUsable(EventTime{*us}))
+      return "outside of the years 1 to 9999";
     return kNoFault;
   }
   if (!IsJsonNumber(text)) return kNoNumber;
-  // A fraction: exact at the finest scale that a decimal has, then cut towards the past, as texts are.
+  // A fraction: exact at the finest scale that a decimal has, then cut towards the past, as texts
+  // are.
   constexpr int kFineScale = 18;
   std::string_view kept = text;
-  if (const size_t point = text.find('.'); point != std::string_view::npos && text.find_first_of("eE") == std::string_view::npos) {
+  if (const size_t point = text.find('.');
+      point != std::string_view::npos && text.find_first_of("eE") == std::string_view::npos) {
     kept = text.substr(0, point + 1 + kFineScale);
   }
   const std::optional<Int128> fine = ParseDecimalExact(kept, kDecimalPrecisionMax, kFineScale);
@@ -189,7 +203,8 @@ ReadFault ReadEpoch(std::string_view text, WireType wire, int64_t* us) {
   const Int128 divisor = PowerOfTen(kFineScale - scale);
   Int128 quotient = *fine / divisor;
   if (*fine % divisor < 0) --quotient;
-  if (quotient < kEventTimeLeast.us || quotient > kEventTimeMost.us) return "outside of the years 1 to 9999";
+  if (quotient < kEventTimeLeast.us || quotient > kEventTimeMost.us)
+    return "outside of the years 1 to 9999";
   *us = static_cast<int64_t>(quotient);
   return kNoFault;
 }
@@ -220,12 +235,14 @@ ReadFault ReadBase64(std::string_view text, std::string* out) {
 ReadFault TimestampReader::Read(std::string_view text, int64_t* us) {
   constexpr size_t kDateBytes = 10;
   constexpr size_t kSecondBytes = 19;
-  // The day is the one before, and the rest is hh:mm:ss, up to six digits, Z or nothing: no other case is common.
+  // The day is the one before, and the rest is hh:mm:ss, up to six digits, Z or nothing: no other
+  // case is common.
   if (text.size() >= kSecondBytes && std::memcmp(text.data(), day_, kDateBytes) == 0) {
     const char* at = text.data() + kDateBytes;
     const char* end = text.data() + text.size();
     const auto two = [](const char* digits) { return (digits[0] - '0') * 10 + (digits[1] - '0'); };
-    bool common = (at[0] == ' ' || at[0] == 'T') && at[3] == ':' && at[6] == ':' && IsDigit(at[1]) && IsDigit(at[2]) && IsDigit(at[4]) && IsDigit(at[5]) &&
+    bool common = (at[0] == ' ' || at[0] == 'T') && at[3] == ':' && at[6] == ':' &&
+                  IsDigit(at[1]) && IsDigit(at[2]) && IsDigit(at[4]) && IsDigit(at[5]) &&
                   IsDigit(at[7]) && IsDigit(at[8]);
     const int hour = two(at + 1);
     const int minute = two(at + 4);
@@ -270,9 +287,12 @@ void AppendFloat(float value, std::string& out) { AppendShortest(value, out); }
 
 void AppendBase64(std::string_view bytes, std::string& out) {
   size_t i = 0;
-  const auto byte = [&](size_t at) { return static_cast<uint32_t>(static_cast<uint8_t>(bytes[at])); };
+  const auto byte = [&](size_t at) {
+    return static_cast<uint32_t>(static_cast<uint8_t>(bytes[at]));
+  };
   const auto digits = [&](uint32_t bits, int count) {
-    for (int shift = 18, n = 0; n < count; ++n, shift -= 6) out.push_back(kBase64[bits >> shift & 63]);
+    for (int shift = 18, n = 0; n < count; ++n, shift -= 6)
+      out.push_back(kBase64[bits >> shift & 63]);
   };
   for (; i + 3 <= bytes.size(); i += 3) digits(byte(i) << 16 | byte(i + 1) << 8 | byte(i + 2), 4);
   if (bytes.size() - i == 1) {

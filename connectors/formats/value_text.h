@@ -1,6 +1,8 @@
 #pragma once
-// Values as text, the part that formats share (job-format 4.8): "read exactly, or not at all". Readers answer null, or the reason why the text is no value of
-// the column: a constant that completes "expected int32: <reason>". Pure functions but TimestampReader, which keeps the last day it met; one thread.
+// Values as text, the part that formats share (job-format 4.8): "read exactly, or not at all".
+// Readers answer null, or the reason why the text is no value of the column: a constant that
+// completes "expected int32: <reason>". Pure functions but TimestampReader, which keeps the last
+// day it met; one thread.
 
 #include <cstdint>
 #include <string>
@@ -27,7 +29,8 @@ ReadFault ReadBool(std::string_view text, uint8_t* value);
 ReadFault ReadDate(std::string_view text, int32_t* days);
 /// ISO 8601.
 ReadFault ReadDuration(std::string_view text, int64_t* us);
-/// Epoch number in the unit of `wire`; digits below the microsecond are cut. Outside of years 1 ... 9999: a fault.
+/// Epoch number in the unit of `wire`; digits below the microsecond are cut. Outside of years 1 ...
+/// 9999: a fault.
 ReadFault ReadEpoch(std::string_view text, WireType wire, int64_t* us);
 /// RFC 4648 with padding, appended to `out`.
 ReadFault ReadBase64(std::string_view text, std::string* out);
@@ -44,7 +47,8 @@ class TimestampReader {
 
 /// Cursor-like appends for encoders; numbers as JSON has them.
 void AppendInt(int64_t value, std::string& out);
-/// The shortest text that reads back equal; -0.0 keeps its sign. NaN and infinities as NaN, Infinity, -Infinity, without quotes.
+/// The shortest text that reads back equal; -0.0 keeps its sign. NaN and infinities as NaN,
+/// Infinity, -Infinity, without quotes.
 void AppendFloat(double value, std::string& out);
 void AppendFloat(float value, std::string& out);
 void AppendBase64(std::string_view bytes, std::string& out);

@@ -1,6 +1,7 @@
 #pragma once
-// CheckpointStore: the files of one storage, file:// or s3://. Names are relative to its root, with '/'. P, safe from several threads. A failed call
-// leaves nothing under the name. What is complete is decided by HEAD alone (reliability 5), never by List.
+// CheckpointStore: the files of one storage, file:// or s3://. Names are relative to its root, with
+// '/'. P, safe from several threads. A failed call leaves nothing under the name. What is complete
+// is decided by HEAD alone (reliability 5), never by List.
 
 #include <cstdint>
 #include <functional>
@@ -26,15 +27,18 @@ class CheckpointStore {
   virtual ~CheckpointStore() = default;
   /// Durable on return: write, fsync, rename, fsync of the directory; or one checked PUT.
   virtual Status Put(std::string_view name, std::string_view bytes) = 0;
-  /// Create-exclusive: kAlreadyExists if somebody was first. HEAD.<sequence>, leader epoch, cluster.
+  /// Create-exclusive: kAlreadyExists if somebody was first. HEAD.<sequence>, leader epoch,
+  /// cluster.
   virtual Status PutNew(std::string_view name, std::string_view bytes) = 0;
-  /// An immutable local file: hard link, or upload. Ok if the name holds a file of the same length already (names of content).
+  /// An immutable local file: hard link, or upload. Ok if the name holds a file of the same length
+  /// already (names of content).
   virtual Status Adopt(const Path& local, std::string_view name) = 0;
   /// Hard link, or download; the caller verifies length and hash.
   virtual Status Fetch(std::string_view name, const Path& local) = 0;
-  virtual Result<std::string> Read(std::string_view name, uint64_t offset, size_t bytes) = 0;  // kNotFound
-  virtual Result<uint64_t> Size(std::string_view name) = 0;                                    // kNotFound
-  virtual Status Remove(std::string_view name) = 0;                                            // Ok if absent
+  virtual Result<std::string> Read(std::string_view name, uint64_t offset,
+                                   size_t bytes) = 0;        // kNotFound
+  virtual Result<uint64_t> Size(std::string_view name) = 0;  // kNotFound
+  virtual Status Remove(std::string_view name) = 0;          // Ok if absent
   /// Recursive; to find and to clean.
   virtual Result<std::vector<StoredFile>> List(std::string_view prefix) = 0;
   virtual std::string Describe() const = 0;  // "file:///var/lib/weir/storage"

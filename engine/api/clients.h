@@ -1,6 +1,8 @@
 #pragma once
-// Clients: Kafka and HTTP, real or simulated (contracts 10). Calls on W never block: they start something, answers are collected after a wake. The real
-// ones hide their library's threads, die in a reaper thread, and account their queues. Addresses and secrets never appear in messages beyond host:port.
+// Clients: Kafka and HTTP, real or simulated (contracts 10). Calls on W never block: they start
+// something, answers are collected after a wake. The real ones hide their library's threads, die in
+// a reaper thread, and account their queues. Addresses and secrets never appear in messages beyond
+// host:port.
 
 #include <cstdint>
 #include <functional>
@@ -25,25 +27,28 @@ struct KafkaConnection {
   std::map<std::string, std::string> settings;  // security.*, sasl.*, ssl.*, allowed properties
 };
 
-using PartitionIndex = StrongId<struct PartitionIndexTag, uint32_t>;  // position in the order of Assign
+using PartitionIndex =
+    StrongId<struct PartitionIndexTag, uint32_t>;  // position in the order of Assign
 
 struct KafkaPosition {
   std::string topic;
   int32_t partition = 0;
-  int64_t offset = 0;            // absolute: the enumerator has resolved the start
+  int64_t offset = 0;  // absolute: the enumerator has resolved the start
 };
 
 struct KafkaMessage {
-  Record record;                 // views, valid until Release
+  Record record;  // views, valid until Release
 };
 
 struct KafkaPartition {
-  bool end_reached = false;      // "end of partition" came and no message after it, queued ones included
+  bool end_reached =
+      false;  // "end of partition" came and no message after it, queued ones included
   bool leader_up = false;
   int64_t stable_offset = -1, high_offset = -1;  // -1: not known yet
   Duration last_fetch_age = Duration{INT64_MAX};
   uint64_t queued_messages = 0, queued_bytes = 0;
-  Status error;                  // fatal for the split: offset out of range (kNotFound), topic or partition gone (kIncompatible), kPermissionDenied
+  Status error;  // fatal for the split: offset out of range (kNotFound), topic or partition gone
+                 // (kIncompatible), kPermissionDenied
 };
 
 struct KafkaConsumerConfig {
@@ -56,20 +61,22 @@ struct KafkaConsumerConfig {
 class KafkaConsumer {
  public:
   virtual ~KafkaConsumer() = default;
-  virtual Status Assign(std::span<const KafkaPosition> partitions) = 0;  // W  adds; one queue per partition
+  virtual Status Assign(
+      std::span<const KafkaPosition> partitions) = 0;  // W  adds; one queue per partition
   virtual size_t Poll(PartitionIndex partition, std::span<KafkaMessage> out) = 0;  // W
-  virtual void Release() = 0;                                            // W  views of all Polls since the last Release die
-  virtual KafkaPartition status(PartitionIndex partition) const = 0;     // W
+  virtual void Release() = 0;  // W  views of all Polls since the last Release die
+  virtual KafkaPartition status(PartitionIndex partition) const = 0;  // W
   /// W. Offsets for lag tools, in the background; failures are counted.
   virtual void Commit(std::span<const KafkaPosition> positions) = 0;
   virtual uint64_t commit_failures() const = 0;
-  virtual Status status() const = 0;   // W  fatal: authentication failed, library error
-  virtual std::string last_error() const = 0;  // W  newest non-fatal: "host:port: connection refused"; empty: none
+  virtual Status status() const = 0;  // W  fatal: authentication failed, library error
+  virtual std::string last_error()
+      const = 0;  // W  newest non-fatal: "host:port: connection refused"; empty: none
 };
 
 struct KafkaRecord {
   std::string_view topic;
-  int32_t partition = -1;        // -1: by the key as Java's default partitioner (murmur2_random)
+  int32_t partition = -1;  // -1: by the key as Java's default partitioner (murmur2_random)
   std::optional<std::string_view> key, value;  // no value: tombstone
   int64_t timestamp_ms = 0;
   std::span<const Header> headers;
@@ -77,7 +84,7 @@ struct KafkaRecord {
 
 struct KafkaDeliveries {
   uint64_t sent = 0, delivered = 0, failed = 0;
-  Status first_error;            // of a failed delivery
+  Status first_error;  // of a failed delivery
 };
 
 struct KafkaProducerConfig {
@@ -89,26 +96,27 @@ struct KafkaProducerConfig {
 
 struct KafkaTransactionCall {
   enum Kind : uint8_t { kInit, kReadOffsets, kBegin, kSendOffsets, kCommit, kAbort } kind = kInit;
-  std::string group;             // kReadOffsets, kSendOffsets
-  KafkaPosition position;        // kReadOffsets: which; kSendOffsets: what
+  std::string group;       // kReadOffsets, kSendOffsets
+  KafkaPosition position;  // kReadOffsets: which; kSendOffsets: what
   std::string metadata;
 };
 
 class KafkaProducer {
  public:
   virtual ~KafkaProducer() = default;
-  virtual Status Produce(const KafkaRecord& record) = 0;  // W  copies; kQueueFull: wait for a wake; kLimit: larger than the broker takes
+  virtual Status Produce(const KafkaRecord& record) = 0;  // W  copies; kQueueFull: wait for a wake;
+                                                          // kLimit: larger than the broker takes
   virtual KafkaDeliveries deliveries() const = 0;         // W
   virtual Status status() const = 0;                      // W  fatal
   virtual std::string last_error() const = 0;
-  virtual void Flush() = 0;                               // W  starts: nothing lingers any more; deliveries tell the rest
+  virtual void Flush() = 0;  // W  starts: nothing lingers any more; deliveries tell the rest
   virtual void Start(const KafkaTransactionCall& call) = 0;  // W  for the exactly-once sink
-  virtual std::optional<Status> Outcome() = 0;            // W  of the one started last; empty while it runs
+  virtual std::optional<Status> Outcome() = 0;  // W  of the one started last; empty while it runs
   virtual uint64_t bytes_queued() const = 0;
 };
 
 struct KafkaTopic {
-  std::string name, id;          // id: empty where the broker has none
+  std::string name, id;  // id: empty where the broker has none
   std::vector<int32_t> partitions;
 };
 
@@ -116,16 +124,22 @@ struct KafkaTopic {
 class KafkaAdmin {
  public:
   virtual ~KafkaAdmin() = default;
-  virtual Result<std::vector<KafkaTopic>> Topics(std::span<const std::string> names, Duration deadline) = 0;  // missing ones are left out
+  virtual Result<std::vector<KafkaTopic>> Topics(
+      std::span<const std::string> names, Duration deadline) = 0;  // missing ones are left out
   virtual Result<std::vector<KafkaTopic>> AllTopics(Duration deadline) = 0;
   /// kAlreadyExists is Ok. replication 0: the broker's default.
-  virtual Status CreateTopic(const std::string& name, int32_t partitions, int32_t replication, Duration deadline) = 0;
+  virtual Status CreateTopic(const std::string& name, int32_t partitions, int32_t replication,
+                             Duration deadline) = 0;
   enum class When : uint8_t { kEarliest, kLatest, kLatestStable, kAtTime };
   /// Offsets in the order asked. kAtTime beyond the end answers the end.
-  virtual Result<std::vector<int64_t>> Offsets(std::span<const std::pair<std::string, int32_t>> partitions, When when, EventTime time, Duration deadline) = 0;
+  virtual Result<std::vector<int64_t>> Offsets(
+      std::span<const std::pair<std::string, int32_t>> partitions, When when, EventTime time,
+      Duration deadline) = 0;
   /// The largest record batch that the topic takes, in bytes; 0: unknown.
   virtual Result<uint64_t> MessageBytesMax(const std::string& topic, Duration deadline) = 0;
-  virtual Result<std::vector<int64_t>> Committed(const std::string& group, std::span<const std::pair<std::string, int32_t>> partitions, Duration deadline) = 0;  // -1: none
+  virtual Result<std::vector<int64_t>> Committed(
+      const std::string& group, std::span<const std::pair<std::string, int32_t>> partitions,
+      Duration deadline) = 0;  // -1: none
 };
 
 struct HttpRequest {
@@ -140,15 +154,19 @@ struct HttpResponse {
 class HttpClient {  // P, blocks
  public:
   virtual ~HttpClient() = default;
-  virtual Result<HttpResponse> Call(const HttpRequest& request, Duration deadline) = 0;  // any status is an answer, no answer a Status
+  virtual Result<HttpResponse> Call(
+      const HttpRequest& request,
+      Duration deadline) = 0;  // any status is an answer, no answer a Status
 };
 
 /// Makes clients. A.
 class Clients {
  public:
   virtual ~Clients() = default;
-  virtual Result<std::unique_ptr<KafkaConsumer>> MakeKafkaConsumer(const KafkaConsumerConfig& config, Waker waker) = 0;
-  virtual Result<std::unique_ptr<KafkaProducer>> MakeKafkaProducer(const KafkaProducerConfig& config, Waker waker) = 0;
+  virtual Result<std::unique_ptr<KafkaConsumer>> MakeKafkaConsumer(
+      const KafkaConsumerConfig& config, Waker waker) = 0;
+  virtual Result<std::unique_ptr<KafkaProducer>> MakeKafkaProducer(
+      const KafkaProducerConfig& config, Waker waker) = 0;
   virtual Result<std::unique_ptr<KafkaAdmin>> MakeKafkaAdmin(const KafkaConnection& connection) = 0;
 };
 

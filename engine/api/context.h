@@ -1,6 +1,6 @@
 #pragma once
-// Contexts: what the task offers to the objects of its nodes. Implemented by the runtime and by the operator harness; a context outlives its object.
-// W unless marked; "A" any thread.
+// Contexts: what the task offers to the objects of its nodes. Implemented by the runtime and by the
+// operator harness; a context outlives its object. W unless marked; "A" any thread.
 
 #include <atomic>
 #include <cstdint>
@@ -39,7 +39,8 @@ struct NodeInfo {
 class Waker {
  public:
   Waker() = default;
-  explicit Waker(std::function<void()> wake) : wake_(std::make_shared<const std::function<void()>>(std::move(wake))) {}
+  explicit Waker(std::function<void()> wake)
+      : wake_(std::make_shared<const std::function<void()>>(std::move(wake))) {}
   void Wake() const {
     if (wake_ != nullptr) (*wake_)();
   }
@@ -51,7 +52,9 @@ class Waker {
 /// One writer, read by the metrics.
 class Counter {
  public:
-  void Add(uint64_t n) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  void Add(uint64_t n) {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
   uint64_t value() const { return value_.load(std::memory_order_relaxed); }
 
  private:
@@ -64,13 +67,14 @@ class NodeContext {
   virtual const NodeInfo& node() const = 0;
   virtual EventTime processing_time() const = 0;  // wall clock, once per batch
   virtual Waker waker() const = 0;
-  virtual void WakeAfter(Duration delay) = 0;     // steady clock, not saved: time-outs, linger
+  virtual void WakeAfter(Duration delay) = 0;  // steady clock, not saved: time-outs, linger
   /// Runs on P, touching only what it captured; then the node is woken.
   virtual void Post(std::function<void()> job) = 0;
-  virtual Env& env() = 0;                         // files and clocks for jobs on P; operators do not use it
+  virtual Env& env() = 0;  // files and clocks for jobs on P; operators do not use it
   virtual Clients& clients() = 0;
-  virtual MemoryAccount& memory() = 0;            // bytes outside of state, output and batches
-  virtual Counter& counter(std::string_view name) = 0;  // own metrics: a `kind` of weir_node_anomalies_total
+  virtual MemoryAccount& memory() = 0;  // bytes outside of state, output and batches
+  virtual Counter& counter(
+      std::string_view name) = 0;  // own metrics: a `kind` of weir_node_anomalies_total
 };
 
 class OperatorContext : public NodeContext {
@@ -80,8 +84,9 @@ class OperatorContext : public NodeContext {
   virtual LogState& log(StateIndex state) = 0;
   virtual TimerState& timers(StateIndex state) = 0;
   virtual ListState& list(StateIndex state) = 0;
-  virtual EventTime watermark() const = 0;                // W of this node
-  virtual EventTime watermark(KeyGroup group) const = 0;  // judges lateness: max(W, F[group]) (semantics 1.7)
+  virtual EventTime watermark() const = 0;  // W of this node
+  virtual EventTime watermark(
+      KeyGroup group) const = 0;  // judges lateness: max(W, F[group]) (semantics 1.7)
   /// Output watermark = min(W, latest) from now on. Not saved: set in Open.
   virtual void HoldWatermark(EventTime latest) = 0;
 };

@@ -1,6 +1,8 @@
 #pragma once
-// Formats: bytes <-> batch. A Decoder turns records of a source into the planned columns of its schema, an Encoder turns the rows of a sink into bytes.
-// One per task, W. Content never makes a decoder fail or allocate beyond a constant times the record's own size: bad records go to RowErrors.
+// Formats: bytes <-> batch. A Decoder turns records of a source into the planned columns of its
+// schema, an Encoder turns the rows of a sink into bytes. One per task, W. Content never makes a
+// decoder fail or allocate beyond a constant times the record's own size: bad records go to
+// RowErrors.
 
 #include <cstdint>
 #include <memory>
@@ -21,17 +23,19 @@ struct Header {
   std::optional<std::string_view> value;
 };
 
-/// One undecoded record. Borrowed bytes; `value.data()` is followed by kRecordPadding readable bytes if `padded` (JSON parses it in place).
+/// One undecoded record. Borrowed bytes; `value.data()` is followed by kRecordPadding readable
+/// bytes if `padded` (JSON parses it in place).
 struct Record {
   std::string_view value;
-  bool null_value = false;   // a tombstone
+  bool null_value = false;  // a tombstone
   bool padded = false;
-  bool truncated = false;    // framing cut it: too large or a cut-off file; `value` holds what there is
+  bool truncated =
+      false;  // framing cut it: too large or a cut-off file; `value` holds what there is
   std::optional<std::string_view> key;
-  EventTime timestamp{};     // the record's own; EventTime::Min(): none
-  std::string_view topic;    // Kafka; a file's path
+  EventTime timestamp{};   // the record's own; EventTime::Min(): none
+  std::string_view topic;  // Kafka; a file's path
   int32_t partition = -1;
-  int64_t offset = -1;       // Kafka offset, line number of a file
+  int64_t offset = -1;  // Kafka offset, line number of a file
   std::span<const Header> headers;
 };
 inline constexpr size_t kRecordPadding = 64;
@@ -43,29 +47,34 @@ enum class WireType : uint8_t { kDefault, kTimestampSeconds, kTimestampMillis, k
 struct SourceColumn {
   Field field;
   WireType wire = WireType::kDefault;
-  std::string from;      // field name, or a JSON pointer with a leading '/'
+  std::string from;         // field name, or a JSON pointer with a leading '/'
   bool event_time = false;  // an unreadable value is bad_event_time instead of a decode error
 };
 
 class Decoder {
  public:
   virtual ~Decoder() = default;
-  /// Files: cuts whole records off the front of `bytes`; answers the bytes used. `at_end`: nothing follows, the rest is the last record. A record longer
-  /// than max_record is cut (Record::truncated) and its remainder skipped. Kafka sources do not call it.
-  virtual Result<size_t> Frame(std::string_view bytes, bool at_end, std::vector<Record>& records) = 0;
+  /// Files: cuts whole records off the front of `bytes`; answers the bytes used. `at_end`: nothing
+  /// follows, the rest is the last record. A record longer than max_record is cut
+  /// (Record::truncated) and its remainder skipped. Kafka sources do not call it.
+  virtual Result<size_t> Frame(std::string_view bytes, bool at_end,
+                               std::vector<Record>& records) = 0;
   /// A new file begins: framing state and header line start over. `name` is for messages.
   virtual void BeginFile(std::string_view name) { static_cast<void>(name); }
-  /// A file that is gone on with is shown to Frame from its start, up to the first record, before the rest (csv: the header line).
+  /// A file that is gone on with is shown to Frame from its start, up to the first record, before
+  /// the rest (csv: the header line).
   virtual bool needs_file_start() const { return false; }
-  /// Appends the planned columns of each good record to the first columns of `rows` (FinishRow included); a bad one to `errors` with its position in
-  /// `records`. kDone, or a Status only for what is no record's fault (CSV header without a needed column).
-  virtual Result<Step> Decode(std::span<const Record> records, RowBuilder& rows, RowErrors& errors) = 0;
+  /// Appends the planned columns of each good record to the first columns of `rows` (FinishRow
+  /// included); a bad one to `errors` with its position in `records`. kDone, or a Status only for
+  /// what is no record's fault (CSV header without a needed column).
+  virtual Result<Step> Decode(std::span<const Record> records, RowBuilder& rows,
+                              RowErrors& errors) = 0;
 };
 
 /// Encoded rows of one batch: one record per row, in one growing buffer.
 struct EncodedRows {
   std::string bytes;
-  std::vector<uint32_t> ends;   // ends[i]: end of row i in `bytes`; a row with an error is empty
+  std::vector<uint32_t> ends;  // ends[i]: end of row i in `bytes`; a row with an error is empty
   void Clear() {
     bytes.clear();
     ends.clear();
@@ -80,7 +89,7 @@ class Encoder {
  public:
   virtual ~Encoder() = default;
   virtual void Encode(const Batch& batch, EncodedRows& out, RowErrors& errors) = 0;
-  virtual std::string FileHeader() const { return {}; }  // csv
+  virtual std::string FileHeader() const { return {}; }       // csv
   virtual std::string_view line_end() const { return "\n"; }  // files: behind each record
 };
 

@@ -9,9 +9,12 @@
 namespace weir {
 namespace {
 
-uint32_t AlignUp(uint32_t value, uint32_t alignment) { return (value + alignment - 1) / alignment * alignment; }
+uint32_t AlignUp(uint32_t value, uint32_t alignment) {
+  return (value + alignment - 1) / alignment * alignment;
+}
 
-/// Copies keys, so that the views live as long as the storage. Short ones lie in the views, long ones in one arena.
+/// Copies keys, so that the views live as long as the storage. Short ones lie in the views, long
+/// ones in one arena.
 class KeyCopy {
  public:
   explicit KeyCopy(size_t bytes) : arena_(std::make_shared<Buffer>(std::max<size_t>(bytes, 1))) {}
@@ -90,6 +93,8 @@ std::shared_ptr<const KeyStorage> KeysOf(const RowBlock& block) {
   return keys;
 }
 
-std::unique_ptr<ListState> MakeListState(std::vector<std::string> items) { return std::make_unique<ItemList>(std::move(items)); }
+std::unique_ptr<ListState> MakeListState(std::vector<std::string> items) {
+  return std::make_unique<ItemList>(std::move(items));
+}
 
 }  // namespace weir

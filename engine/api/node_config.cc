@@ -44,17 +44,21 @@ struct DeclaredType {
 };
 
 constexpr std::array<std::string_view, 15> kTypeNames = {
-    "bool", "int32", "int64", "float32", "float64", "decimal(18,2)", "string", "bytes", "date", "timestamp", "timestamp_s", "timestamp_ms", "timestamp_us", "duration", "json",
+    "bool",          "int32",        "int64",        "float32",  "float64",
+    "decimal(18,2)", "string",       "bytes",        "date",     "timestamp",
+    "timestamp_s",   "timestamp_ms", "timestamp_us", "duration", "json",
 };
 
 bool IsPlannedType(std::string_view text) {
-  return text == "json" || text.starts_with("array<") || text.starts_with("map<") || text.starts_with("row<");
+  return text == "json" || text.starts_with("array<") || text.starts_with("map<") ||
+         text.starts_with("row<");
 }
 
 }  // namespace
 
-NodeConfig::NodeConfig(const Registry& registry, const NodeType& type, std::string id, Json options, std::vector<Input> inputs,
-                       std::shared_ptr<const JobSettings> job, Problems* problems)
+NodeConfig::NodeConfig(const Registry& registry, const NodeType& type, std::string id, Json options,
+                       std::vector<Input> inputs, std::shared_ptr<const JobSettings> job,
+                       Problems* problems)
     : registry_(&registry),
       type_(&type),
       id_(std::move(id)),
@@ -74,7 +78,8 @@ std::string NodeConfig::pointer(std::string_view below) const {
 }
 
 bool NodeConfig::inputs_known() const {
-  return std::all_of(inputs_.begin(), inputs_.end(), [](const Input& input) { return input.shape.schema != nullptr; });
+  return std::all_of(inputs_.begin(), inputs_.end(),
+                     [](const Input& input) { return input.shape.schema != nullptr; });
 }
 
 const Json& NodeConfig::json(std::string_view path) const {
@@ -90,7 +95,8 @@ const Json& NodeConfig::json(std::string_view path) const {
     } else if (value->is_array()) {
       size_t index = 0;
       const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), index);
-      if (error != std::errc() || end != token.data() + token.size() || index >= value->size()) return kNull;
+      if (error != std::errc() || end != token.data() + token.size() || index >= value->size())
+        return kNull;
       value = &(*value)[index];
     } else {
       return kNull;
@@ -161,14 +167,17 @@ std::vector<std::string> NodeConfig::Strings(std::string_view path) const {
 
 OnError NodeConfig::on_error() const {
   const std::string text = Text("on_error");
-  return text == "drop" ? OnError::kDrop : text == "side_output" ? OnError::kSideOutput : OnError::kFail;
+  return text == "drop"          ? OnError::kDrop
+         : text == "side_output" ? OnError::kSideOutput
+                                 : OnError::kFail;
 }
 
 Scope NodeConfig::scope() const {
   static const SchemaRef nothing = std::make_shared<const Schema>();
   Scope scope;
   for (const Input& input : inputs_) {
-    scope.inputs.push_back({input.alias, input.shape.schema == nullptr ? nothing : input.shape.schema});
+    scope.inputs.push_back(
+        {input.alias, input.shape.schema == nullptr ? nothing : input.shape.schema});
   }
   scope.parameters = job_->parameters;
   return scope;
@@ -180,7 +189,8 @@ Expression NodeConfig::expression(std::string_view path) const {
   return Bind(path, scope(), {});
 }
 
-Expression NodeConfig::Bind(std::string_view path, const Scope& scope, const BindOptions& options) const {
+Expression NodeConfig::Bind(std::string_view path, const Scope& scope,
+                            const BindOptions& options) const {
   const Json& text = json(path);
   if (!text.is_string()) return {};
   BindOptions wanted = options;
@@ -188,7 +198,8 @@ Expression NodeConfig::Bind(std::string_view path, const Scope& scope, const Bin
     // A condition is bool wherever it stands in the entry.
     const size_t slash = path.find('/');
     for (const Option& option : type_->options) {
-      if (option.type == OptionType::kBoolExpression && option.name == path.substr(0, slash)) wanted.expected = Type::Of(TypeKind::kBool);
+      if (option.type == OptionType::kBoolExpression && option.name == path.substr(0, slash))
+        wanted.expected = Type::Of(TypeKind::kBool);
     }
   }
   BindResult bound = BindExpression(text.get_ref<const std::string&>(), scope, wanted);
@@ -204,7 +215,9 @@ std::optional<BoundKey> NodeConfig::Key(std::string_view path, const Scope& scop
   return std::move(bound.key);
 }
 
-AggregateResult NodeConfig::Aggregate(std::string_view path, const AggregateScope& scope, const BindOptions& options, std::vector<AggregateCall>& calls) const {
+AggregateResult NodeConfig::Aggregate(std::string_view path, const AggregateScope& scope,
+                                      const BindOptions& options,
+                                      std::vector<AggregateCall>& calls) const {
   const Json& text = json(path);
   if (!text.is_string()) return {};
   AggregateResult bound = BindAggregates(text.get_ref<const std::string&>(), scope, options, calls);
@@ -212,7 +225,8 @@ AggregateResult NodeConfig::Aggregate(std::string_view path, const AggregateScop
   return bound;
 }
 
-void NodeConfig::Report(std::string_view path, const std::vector<ExpressionProblem>& problems) const {
+void NodeConfig::Report(std::string_view path,
+                        const std::vector<ExpressionProblem>& problems) const {
   for (const ExpressionProblem& found : problems) {
     Problem problem;
     problem.code = found.code;
@@ -220,7 +234,8 @@ void NodeConfig::Report(std::string_view path, const std::vector<ExpressionProbl
     problem.message = found.message;
     problem.pointer = pointer(path);
     problem.inside = {found.start, std::max(found.start, found.end)};
-    // Of a missing column the note below says more: the columns of each input, without those of the engine.
+    // Of a missing column the note below says more: the columns of each input, without those of the
+    // engine.
     if (!found.note.empty() && found.code != "W0412") problem.notes.push_back(found.note);
     problem.help = found.help;
     problem.fix = found.fix;
@@ -229,7 +244,8 @@ void NodeConfig::Report(std::string_view path, const std::vector<ExpressionProbl
         if (input.shape.schema == nullptr) continue;
         std::string columns;
         for (const Field& field : input.shape.schema->fields()) {
-          if (!IsMetadataColumn(field.name)) columns += (columns.empty() ? "" : ", ") + field.ToString();
+          if (!IsMetadataColumn(field.name))
+            columns += (columns.empty() ? "" : ", ") + field.ToString();
         }
         std::string note = "columns of '" + input.alias + "': ";
         note += columns;
@@ -240,7 +256,8 @@ void NodeConfig::Report(std::string_view path, const std::vector<ExpressionProbl
   }
 }
 
-void NodeConfig::Error(std::string_view path, std::string code, std::string message, std::string help) const {
+void NodeConfig::Error(std::string_view path, std::string code, std::string message,
+                       std::string help) const {
   Problem problem;
   problem.code = std::move(code);
   problem.message = std::move(message);
@@ -249,7 +266,8 @@ void NodeConfig::Error(std::string_view path, std::string code, std::string mess
   Add(std::move(problem));
 }
 
-void NodeConfig::Warn(std::string_view path, std::string code, std::string message, std::string help) const {
+void NodeConfig::Warn(std::string_view path, std::string code, std::string message,
+                      std::string help) const {
   Problem problem;
   problem.code = std::move(code);
   problem.warning = true;
@@ -268,7 +286,8 @@ void NodeConfig::Add(Problem problem) const {
 namespace {
 
 /// "string?" -> its meaning, problems to `config`.
-std::optional<DeclaredType> ParseDeclaredType(const NodeConfig& config, const std::string& path, std::string_view text) {
+std::optional<DeclaredType> ParseDeclaredType(const NodeConfig& config, const std::string& path,
+                                              std::string_view text) {
   DeclaredType declared;
   std::string_view name = text;
   if (name.ends_with('?')) {
@@ -295,7 +314,9 @@ std::optional<DeclaredType> ParseDeclaredType(const NodeConfig& config, const st
     problem.code = "W0404";
     problem.message = "'" + std::string(text) + "' is not a type";
     problem.pointer = config.pointer(path);
-    problem.notes = {"types: bool, int32, int64, float32, float64, decimal(p,s), string, bytes, date, timestamp, timestamp_s, timestamp_ms, timestamp_us, duration"};
+    problem.notes = {
+        "types: bool, int32, int64, float32, float64, decimal(p,s), string, bytes, date, "
+        "timestamp, timestamp_s, timestamp_ms, timestamp_us, duration"};
     if (!near.empty()) {
       problem.help = "did you mean " + Joined(near) + "?";
       if (near.size() == 1) problem.fix = near.front() + (declared.nullable ? "?" : "");
@@ -307,7 +328,8 @@ std::optional<DeclaredType> ParseDeclaredType(const NodeConfig& config, const st
   return declared;
 }
 
-/// The columns that a source's event time is made of, and the bound expression over `columns`; empty after a problem.
+/// The columns that a source's event time is made of, and the bound expression over `columns`;
+/// empty after a problem.
 Expression BindEventTime(const NodeConfig& config, const std::vector<SourceColumn>& columns) {
   std::vector<Field> fields;
   for (const SourceColumn& column : columns) fields.push_back(column.field);
@@ -316,7 +338,8 @@ Expression BindEventTime(const NodeConfig& config, const std::vector<SourceColum
   scope.parameters = config.job().parameters;
   const Expression field = config.Bind("event_time/field", scope, {});
   if (field && field.type().kind != TypeKind::kTimestamp) {
-    config.Error("event_time/field", "W0502", "event time must be a timestamp, this is " + field.type().ToString(),
+    config.Error("event_time/field", "W0502",
+                 "event time must be a timestamp, this is " + field.type().ToString(),
                  "declare the column as timestamp, timestamp_ms, timestamp_s or timestamp_us");
     return {};
   }
@@ -330,9 +353,12 @@ std::vector<SourceColumn> NodeConfig::DeclaredColumns(std::string_view path) con
   const Json& declared = json(path);
   if (!declared.is_object()) {
     if (json("format/type") == "raw") {
-      columns.push_back({{"value", Type::Of(TypeKind::kBytes), false}, WireType::kDefault, "value", false});
+      columns.push_back(
+          {{"value", Type::Of(TypeKind::kBytes), false}, WireType::kDefault, "value", false});
     } else {
-      Error("", "W0202", "'" + std::string(path) + "' is missing", "declare the columns of the records: \"schema\": {\"user_id\": \"string\", \"at\": \"timestamp\"}");
+      Error("", "W0202", "'" + std::string(path) + "' is missing",
+            "declare the columns of the records: \"schema\": {\"user_id\": \"string\", \"at\": "
+            "\"timestamp\"}");
     }
     return columns;
   }
@@ -340,12 +366,17 @@ std::vector<SourceColumn> NodeConfig::DeclaredColumns(std::string_view path) con
   for (const auto& [name, value] : declared.items()) {
     const std::string below = std::string(path) + "/" + PointerToken(name);
     if (name.empty() || name.size() > kColumnNameBytesMax) {
-      Error(below, "W0207", "a column's name has 1 to 63 bytes", "give the column a shorter name and say where it comes from: {\"type\": \"string\", \"from\": \"...\"}");
+      Error(below, "W0207", "a column's name has 1 to 63 bytes",
+            "give the column a shorter name and say where it comes from: {\"type\": \"string\", "
+            "\"from\": \"...\"}");
       continue;
     }
-    if (IsMetadataColumn(name) || name == kWindowStartColumn || name == kWindowEndColumn || name == kWindowTimeColumn) {
-      Error(below, "W0207", "'" + name + "' is the name of a column that the engine makes",
-            "give the column another name and say where it comes from: {\"type\": ..., \"from\": \"" + name + "\"}");
+    if (IsMetadataColumn(name) || name == kWindowStartColumn || name == kWindowEndColumn ||
+        name == kWindowTimeColumn) {
+      Error(
+          below, "W0207", "'" + name + "' is the name of a column that the engine makes",
+          "give the column another name and say where it comes from: {\"type\": ..., \"from\": \"" +
+              name + "\"}");
       continue;
     }
     SourceColumn column;
@@ -359,9 +390,11 @@ std::vector<SourceColumn> NodeConfig::DeclaredColumns(std::string_view path) con
       type_path += "/type";
       type_text = value["type"].get<std::string>();
       if (value.contains("from")) {
-        const std::string from = value["from"].is_string() ? value["from"].get<std::string>() : std::string();
+        const std::string from =
+            value["from"].is_string() ? value["from"].get<std::string>() : std::string();
         if (from.empty()) {
-          Error(below + "/from", "W0203", "'from' must be a field name, or a JSON pointer that starts with '/'");
+          Error(below + "/from", "W0203",
+                "'from' must be a field name, or a JSON pointer that starts with '/'");
           continue;
         }
         column.from = from;
@@ -383,7 +416,8 @@ std::vector<SourceColumn> NodeConfig::DeclaredColumns(std::string_view path) con
 void NodeConfig::InferSource(NodeShape& shape, const std::vector<std::string>& metadata) const {
   const std::vector<SourceColumn> declared = DeclaredColumns("schema");
   const bool has_event_time = Has("event_time");
-  const bool records_have_time = std::find(metadata.begin(), metadata.end(), kTopicColumn) != metadata.end();
+  const bool records_have_time =
+      std::find(metadata.begin(), metadata.end(), kTopicColumn) != metadata.end();
   shape.port_names = {""};
   if (failed_) {
     shape.outputs = {PortShape{}};
@@ -394,10 +428,12 @@ void NodeConfig::InferSource(NodeShape& shape, const std::vector<std::string>& m
   if (has_event_time && Has("event_time/field")) {
     const Expression field = BindEventTime(*this, declared);
     if (field) {
-      for (const ColumnIndex column : field.columns()) for_event_time.insert(declared[column.value].field.name);
+      for (const ColumnIndex column : field.columns())
+        for_event_time.insert(declared[column.value].field.name);
     }
   } else if (has_event_time && !records_have_time) {
-    Error("event_time", "W0202", "'field' is missing", "records of a " + std::string(type_->name) + " have no time of their own: name a column");
+    Error("event_time", "W0202", "'field' is missing",
+          "records of a " + std::string(type_->name) + " have no time of their own: name a column");
   }
   if (failed_) {
     shape.outputs = {PortShape{}};
@@ -420,7 +456,8 @@ void NodeConfig::InferSource(NodeShape& shape, const std::vector<std::string>& m
     fields.push_back({std::string(name), std::move(type), nullable});
   };
   if (has_event_time) add_metadata(kEventTimeColumn, Type::Of(TypeKind::kTimestamp), false);
-  if (wanted(kProcessingTimeColumn)) add_metadata(kProcessingTimeColumn, Type::Of(TypeKind::kTimestamp), false);
+  if (wanted(kProcessingTimeColumn))
+    add_metadata(kProcessingTimeColumn, Type::Of(TypeKind::kTimestamp), false);
   for (const std::string& name : metadata) {
     if (!wanted(name)) continue;
     if (name == kTopicColumn) add_metadata(name, Type::Of(TypeKind::kString), false);
@@ -433,10 +470,13 @@ void NodeConfig::InferSource(NodeShape& shape, const std::vector<std::string>& m
     if (Has("event_time/field")) spec.field = BindEventTime(*this, source.columns);
     spec.max_delay = DurationOf("event_time/max_delay");
     spec.idle_timeout = DurationOf("event_time/idle_timeout");
-    spec.when_idle = Text("event_time/when_idle") == "advance" ? WhenIdle::kAdvance : WhenIdle::kExclude;
+    spec.when_idle =
+        Text("event_time/when_idle") == "advance" ? WhenIdle::kAdvance : WhenIdle::kExclude;
     spec.max_future_drift = DurationUnlessOff("event_time/max_future_drift");
     const std::string on_future = Text("event_time/on_future");
-    spec.on_future = on_future == "fail" ? OnFuture::kFail : on_future == "side_output" ? OnFuture::kSideOutput : OnFuture::kDrop;
+    spec.on_future = on_future == "fail"          ? OnFuture::kFail
+                     : on_future == "side_output" ? OnFuture::kSideOutput
+                                                  : OnFuture::kDrop;
     shape.event_time = std::move(spec);
   }
   if (Has("rate")) source.rate_per_second = RateOf("rate");
@@ -463,9 +503,11 @@ SchemaRef NodeConfig::ErrorsSchema() {
   return schema;
 }
 
-Result<std::unique_ptr<Decoder>> NodeConfig::MakeDecoder(const std::vector<SourceColumn>& columns) const {
+Result<std::unique_ptr<Decoder>> NodeConfig::MakeDecoder(
+    const std::vector<SourceColumn>& columns) const {
   const Json& name = json("format/type");
-  const FormatType* format = name.is_string() ? registry_->FindFormat(name.get_ref<const std::string&>()) : nullptr;
+  const FormatType* format =
+      name.is_string() ? registry_->FindFormat(name.get_ref<const std::string&>()) : nullptr;
   if (format == nullptr || format->decoder == nullptr) {
     return Status(Code::kInvalidArgument, "the format of node '" + id_ + "' does not read records");
   }
@@ -474,9 +516,11 @@ Result<std::unique_ptr<Decoder>> NodeConfig::MakeDecoder(const std::vector<Sourc
 
 Result<std::unique_ptr<Encoder>> NodeConfig::MakeEncoder(const SchemaRef& schema) const {
   const Json& name = json("format/type");
-  const FormatType* format = name.is_string() ? registry_->FindFormat(name.get_ref<const std::string&>()) : nullptr;
+  const FormatType* format =
+      name.is_string() ? registry_->FindFormat(name.get_ref<const std::string&>()) : nullptr;
   if (format == nullptr || format->encoder == nullptr) {
-    return Status(Code::kInvalidArgument, "the format of node '" + id_ + "' does not write records");
+    return Status(Code::kInvalidArgument,
+                  "the format of node '" + id_ + "' does not write records");
   }
   return format->encoder(*this, schema);
 }
@@ -487,12 +531,14 @@ Result<KafkaConnection> NodeConfig::Kafka(std::string_view path) const {
   const Json& connections = job_->connections == nullptr ? kNone : *job_->connections;
   const auto found = connections.find(name);
   if (found == connections.end() || !found->is_object()) {
-    return Status(Code::kNotFound, "connection '" + name + "' of node '" + id_ + "' is not declared");
+    return Status(Code::kNotFound,
+                  "connection '" + name + "' of node '" + id_ + "' is not declared");
   }
   const Json& connection = *found;
   KafkaConnection result;
   // Sets `setting` to the text of `value`, secrets resolved; an absent value leaves it unset.
-  const auto set = [&](const Json& object, std::string_view option, std::string_view setting) -> Status {
+  const auto set = [&](const Json& object, std::string_view option,
+                       std::string_view setting) -> Status {
     const auto value = object.find(std::string(option));
     if (value == object.end() || !value->is_string()) return Status::Ok();
     WEIR_ASSIGN(std::string text, ResolveSecrets(*job_, value->get_ref<const std::string&>()));
@@ -501,12 +547,14 @@ Result<KafkaConnection> NodeConfig::Kafka(std::string_view path) const {
   };
   const std::string where = "connection '" + name + "'";
   if (connection.contains("brokers") && connection["brokers"].is_string()) {
-    WEIR_ASSIGN(result.brokers, ResolveSecrets(*job_, connection["brokers"].get_ref<const std::string&>()));
+    WEIR_ASSIGN(result.brokers,
+                ResolveSecrets(*job_, connection["brokers"].get_ref<const std::string&>()));
   }
   std::string protocol = "plaintext";
   if (connection.contains("security") && connection["security"].is_object()) {
     const Json& security = connection["security"];
-    if (security.contains("protocol") && security["protocol"].is_string()) protocol = security["protocol"].get<std::string>();
+    if (security.contains("protocol") && security["protocol"].is_string())
+      protocol = security["protocol"].get<std::string>();
     if (protocol == "sasl_plaintext" || protocol == "sasl_ssl") {
       WEIR_TRY(set(security, "mechanism", "sasl.mechanism").At(where));
       WEIR_TRY(set(security, "username", "sasl.username").At(where));
@@ -525,7 +573,8 @@ Result<KafkaConnection> NodeConfig::Kafka(std::string_view path) const {
       // The validator has judged them; a connection that did not pass it sets nothing here.
       const KafkaProperty* known = FindKafkaProperty(property);
       if (known == nullptr || known->use != KafkaPropertyUse::kAllowed) {
-        return Status(Code::kInvalidArgument, where + ": property '" + property + "' cannot be set by a job");
+        return Status(Code::kInvalidArgument,
+                      where + ": property '" + property + "' cannot be set by a job");
       }
       if (value.is_string()) WEIR_TRY(set(connection["properties"], property, property).At(where));
     }

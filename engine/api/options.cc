@@ -11,15 +11,39 @@ namespace {
 
 const std::vector<Option>& EventTimeFields() {
   static const std::vector<Option> fields = {
-      {.name = "field", .type = OptionType::kExpression, .doc = "Column or expression over the declared columns, a timestamp. Kafka: without it the record's own time."},
-      {.name = "max_delay", .type = OptionType::kDuration, .doc = "How much later than its neighbours a row may come.", .allowed = "0ms..36500d", .required = true},
-      {.name = "idle_timeout", .type = OptionType::kDuration, .doc = "Time without a row after which a partition no longer holds event time back.", .fallback = "30s",
+      {.name = "field",
+       .type = OptionType::kExpression,
+       .doc = "Column or expression over the declared columns, a timestamp. Kafka: without it the "
+              "record's own time."},
+      {.name = "max_delay",
+       .type = OptionType::kDuration,
+       .doc = "How much later than its neighbours a row may come.",
+       .allowed = "0ms..36500d",
+       .required = true},
+      {.name = "idle_timeout",
+       .type = OptionType::kDuration,
+       .doc = "Time without a row after which a partition no longer holds event time back.",
+       .fallback = "30s",
        .allowed = "1ms..36500d"},
-      {.name = "when_idle", .type = OptionType::kEnum, .doc = "Leave an idle partition out, or advance its time by the clock.", .fallback = "exclude",
+      {.name = "when_idle",
+       .type = OptionType::kEnum,
+       .doc = "Leave an idle partition out, or advance its time by the clock.",
+       .fallback = "exclude",
        .allowed = "exclude|advance"},
-      {.name = "max_future_drift", .type = OptionType::kDurationOrOff, .doc = "How far ahead of the clock a row may be.", .fallback = "1h", .allowed = "0ms..36500d"},
-      {.name = "on_future", .type = OptionType::kEnum, .doc = "What happens to a row further ahead.", .fallback = "drop", .allowed = "drop|fail|side_output"},
-      {.name = "alignment", .type = OptionType::kJson, .doc = "Keeps sources together in event time.", .since = "planned"},
+      {.name = "max_future_drift",
+       .type = OptionType::kDurationOrOff,
+       .doc = "How far ahead of the clock a row may be.",
+       .fallback = "1h",
+       .allowed = "0ms..36500d"},
+      {.name = "on_future",
+       .type = OptionType::kEnum,
+       .doc = "What happens to a row further ahead.",
+       .fallback = "drop",
+       .allowed = "drop|fail|side_output"},
+      {.name = "alignment",
+       .type = OptionType::kJson,
+       .doc = "Keeps sources together in event time.",
+       .since = "planned"},
   };
   return fields;
 }
@@ -28,28 +52,81 @@ std::vector<Option> CommonOptions(const NodeType& type) {
   std::vector<Option> options = {
       {.name = "description", .doc = "What the node is for."},
       {.name = "labels", .type = OptionType::kStringMap, .doc = "Free texts by name."},
-      {.name = "parallelism", .type = OptionType::kInt, .doc = "Number of parallel tasks. Without it: that of the job for sources and keyed nodes, else that of the input.",
-       .unit = "tasks", .allowed = "1..32768", .substitute = true},
-      {.name = "on_error", .type = OptionType::kEnum, .doc = "What happens to a row that cannot be processed.", .fallback = "fail", .allowed = "fail|drop|side_output"},
-      {.name = "error_threshold", .type = OptionType::kObject, .doc = "Share of bad rows beyond which the job fails although they are dropped or sent aside.", .allowed = "off",
-       .fields = {{.name = "ratio", .type = OptionType::kFloat, .doc = "Share of the node's rows.", .fallback = "0.5", .allowed = "0..1"},
-                  {.name = "over", .type = OptionType::kDuration, .doc = "Span of time that is looked at.", .fallback = "1m", .allowed = "1s..1d"},
-                  {.name = "min_rows", .type = OptionType::kInt, .doc = "Fewer rows are not judged.", .unit = "rows", .fallback = "1000", .allowed = "1..9223372036854775807"}}},
-      {.name = "renamed_from", .type = OptionType::kName, .doc = "The id under which the node's state was saved."},
+      {.name = "parallelism",
+       .type = OptionType::kInt,
+       .doc = "Number of parallel tasks. Without it: that of the job for sources and keyed nodes, "
+              "else that of the input.",
+       .unit = "tasks",
+       .allowed = "1..32768",
+       .substitute = true},
+      {.name = "on_error",
+       .type = OptionType::kEnum,
+       .doc = "What happens to a row that cannot be processed.",
+       .fallback = "fail",
+       .allowed = "fail|drop|side_output"},
+      {.name = "error_threshold",
+       .type = OptionType::kObject,
+       .doc =
+           "Share of bad rows beyond which the job fails although they are dropped or sent aside.",
+       .allowed = "off",
+       .fields = {{.name = "ratio",
+                   .type = OptionType::kFloat,
+                   .doc = "Share of the node's rows.",
+                   .fallback = "0.5",
+                   .allowed = "0..1"},
+                  {.name = "over",
+                   .type = OptionType::kDuration,
+                   .doc = "Span of time that is looked at.",
+                   .fallback = "1m",
+                   .allowed = "1s..1d"},
+                  {.name = "min_rows",
+                   .type = OptionType::kInt,
+                   .doc = "Fewer rows are not judged.",
+                   .unit = "rows",
+                   .fallback = "1000",
+                   .allowed = "1..9223372036854775807"}}},
+      {.name = "renamed_from",
+       .type = OptionType::kName,
+       .doc = "The id under which the node's state was saved."},
   };
   if (type.is_source()) {
-    options.push_back({.name = "schema", .type = OptionType::kSchema, .doc = "Columns of the records, by name, in order."});
-    options.push_back({.name = "event_time", .type = OptionType::kObject, .doc = "Where event time comes from.", .fields = EventTimeFields()});
-    options.push_back({.name = "rate", .type = OptionType::kRate, .doc = "Upper limit of the source, all tasks together."});
+    options.push_back({.name = "schema",
+                       .type = OptionType::kSchema,
+                       .doc = "Columns of the records, by name, in order."});
+    options.push_back({.name = "event_time",
+                       .type = OptionType::kObject,
+                       .doc = "Where event time comes from.",
+                       .fields = EventTimeFields()});
+    options.push_back({.name = "rate",
+                       .type = OptionType::kRate,
+                       .doc = "Upper limit of the source, all tasks together."});
   } else if (type.is_sink()) {
-    options.push_back({.name = "delivery", .type = OptionType::kEnum, .doc = "auto: the strongest that the sink supports.", .fallback = "auto",
-                       .allowed = "auto|at_least_once|effectively_once|exactly_once", .substitute = true});
-    options.push_back({.name = "schema", .type = OptionType::kSchema, .doc = "Assertion: the columns that arrive must equal these."});
-    options.push_back({.name = "schema_union", .type = OptionType::kBool, .doc = "All columns of all inputs, missing ones NULL.", .since = "planned"});
+    options.push_back({.name = "delivery",
+                       .type = OptionType::kEnum,
+                       .doc = "auto: the strongest that the sink supports.",
+                       .fallback = "auto",
+                       .allowed = "auto|at_least_once|effectively_once|exactly_once",
+                       .substitute = true});
+    options.push_back({.name = "schema",
+                       .type = OptionType::kSchema,
+                       .doc = "Assertion: the columns that arrive must equal these."});
+    options.push_back({.name = "schema_union",
+                       .type = OptionType::kBool,
+                       .doc = "All columns of all inputs, missing ones NULL.",
+                       .since = "planned"});
   } else {
-    options.push_back({.name = "state", .type = OptionType::kObject, .doc = "How long the node's state is kept.",
-                       .fields = {{.name = "ttl", .type = OptionType::kDuration, .doc = "Event time after the last row of a key at which its state ends.", .allowed = "1ms..36500d"},
-                                  {.name = "unbounded_ok", .type = OptionType::kBool, .doc = "The state may grow with the number of keys.", .fallback = "false"}}});
+    options.push_back(
+        {.name = "state",
+         .type = OptionType::kObject,
+         .doc = "How long the node's state is kept.",
+         .fields = {{.name = "ttl",
+                     .type = OptionType::kDuration,
+                     .doc = "Event time after the last row of a key at which its state ends.",
+                     .allowed = "1ms..36500d"},
+                    {.name = "unbounded_ok",
+                     .type = OptionType::kBool,
+                     .doc = "The state may grow with the number of keys.",
+                     .fallback = "false"}}});
   }
   return options;
 }
@@ -62,9 +139,10 @@ const Option kMaxRecord = {.name = "max_record",
                            .substitute = true};
 
 constexpr std::array<std::string_view, 21> kPlannedNodes = {
-    "explode",       "top_n",       "dedup",         "interval_join", "window_join", "regular_join", "temporal_join", "lookup_join",
-    "http_source",   "mqtt_source", "http_sink",     "postgres_sink", "redis_sink",  "view_sink",    "over",          "pattern",
-    "kafka_table",   "file_table",  "postgres_table", "redis_table",  "http_table",
+    "explode",        "top_n",       "dedup",       "interval_join", "window_join", "regular_join",
+    "temporal_join",  "lookup_join", "http_source", "mqtt_source",   "http_sink",   "postgres_sink",
+    "redis_sink",     "view_sink",   "over",        "pattern",       "kafka_table", "file_table",
+    "postgres_table", "redis_table", "http_table",
 };
 constexpr std::array<std::string_view, 3> kPlannedFormats = {"avro", "protobuf", "debezium_json"};
 
@@ -80,7 +158,8 @@ std::vector<Option> OptionsOf(const NodeType& type) {
 
 std::vector<Option> OptionsOf(const FormatType& format) {
   std::vector<Option> options = format.options;
-  if (format.decoder != nullptr && FindOption(format.options, kMaxRecord.name) == nullptr) options.push_back(kMaxRecord);
+  if (format.decoder != nullptr && FindOption(format.options, kMaxRecord.name) == nullptr)
+    options.push_back(kMaxRecord);
   return options;
 }
 
@@ -90,22 +169,51 @@ std::span<const ConnectionType> ConnectionTypes() {
        .doc = "Brokers of one Kafka cluster.",
        .options =
            {
-               {.name = "brokers", .doc = "First brokers to ask, host:port separated by commas.", .required = true, .substitute = true},
-               {.name = "security", .type = OptionType::kObject, .doc = "Encryption and login. What the protocol does not use is ignored.",
+               {.name = "brokers",
+                .doc = "First brokers to ask, host:port separated by commas.",
+                .required = true,
+                .substitute = true},
+               {.name = "security",
+                .type = OptionType::kObject,
+                .doc = "Encryption and login. What the protocol does not use is ignored.",
                 .fields =
                     {
-                        {.name = "protocol", .type = OptionType::kEnum, .doc = "How to speak to the brokers.", .fallback = "plaintext",
-                         .allowed = "plaintext|ssl|sasl_plaintext|sasl_ssl", .substitute = true},
-                        {.name = "mechanism", .type = OptionType::kEnum, .doc = "How to log in.", .allowed = "PLAIN|SCRAM-SHA-256|SCRAM-SHA-512|planned:OAUTHBEARER",
+                        {.name = "protocol",
+                         .type = OptionType::kEnum,
+                         .doc = "How to speak to the brokers.",
+                         .fallback = "plaintext",
+                         .allowed = "plaintext|ssl|sasl_plaintext|sasl_ssl",
+                         .substitute = true},
+                        {.name = "mechanism",
+                         .type = OptionType::kEnum,
+                         .doc = "How to log in.",
+                         .allowed = "PLAIN|SCRAM-SHA-256|SCRAM-SHA-512|planned:OAUTHBEARER",
                          .substitute = true},
                         {.name = "username", .doc = "Name to log in with.", .substitute = true},
-                        {.name = "password", .doc = "Password to log in with.", .secret = true, .substitute = true},
-                        {.name = "ca", .doc = "Certificates of the authorities that are trusted, PEM text.", .secret = true, .substitute = true},
-                        {.name = "cert", .doc = "The client's certificate, PEM text.", .secret = true, .substitute = true},
-                        {.name = "key", .doc = "The client's private key, PEM text.", .secret = true, .substitute = true},
-                        {.name = "ca_file", .doc = "File with certificates of the authorities that are trusted.", .substitute = true},
+                        {.name = "password",
+                         .doc = "Password to log in with.",
+                         .secret = true,
+                         .substitute = true},
+                        {.name = "ca",
+                         .doc = "Certificates of the authorities that are trusted, PEM text.",
+                         .secret = true,
+                         .substitute = true},
+                        {.name = "cert",
+                         .doc = "The client's certificate, PEM text.",
+                         .secret = true,
+                         .substitute = true},
+                        {.name = "key",
+                         .doc = "The client's private key, PEM text.",
+                         .secret = true,
+                         .substitute = true},
+                        {.name = "ca_file",
+                         .doc = "File with certificates of the authorities that are trusted.",
+                         .substitute = true},
                     }},
-               {.name = "properties", .type = OptionType::kStringMap, .doc = "Client properties, from an allow-list.", .substitute = true},
+               {.name = "properties",
+                .type = OptionType::kStringMap,
+                .doc = "Client properties, from an allow-list.",
+                .substitute = true},
            }},
       {.name = "postgres", .doc = "A PostgreSQL database.", .options = {}, .planned = true},
       {.name = "redis", .doc = "A Redis server.", .options = {}, .planned = true},
@@ -135,8 +243,10 @@ bool IsSubstitutable(const Option& option) {
     case OptionType::kDurationOrOff:
     case OptionType::kSize:
     case OptionType::kRate:
-    case OptionType::kTimestamp: return true;
-    default: return false;
+    case OptionType::kTimestamp:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -164,7 +274,8 @@ Json FallbackOf(const Option& option) {
       Result<Json> value = ParseJson(text);
       return value.ok() ? std::move(value).value() : Json(text);
     }
-    default: return text;
+    default:
+      return text;
   }
 }
 
@@ -208,13 +319,19 @@ std::optional<uint64_t> ParseSize(std::string_view text) {
   uint64_t number = 0;
   while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') {
     if (__builtin_mul_overflow(number, uint64_t{10}, &number)) return std::nullopt;
-    if (__builtin_add_overflow(number, static_cast<uint64_t>(text[digits] - '0'), &number)) return std::nullopt;
+    if (__builtin_add_overflow(number, static_cast<uint64_t>(text[digits] - '0'), &number))
+      return std::nullopt;
     ++digits;
   }
   const std::string_view unit = text.substr(digits);
-  const int shift = unit == "B" ? 0 : unit == "KiB" ? 10 : unit == "MiB" ? 20 : unit == "GiB" ? 30 : -1;
+  const int shift = unit == "B"     ? 0
+                    : unit == "KiB" ? 10
+                    : unit == "MiB" ? 20
+                    : unit == "GiB" ? 30
+                                    : -1;
   if (digits == 0 || shift < 0) return std::nullopt;
-  if (number > (static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) >> shift)) return std::nullopt;
+  if (number > (static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) >> shift))
+    return std::nullopt;
   return number << shift;
 }
 

@@ -1,6 +1,8 @@
 #pragma once
-// Options of nodes as data: the common ones that every entry has beside its own, connection types, fallbacks, and the text forms of sizes and rates
-// (durations and times: engine/data/civil_time.h). Read by the validator, NodeConfig, the JSON Schema and the reference pages. Pure functions; any thread.
+// Options of nodes as data: the common ones that every entry has beside its own, connection types,
+// fallbacks, and the text forms of sizes and rates (durations and times: engine/data/civil_time.h).
+// Read by the validator, NodeConfig, the JSON Schema and the reference pages. Pure functions; any
+// thread.
 
 #include <cstdint>
 #include <optional>
@@ -14,9 +16,10 @@
 
 namespace weir {
 
-/// The entry's own options first, then the common ones: `description`, `labels`, `parallelism`, `on_error`, `error_threshold`, `renamed_from`; operators
-/// `state`; sources `schema`, `event_time`, `rate`; sinks `delivery`, `schema`. An own option of the same name stands for the common one.
-/// `inputs` is none of them: InputRule says all of it.
+/// The entry's own options first, then the common ones: `description`, `labels`, `parallelism`,
+/// `on_error`, `error_threshold`, `renamed_from`; operators `state`; sources `schema`,
+/// `event_time`, `rate`; sinks `delivery`, `schema`. An own option of the same name stands for the
+/// common one. `inputs` is none of them: InputRule says all of it.
 std::vector<Option> OptionsOf(const NodeType& type);
 
 /// Options of the object `format` of a format: its own and, if it decodes, `max_record`.
@@ -30,7 +33,8 @@ struct ConnectionType {
 std::span<const ConnectionType> ConnectionTypes();
 const ConnectionType* FindConnectionType(std::string_view name);
 
-/// Node types, tables and formats that job files may name one day and that no entry knows yet: answered "planned, not in this version".
+/// Node types, tables and formats that job files may name one day and that no entry knows yet:
+/// answered "planned, not in this version".
 std::span<const std::string_view> PlannedNodeTypes();
 std::span<const std::string_view> PlannedFormats();
 

@@ -5,8 +5,9 @@
 namespace weir {
 
 std::string_view OutcomeName(Outcome outcome) {
-  static constexpr std::array<std::string_view, kOutcomes> kNames = {"passed",    "filtered",      "gap",        "duplicate", "late_dropped",
-                                                                     "late_side", "error_dropped", "error_side", "absorbed",  "buffered"};
+  static constexpr std::array<std::string_view, kOutcomes> kNames = {
+      "passed",    "filtered",      "gap",        "duplicate", "late_dropped",
+      "late_side", "error_dropped", "error_side", "absorbed",  "buffered"};
   return kNames[static_cast<size_t>(outcome)];
 }
 

@@ -1,6 +1,7 @@
 #pragma once
-// Output: where one node's results of one call go. Owned by the task (or the operator harness), lent for the call; W. After the call the owner takes at
-// most one batch per port. Ports that nobody reads are not `wanted`: do not build rows for them, but count them.
+// Output: where one node's results of one call go. Owned by the task (or the operator harness),
+// lent for the call; W. After the call the owner takes at most one batch per port. Ports that
+// nobody reads are not `wanted`: do not build rows for them, but count them.
 
 #include <array>
 #include <cstdint>
@@ -14,8 +15,20 @@
 
 namespace weir {
 
-/// Classes of conservation (semantics 15): each input row ends in exactly one. Errors are counted by the task from RowErrors.
-enum class Outcome : uint8_t { kPassed, kFiltered, kGap, kDuplicate, kLateDropped, kLateSide, kErrorDropped, kErrorSide, kAbsorbed, kBuffered };
+/// Classes of conservation (semantics 15): each input row ends in exactly one. Errors are counted
+/// by the task from RowErrors.
+enum class Outcome : uint8_t {
+  kPassed,
+  kFiltered,
+  kGap,
+  kDuplicate,
+  kLateDropped,
+  kLateSide,
+  kErrorDropped,
+  kErrorSide,
+  kAbsorbed,
+  kBuffered
+};
 inline constexpr size_t kOutcomes = 10;
 std::string_view OutcomeName(Outcome outcome);
 
@@ -37,16 +50,21 @@ class Output {
 
   /// Results built row by row; empty at each call, full() at the edge's limit.
   RowBuilder& Rows(Port port);
-  /// One ready batch, no longer than the argument. REQUIRES: nothing was emitted on `port` in this call. Empty batches are ignored.
+  /// One ready batch, no longer than the argument. REQUIRES: nothing was emitted on `port` in this
+  /// call. Empty batches are ignored.
   void Emit(Port port, Batch batch);
-  bool wanted(Port port) const { return port.value < ports_.size() && ports_[port.value].schema != nullptr && ports_[port.value].wanted; }
+  bool wanted(Port port) const {
+    return port.value < ports_.size() && ports_[port.value].schema != nullptr &&
+           ports_[port.value].wanted;
+  }
   RowErrors& errors() { return errors_; }
   /// `rows` may be negative for kBuffered: rows that left the state.
   void Count(Outcome outcome, int64_t rows) { outcomes_[static_cast<size_t>(outcome)] += rows; }
   void Count(NodeCount count, uint64_t n) { counts_[static_cast<size_t>(count)] += n; }
 
   // For the owner.
-  /// What the call left on `port`: the emitted batch, or the built rows; empty if none. The slot is free again.
+  /// What the call left on `port`: the emitted batch, or the built rows; empty if none. The slot is
+  /// free again.
   Batch Take(Port port);
   bool HasOutput(Port port) const;
   size_t ports() const { return ports_.size(); }

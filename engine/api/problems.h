@@ -1,6 +1,7 @@
 #pragma once
-// Problems: everything found wrong in a job file, collected in one pass (job-format 8). Added by the JSON scanner, the shape checker, `infer` functions and
-// probes; the front end sorts them by place, adds lines and carets, and prints text or JSON. One thread.
+// Problems: everything found wrong in a job file, collected in one pass (job-format 8). Added by
+// the JSON scanner, the shape checker, `infer` functions and probes; the front end sorts them by
+// place, adds lines and carets, and prints text or JSON. One thread.
 
 #include <cstdint>
 #include <optional>
@@ -11,16 +12,17 @@
 namespace weir {
 
 struct Problem {
-  std::string code;       // W0412
+  std::string code;  // W0412
   bool warning = false;
-  std::string message;    // "column 'usr_id' does not exist"
-  std::string pointer;    // JSON pointer of the value (or key) at fault
-  bool at_key = false;    // the caret stands under the key, not the value
-  std::optional<std::pair<size_t, size_t>> inside;  // bytes of the decoded string value at `pointer`
-  std::string caret;      // text beside the caret
+  std::string message;  // "column 'usr_id' does not exist"
+  std::string pointer;  // JSON pointer of the value (or key) at fault
+  bool at_key = false;  // the caret stands under the key, not the value
+  std::optional<std::pair<size_t, size_t>>
+      inside;         // bytes of the decoded string value at `pointer`
+  std::string caret;  // text beside the caret
   std::vector<std::string> notes;
-  std::string help;       // "did you mean 'user_id'?"
-  std::string fix;        // replacement of the value, or of `inside`; empty: none
+  std::string help;  // "did you mean 'user_id'?"
+  std::string fix;   // replacement of the value, or of `inside`; empty: none
   std::string node_id;
 };
 

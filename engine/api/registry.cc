@@ -17,12 +17,14 @@ void Registry::AddFormat(FormatType type) {
 }
 
 const NodeType* Registry::Find(std::string_view name) const {
-  const auto found = std::find_if(types_.begin(), types_.end(), [&](const auto& type) { return type->name == name; });
+  const auto found = std::find_if(types_.begin(), types_.end(),
+                                  [&](const auto& type) { return type->name == name; });
   return found == types_.end() ? nullptr : found->get();
 }
 
 const FormatType* Registry::FindFormat(std::string_view name) const {
-  const auto found = std::find_if(formats_.begin(), formats_.end(), [&](const auto& format) { return format->name == name; });
+  const auto found = std::find_if(formats_.begin(), formats_.end(),
+                                  [&](const auto& format) { return format->name == name; });
   return found == formats_.end() ? nullptr : found->get();
 }
 

@@ -10,7 +10,8 @@ constexpr std::string_view kReferenceStart = "${secret:";
 bool IsNamePart(std::string_view part) {
   if (part.empty() || part == "." || part.find("..") != std::string_view::npos) return false;
   for (const char c : part) {
-    const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                      c == '.' || c == '_' || c == '-';
     if (!good) return false;
   }
   return true;
@@ -38,11 +39,16 @@ Result<std::string> ResolveSecrets(const JobSettings& job, std::string_view text
       continue;
     }
     const size_t end = text.find('}', at);
-    if (end == std::string_view::npos) return Status(Code::kInvalidArgument, "a secret reference has no closing '}'");
-    const std::string_view reference = text.substr(at + kReferenceStart.size(), end - at - kReferenceStart.size());
-    if (!IsSecretName(reference)) return Status(Code::kInvalidArgument, "a secret is named by letters, digits, '.', '_' and '-', with at most one '/'");
+    if (end == std::string_view::npos)
+      return Status(Code::kInvalidArgument, "a secret reference has no closing '}'");
+    const std::string_view reference =
+        text.substr(at + kReferenceStart.size(), end - at - kReferenceStart.size());
+    if (!IsSecretName(reference))
+      return Status(Code::kInvalidArgument,
+                    "a secret is named by letters, digits, '.', '_' and '-', with at most one '/'");
     if (job.resolve_secret == nullptr) {
-      return Status(Code::kNotFound, "secret '" + std::string(reference) + "' cannot be read: no secrets directory is set");
+      return Status(Code::kNotFound, "secret '" + std::string(reference) +
+                                         "' cannot be read: no secrets directory is set");
     }
     WEIR_ASSIGN(const std::string value, job.resolve_secret(reference, job.secret_context));
     result += value;
@@ -53,7 +59,8 @@ Result<std::string> ResolveSecrets(const JobSettings& job, std::string_view text
 
 Result<std::string> SecretStore::Read(std::string_view reference) const {
   const std::string name(reference);
-  if (!IsSecretName(reference)) return Status(Code::kInvalidArgument, "'" + name + "' is not the name of a secret");
+  if (!IsSecretName(reference))
+    return Status(Code::kInvalidArgument, "'" + name + "' is not the name of a secret");
   Status failure(Code::kNotFound, "no file below the secrets directory");
   if (!directory_.empty()) {
     Result<std::string> value = ReadWholeFile(env_, directory_ + "/" + name, kSecretBytesMax);
@@ -70,7 +77,9 @@ Result<std::string> SecretStore::Read(std::string_view reference) const {
     if (std::optional<std::string> value = environment_(name)) return std::move(*value);
   }
   if (failure.code() != Code::kNotFound) return failure.At("secret '" + name + "'");
-  return Status(Code::kNotFound, "secret '" + name + "' does not exist: neither a file below the secrets directory nor an allowed environment variable");
+  return Status(Code::kNotFound, "secret '" + name +
+                                     "' does not exist: neither a file below the secrets directory "
+                                     "nor an allowed environment variable");
 }
 
 void SecretStore::AttachTo(JobSettings& job) const {

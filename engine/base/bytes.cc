@@ -29,12 +29,14 @@ constexpr std::array<uint32_t, 256> MakeCrc32cTable() {
 constexpr std::array<uint32_t, 256> kCrc32cTable = MakeCrc32cTable();
 
 uint32_t Crc32cByTable(std::string_view bytes, uint32_t crc) {
-  for (const char byte : bytes) crc = kCrc32cTable[(crc ^ static_cast<uint8_t>(byte)) & 0xff] ^ (crc >> 8);
+  for (const char byte : bytes)
+    crc = kCrc32cTable[(crc ^ static_cast<uint8_t>(byte)) & 0xff] ^ (crc >> 8);
   return crc;
 }
 
 #if defined(__x86_64__)
-__attribute__((target("sse4.2"))) uint32_t Crc32cByInstruction(std::string_view bytes, uint32_t crc) {
+__attribute__((target("sse4.2"))) uint32_t Crc32cByInstruction(std::string_view bytes,
+                                                               uint32_t crc) {
   uint64_t wide = crc;
   while (bytes.size() >= sizeof(uint64_t)) {
     uint64_t word = 0;
@@ -76,7 +78,8 @@ Hash128 HashContent(std::string_view bytes) {
 std::string Sha256Hex(std::string_view bytes) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned int size = 0;
-  WEIR_CHECK(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1);
+  WEIR_CHECK(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr) ==
+             1);
   std::string text;
   for (unsigned int i = 0; i < size; ++i) {
     text.push_back(kHexDigits[digest[i] >> 4]);

@@ -1,6 +1,8 @@
 #pragma once
-// Little-endian bytes for Weir's own files and frames: a writer that appends to a string and a reader that never reads past its end (it turns bad and
-// answers zeros; check ok() once at the end). CRC-32C guards blocks, XXH3-128 names files by content, SHA-256 seals manifests. Values; any thread.
+// Little-endian bytes for Weir's own files and frames: a writer that appends to a string and a
+// reader that never reads past its end (it turns bad and answers zeros; check ok() once at the
+// end). CRC-32C guards blocks, XXH3-128 names files by content, SHA-256 seals manifests. Values;
+// any thread.
 
 #include <cstdint>
 #include <cstring>

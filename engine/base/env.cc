@@ -11,7 +11,8 @@ constexpr size_t kReadChunkBytes = size_t{256} << 10;
 
 Path TemporaryBeside(Env& env, const Path& path) {
   std::array<char, 32> suffix{};
-  const int size = std::snprintf(suffix.data(), suffix.size(), ".tmp-%016llx", static_cast<unsigned long long>(env.Random()));
+  const int size = std::snprintf(suffix.data(), suffix.size(), ".tmp-%016llx",
+                                 static_cast<unsigned long long>(env.Random()));
   return path + std::string(suffix.data(), static_cast<size_t>(size));
 }
 
@@ -34,10 +35,14 @@ Path ParentDirectory(std::string_view path) {
 
 Result<std::string> ReadWholeFile(Env& env, const Path& path, uint64_t bytes_max) {
   WEIR_ASSIGN(const std::unique_ptr<ReadableFile> file, env.Open(path));
-  const auto too_large = [&] { return Status(Code::kLimit, "'" + path + "' is larger than the " + std::to_string(bytes_max) + " bytes allowed here"); };
+  const auto too_large = [&] {
+    return Status(Code::kLimit, "'" + path + "' is larger than the " + std::to_string(bytes_max) +
+                                    " bytes allowed here");
+  };
   WEIR_ASSIGN(const uint64_t size, file->Size());
   if (size > bytes_max) return too_large();
-  // Read on to where the file ends now, whatever its size was: it may grow, and some file systems say 0.
+  // Read on to where the file ends now, whatever its size was: it may grow, and some file systems
+  // say 0.
   std::string bytes;
   while (true) {
     const size_t before = bytes.size();
@@ -56,7 +61,8 @@ Status WriteFileDurably(Env& env, const Path& path, std::string_view bytes) {
   Status status = WriteAndSync(env, temporary, bytes);
   if (status.ok()) status = env.Rename(temporary, path);
   if (!status.ok()) {
-    IgnoreStatus(env.Remove(temporary), "what failed is told; a left-over temporary file harms nobody");
+    IgnoreStatus(env.Remove(temporary),
+                 "what failed is told; a left-over temporary file harms nobody");
     return status;
   }
   return env.SyncDirectory(ParentDirectory(path));

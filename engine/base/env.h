@@ -1,9 +1,11 @@
 #pragma once
-// Env: clock, randomness, files and threads; with Transport and the clients the only way outside. Real (env_posix), fault-injecting (n-th call fails,
-// unsynced bytes vanish, bits flip) or simulated (virtual time, one seed).
-// Threads: "A" any thread, does not block; "P" pool threads, may block. File objects have one caller at a time.
-// Errors: kDiskFull, kIo, kNotFound, kAlreadyExists, kPermissionDenied with the path in the message. After a failed Sync a file is dead: it is
-// deleted, never synced again (dirty pages may be gone). A name is durable only after SyncDirectory of its directory.
+// Env: clock, randomness, files and threads; with Transport and the clients the only way outside.
+// Real (env_posix), fault-injecting (n-th call fails, unsynced bytes vanish, bits flip) or
+// simulated (virtual time, one seed). Threads: "A" any thread, does not block; "P" pool threads,
+// may block. File objects have one caller at a time. Errors: kDiskFull, kIo, kNotFound,
+// kAlreadyExists, kPermissionDenied with the path in the message. After a failed Sync a file is
+// dead: it is deleted, never synced again (dirty pages may be gone). A name is durable only after
+// SyncDirectory of its directory.
 
 #include <cstddef>
 #include <cstdint>
@@ -35,7 +37,8 @@ class WritableFile {
 class ReadableFile {
  public:
   virtual ~ReadableFile() = default;
-  /// Reads up to `into.size()` bytes at `offset`; fewer only at the end of the file. Safe from several threads.
+  /// Reads up to `into.size()` bytes at `offset`; fewer only at the end of the file. Safe from
+  /// several threads.
   virtual Result<size_t> Read(uint64_t offset, std::span<char> into) const = 0;
   virtual Result<uint64_t> Size() const = 0;
 };
@@ -50,7 +53,7 @@ struct DirectoryEntry {
   std::string name;
   bool directory = false;
   uint64_t bytes = 0;
-  uint64_t inode = 0;     // with `device`: the identity of a file across renames
+  uint64_t inode = 0;  // with `device`: the identity of a file across renames
   uint64_t device = 0;
   EventTime modified;
 };
@@ -65,10 +68,11 @@ class Loop {
 class Env {
  public:
   virtual ~Env() = default;
-  virtual EventTime Now() = 0;     // A  wall clock
-  virtual Duration Steady() = 0;   // A  monotonic
-  virtual uint64_t Random() = 0;   // A
-  virtual void Post(std::function<void()> job) = 0;  // A  onto the pool; a job never waits for another pool job or a worker
+  virtual EventTime Now() = 0;                       // A  wall clock
+  virtual Duration Steady() = 0;                     // A  monotonic
+  virtual uint64_t Random() = 0;                     // A
+  virtual void Post(std::function<void()> job) = 0;  // A  onto the pool; a job never waits for
+                                                     // another pool job or a worker
   /// `turn` answers how long the loop may sleep before the next one (zero: not at all).
   virtual std::unique_ptr<Loop> Start(std::string_view name, std::function<Duration()> turn) = 0;
 
@@ -78,12 +82,15 @@ class Env {
   virtual Status Rename(const Path& from, const Path& to) = 0;  // replaces `to`
   virtual Status Link(const Path& from, const Path& to) = 0;    // kAlreadyExists if `to` exists
   virtual Status Remove(const Path& path) = 0;                  // a file, or an empty directory
-  virtual Status RemoveTree(const Path& path) = 0;              // Ok if absent; does not follow links
+  virtual Status RemoveTree(const Path& path) = 0;  // Ok if absent; does not follow links
   virtual Status Truncate(const Path& path, uint64_t bytes) = 0;
-  virtual Status MakeDirectory(const Path& path) = 0;           // with parents; Ok if it exists; created names are synced
-  virtual Result<std::vector<DirectoryEntry>> List(const Path& path) = 0;  // by name, without "." and ".."
+  virtual Status MakeDirectory(
+      const Path& path) = 0;  // with parents; Ok if it exists; created names are synced
+  virtual Result<std::vector<DirectoryEntry>> List(
+      const Path& path) = 0;  // by name, without "." and ".."
   virtual Result<DirectoryEntry> Stat(const Path& path) = 0;
-  virtual Result<std::unique_ptr<FileLock>> Lock(const Path& path) = 0;    // kLocked if another process has it
+  virtual Result<std::unique_ptr<FileLock>> Lock(
+      const Path& path) = 0;  // kLocked if another process has it
   virtual Result<uint64_t> FreeBytes(const Path& path) = 0;
   virtual Status SyncDirectory(const Path& path) = 0;
 };

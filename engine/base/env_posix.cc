@@ -35,15 +35,20 @@ constexpr mode_t kDirectoryMode = 0755;
 Code CodeOfErrno(int error) {
   switch (error) {
     case ENOSPC:
-    case EDQUOT: return Code::kDiskFull;
+    case EDQUOT:
+      return Code::kDiskFull;
     case ENOENT:
-    case ENOTDIR: return Code::kNotFound;
+    case ENOTDIR:
+      return Code::kNotFound;
     case EEXIST:
-    case ENOTEMPTY: return Code::kAlreadyExists;
+    case ENOTEMPTY:
+      return Code::kAlreadyExists;
     case EACCES:
     case EPERM:
-    case EROFS: return Code::kPermissionDenied;
-    default: return Code::kIo;
+    case EROFS:
+      return Code::kPermissionDenied;
+    default:
+      return Code::kIo;
   }
 }
 
@@ -78,7 +83,9 @@ class Descriptor {
   int fd_;
 };
 
-EventTime TimeOf(const timespec& time) { return {int64_t{time.tv_sec} * 1'000'000 + time.tv_nsec / 1000}; }
+EventTime TimeOf(const timespec& time) {
+  return {int64_t{time.tv_sec} * 1'000'000 + time.tv_nsec / 1000};
+}
 
 DirectoryEntry EntryOf(std::string name, const struct stat& info) {
   return {.name = std::move(name),
@@ -91,12 +98,14 @@ DirectoryEntry EntryOf(std::string name, const struct stat& info) {
 
 class PosixWritableFile final : public WritableFile {
  public:
-  PosixWritableFile(Path path, Descriptor descriptor, uint64_t size) : path_(std::move(path)), descriptor_(std::move(descriptor)), size_(size) {}
+  PosixWritableFile(Path path, Descriptor descriptor, uint64_t size)
+      : path_(std::move(path)), descriptor_(std::move(descriptor)), size_(size) {}
 
   Status Append(std::string_view bytes) override {
     WEIR_TRY(Usable());
     while (!bytes.empty()) {
-      const ssize_t written = Retry([&] { return write(descriptor_.get(), bytes.data(), bytes.size()); });
+      const ssize_t written =
+          Retry([&] { return write(descriptor_.get(), bytes.data(), bytes.size()); });
       if (written < 0) return Fail("write to");
       size_ += static_cast<uint64_t>(written);
       bytes.remove_prefix(static_cast<size_t>(written));
@@ -138,12 +147,16 @@ class PosixWritableFile final : public WritableFile {
 
 class PosixReadableFile final : public ReadableFile {
  public:
-  PosixReadableFile(Path path, Descriptor descriptor) : path_(std::move(path)), descriptor_(std::move(descriptor)) {}
+  PosixReadableFile(Path path, Descriptor descriptor)
+      : path_(std::move(path)), descriptor_(std::move(descriptor)) {}
 
   Result<size_t> Read(uint64_t offset, std::span<char> into) const override {
     size_t done = 0;
     while (done < into.size()) {
-      const ssize_t read = Retry([&] { return pread(descriptor_.get(), into.data() + done, into.size() - done, static_cast<off_t>(offset + done)); });
+      const ssize_t read = Retry([&] {
+        return pread(descriptor_.get(), into.data() + done, into.size() - done,
+                     static_cast<off_t>(offset + done));
+      });
       if (read < 0) return ErrnoStatus(errno, "read", path_);
       if (read == 0) break;
       done += static_cast<size_t>(read);
@@ -170,11 +183,14 @@ class PosixFileLock final : public FileLock {
   const Descriptor descriptor_;  // closing it unlocks
 };
 
-void NameThisThread(const std::string& name) { pthread_setname_np(pthread_self(), name.substr(0, kThreadNameBytesMax).c_str()); }
+void NameThisThread(const std::string& name) {
+  pthread_setname_np(pthread_self(), name.substr(0, kThreadNameBytesMax).c_str());
+}
 
 class PosixLoop final : public Loop {
  public:
-  PosixLoop(std::string name, std::function<Duration()> turn) : turn_(std::move(turn)), thread_([this, name = std::move(name)] { Run(name); }) {}
+  PosixLoop(std::string name, std::function<Duration()> turn)
+      : turn_(std::move(turn)), thread_([this, name = std::move(name)] { Run(name); }) {}
   ~PosixLoop() override {
     WEIR_CHECK(std::this_thread::get_id() != thread_.get_id());
     stop_.store(true);
@@ -202,7 +218,8 @@ class PosixLoop final : public Loop {
     sleeping_.store(true);
     {
       std::unique_lock lock(mutex_);
-      condition_.wait_for(lock, std::chrono::microseconds(duration.us), [&] { return woken_.load(); });
+      condition_.wait_for(lock, std::chrono::microseconds(duration.us),
+                          [&] { return woken_.load(); });
     }
     sleeping_.store(false);
   }
@@ -218,7 +235,8 @@ class PosixLoop final : public Loop {
 class Pool {
  public:
   explicit Pool(int threads) {
-    for (int i = 0; i < threads; ++i) threads_.emplace_back([this, i] { Run("pool-" + std::to_string(i)); });
+    for (int i = 0; i < threads; ++i)
+      threads_.emplace_back([this, i] { Run("pool-" + std::to_string(i)); });
   }
   ~Pool() {
     {
@@ -280,9 +298,12 @@ Status RemoveBelow(Descriptor directory, const Path& path) {
       status = ErrnoStatus(errno, "remove", below);
       break;
     }
-    Descriptor child(Retry([&] { return openat(fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }));
-    status = child.get() < 0 ? ErrnoStatus(errno, "open", below) : RemoveBelow(std::move(child), below);
-    if (status.ok() && unlinkat(fd, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) status = ErrnoStatus(errno, "remove", below);
+    Descriptor child(Retry(
+        [&] { return openat(fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }));
+    status =
+        child.get() < 0 ? ErrnoStatus(errno, "open", below) : RemoveBelow(std::move(child), below);
+    if (status.ok() && unlinkat(fd, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
+      status = ErrnoStatus(errno, "remove", below);
   }
   closedir(stream);
   return status;
@@ -305,7 +326,8 @@ class PosixEnv final : public Env {
   Duration Steady() override { return ReadClock<Duration>(CLOCK_MONOTONIC); }
   uint64_t Random() override {
     uint64_t value = 0;
-    WEIR_CHECK(Retry([&] { return getrandom(&value, sizeof(value), 0); }) == static_cast<ssize_t>(sizeof(value)));
+    WEIR_CHECK(Retry([&] { return getrandom(&value, sizeof(value), 0); }) ==
+               static_cast<ssize_t>(sizeof(value)));
     return value;
   }
   void Post(std::function<void()> job) override { pool_.Post(std::move(job)); }
@@ -314,12 +336,16 @@ class PosixEnv final : public Env {
   }
 
   Result<std::unique_ptr<WritableFile>> Create(const Path& path, CreateMode mode) override {
-    const int how = mode == CreateMode::kNew ? O_EXCL : mode == CreateMode::kTruncate ? O_TRUNC : O_APPEND;
-    Descriptor descriptor(Retry([&] { return open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | how, kFileMode); }));
+    const int how = mode == CreateMode::kNew        ? O_EXCL
+                    : mode == CreateMode::kTruncate ? O_TRUNC
+                                                    : O_APPEND;
+    Descriptor descriptor(
+        Retry([&] { return open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | how, kFileMode); }));
     if (descriptor.get() < 0) return ErrnoStatus(errno, "create", path);
     struct stat info {};
     if (fstat(descriptor.get(), &info) != 0) return ErrnoStatus(errno, "read the size of", path);
-    return std::make_unique<PosixWritableFile>(path, std::move(descriptor), static_cast<uint64_t>(info.st_size));
+    return std::make_unique<PosixWritableFile>(path, std::move(descriptor),
+                                               static_cast<uint64_t>(info.st_size));
   }
 
   Result<std::unique_ptr<ReadableFile>> Open(const Path& path) override {
@@ -332,11 +358,13 @@ class PosixEnv final : public Env {
   }
 
   Status Rename(const Path& from, const Path& to) override {
-    if (rename(from.c_str(), to.c_str()) != 0) return ErrnoStatus(errno, "rename '" + from + "' to", to);
+    if (rename(from.c_str(), to.c_str()) != 0)
+      return ErrnoStatus(errno, "rename '" + from + "' to", to);
     return Status::Ok();
   }
   Status Link(const Path& from, const Path& to) override {
-    if (link(from.c_str(), to.c_str()) != 0) return ErrnoStatus(errno, "link '" + from + "' to", to);
+    if (link(from.c_str(), to.c_str()) != 0)
+      return ErrnoStatus(errno, "link '" + from + "' to", to);
     return Status::Ok();
   }
   Status Remove(const Path& path) override {
@@ -347,14 +375,16 @@ class PosixEnv final : public Env {
   Status RemoveTree(const Path& path) override {
     if (unlink(path.c_str()) == 0 || errno == ENOENT) return Status::Ok();
     if (errno != EISDIR && errno != EPERM) return ErrnoStatus(errno, "remove", path);
-    Descriptor directory(Retry([&] { return open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }));
+    Descriptor directory(
+        Retry([&] { return open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }));
     if (directory.get() < 0) return ErrnoStatus(errno, "remove", path);
     WEIR_TRY(RemoveBelow(std::move(directory), path));
     if (rmdir(path.c_str()) != 0 && errno != ENOENT) return ErrnoStatus(errno, "remove", path);
     return Status::Ok();
   }
   Status Truncate(const Path& path, uint64_t bytes) override {
-    if (Retry([&] { return truncate(path.c_str(), static_cast<off_t>(bytes)); }) != 0) return ErrnoStatus(errno, "truncate", path);
+    if (Retry([&] { return truncate(path.c_str(), static_cast<off_t>(bytes)); }) != 0)
+      return ErrnoStatus(errno, "truncate", path);
     return Status::Ok();
   }
 
@@ -388,12 +418,15 @@ class PosixEnv final : public Env {
       if (name == "." || name == "..") continue;
       // A link shows what it leads to, a broken one itself; what has gone meanwhile is left out.
       struct stat info {};
-      if (fstatat(dirfd(stream), name.c_str(), &info, 0) != 0 && fstatat(dirfd(stream), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
+      if (fstatat(dirfd(stream), name.c_str(), &info, 0) != 0 &&
+          fstatat(dirfd(stream), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+        continue;
       entries.push_back(EntryOf(std::move(name), info));
     }
     closedir(stream);
     if (!status.ok()) return status;
-    std::sort(entries.begin(), entries.end(), [](const DirectoryEntry& a, const DirectoryEntry& b) { return a.name < b.name; });
+    std::sort(entries.begin(), entries.end(),
+              [](const DirectoryEntry& a, const DirectoryEntry& b) { return a.name < b.name; });
     return entries;
   }
 
@@ -404,7 +437,8 @@ class PosixEnv final : public Env {
   }
 
   Result<std::unique_ptr<FileLock>> Lock(const Path& path) override {
-    Descriptor descriptor(Retry([&] { return open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kFileMode); }));
+    Descriptor descriptor(
+        Retry([&] { return open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kFileMode); }));
     if (descriptor.get() < 0) return ErrnoStatus(errno, "lock", path);
     if (Retry([&] { return flock(descriptor.get(), LOCK_EX | LOCK_NB); }) != 0) {
       if (errno != EWOULDBLOCK) return ErrnoStatus(errno, "lock", path);
@@ -412,7 +446,8 @@ class PosixEnv final : public Env {
     }
     // For the message of whoever comes second; the lock itself is the kernel's.
     const std::string owner = std::to_string(getpid()) + "\n";
-    if (ftruncate(descriptor.get(), 0) != 0 || pwrite(descriptor.get(), owner.data(), owner.size(), 0) != static_cast<ssize_t>(owner.size())) {
+    if (ftruncate(descriptor.get(), 0) != 0 || pwrite(descriptor.get(), owner.data(), owner.size(),
+                                                      0) != static_cast<ssize_t>(owner.size())) {
       return ErrnoStatus(errno, "write to", path);
     }
     return std::make_unique<PosixFileLock>(std::move(descriptor));
@@ -420,14 +455,17 @@ class PosixEnv final : public Env {
 
   Result<uint64_t> FreeBytes(const Path& path) override {
     struct statvfs info {};
-    if (Retry([&] { return statvfs(path.c_str(), &info); }) != 0) return ErrnoStatus(errno, "read the free space of", path);
+    if (Retry([&] { return statvfs(path.c_str(), &info); }) != 0)
+      return ErrnoStatus(errno, "read the free space of", path);
     return uint64_t{info.f_bavail} * info.f_frsize;
   }
 
   Status SyncDirectory(const Path& path) override {
-    Descriptor descriptor(Retry([&] { return open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+    Descriptor descriptor(
+        Retry([&] { return open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
     if (descriptor.get() < 0) return ErrnoStatus(errno, "open", path);
-    if (Retry([&] { return fsync(descriptor.get()); }) != 0) return ErrnoStatus(errno, "sync", path);
+    if (Retry([&] { return fsync(descriptor.get()); }) != 0)
+      return ErrnoStatus(errno, "sync", path);
     return Status::Ok();
   }
 

@@ -1,6 +1,7 @@
 #pragma once
-// The real Env: POSIX files, the system's clocks, a pool of threads, threads for loops. One per process, made in main and passed down; it must
-// outlive everything that it was given to. Any thread.
+// The real Env: POSIX files, the system's clocks, a pool of threads, threads for loops. One per
+// process, made in main and passed down; it must outlive everything that it was given to. Any
+// thread.
 
 #include <memory>
 

@@ -8,7 +8,8 @@ namespace {
 
 constexpr char kHexDigits[] = "0123456789abcdef";
 
-/// Bytes of the valid UTF-8 character at the front of `text`, 0 if there is none. REQUIRES: not empty.
+/// Bytes of the valid UTF-8 character at the front of `text`, 0 if there is none. REQUIRES: not
+/// empty.
 size_t CharacterLength(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
   const auto continues = [&](size_t i) { return i < text.size() && (byte(i) & 0xc0) == 0x80; };
@@ -56,14 +57,16 @@ size_t Utf8PrefixLength(std::string_view text) {
 void AppendOneLine(std::string_view text, size_t bytes_max, std::string& out) {
   constexpr std::string_view kCut = "...";
   const size_t start = out.size();
-  // The output never shrinks below what has been written, so remember where a cut would still leave room for the mark.
+  // The output never shrinks below what has been written, so remember where a cut would still leave
+  // room for the mark.
   size_t cut_at = start;
   while (!text.empty()) {
     if (out.size() - start + kCut.size() <= bytes_max) cut_at = out.size();
     const auto first = static_cast<uint8_t>(text.front());
     size_t length = CharacterLength(text);
     const bool c1_control = length == 2 && first == 0xc2 && static_cast<uint8_t>(text[1]) < 0xa0;
-    const bool line_break = length == 3 && (text.substr(0, 3) == "\xe2\x80\xa8" || text.substr(0, 3) == "\xe2\x80\xa9");
+    const bool line_break =
+        length == 3 && (text.substr(0, 3) == "\xe2\x80\xa8" || text.substr(0, 3) == "\xe2\x80\xa9");
     if (first == '\n') {
       out += "\\n";
     } else if (first == '\r') {
@@ -119,13 +122,27 @@ void AppendJsonString(std::string_view text, std::string& out) {
     }
     flush();
     switch (byte) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
-      case '\b': out += "\\b"; break;
-      case '\f': out += "\\f"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
       default:
         if (byte >= 0x80) {
           out += "\xef\xbf\xbd";

@@ -27,7 +27,10 @@ constexpr size_t kQuotedBytesMax = 32;
 
 bool IsBlank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsWordCharacter(char c) { return IsDigit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '+' || c == '-' || c == '.'; }
+bool IsWordCharacter(char c) {
+  return IsDigit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '+' ||
+         c == '-' || c == '.';
+}
 
 /// What the parser does beyond plain JSON.
 struct Rules {
@@ -49,7 +52,8 @@ class Cursor {
     if (byte == '\n') {
       ++position_.line;
       position_.column = 1;
-    } else if (position_.offset == text_.size() || (static_cast<uint8_t>(text_[position_.offset]) & 0xc0) != 0x80) {
+    } else if (position_.offset == text_.size() ||
+               (static_cast<uint8_t>(text_[position_.offset]) & 0xc0) != 0x80) {
       ++position_.column;  // behind the last byte of a character
     }
   }
@@ -100,32 +104,53 @@ void AppendUtf8(uint32_t point, std::string& out) {
   }
 }
 
-/// One character or escape at the front of a string's inside: bytes of text it takes, and why it is bad if it is.
+/// One character or escape at the front of a string's inside: bytes of text it takes, and why it is
+/// bad if it is.
 struct Escape {
   size_t bytes = 1;
   std::string_view fault;
 };
 
-/// Decodes what stands at the front of `text` (not empty, no closing quote) and appends it to `out`.
+/// Decodes what stands at the front of `text` (not empty, no closing quote) and appends it to
+/// `out`.
 Escape DecodeOne(std::string_view text, std::string& out) {
   const char first = text.front();
-  if (static_cast<uint8_t>(first) < 0x20) return {1, "a control character must be escaped in a string"};
+  if (static_cast<uint8_t>(first) < 0x20)
+    return {1, "a control character must be escaped in a string"};
   if (first != '\\') {
     out.push_back(first);
     return {1, {}};
   }
   if (text.size() < 2) return {1, "the escape is not finished"};
   switch (text[1]) {
-    case '"': out.push_back('"'); return {2, {}};
-    case '\\': out.push_back('\\'); return {2, {}};
-    case '/': out.push_back('/'); return {2, {}};
-    case 'b': out.push_back('\b'); return {2, {}};
-    case 'f': out.push_back('\f'); return {2, {}};
-    case 'n': out.push_back('\n'); return {2, {}};
-    case 'r': out.push_back('\r'); return {2, {}};
-    case 't': out.push_back('\t'); return {2, {}};
-    case 'u': break;
-    default: return {1, "no such escape: JSON has \\\" \\\\ \\/ \\b \\f \\n \\r \\t and \\uXXXX"};
+    case '"':
+      out.push_back('"');
+      return {2, {}};
+    case '\\':
+      out.push_back('\\');
+      return {2, {}};
+    case '/':
+      out.push_back('/');
+      return {2, {}};
+    case 'b':
+      out.push_back('\b');
+      return {2, {}};
+    case 'f':
+      out.push_back('\f');
+      return {2, {}};
+    case 'n':
+      out.push_back('\n');
+      return {2, {}};
+    case 'r':
+      out.push_back('\r');
+      return {2, {}};
+    case 't':
+      out.push_back('\t');
+      return {2, {}};
+    case 'u':
+      break;
+    default:
+      return {1, "no such escape: JSON has \\\" \\\\ \\/ \\b \\f \\n \\r \\t and \\uXXXX"};
   }
   const int32_t unit = HexUnit(text.substr(2));
   if (unit < 0) return {2, "\\u needs four hexadecimal digits"};
@@ -134,13 +159,17 @@ Escape DecodeOne(std::string_view text, std::string& out) {
     AppendUtf8(static_cast<uint32_t>(unit), out);
     return {6, {}};
   }
-  const int32_t low = unit < 0xdc00 && text.substr(6).starts_with("\\u") ? HexUnit(text.substr(8)) : -1;
+  const int32_t low =
+      unit < 0xdc00 && text.substr(6).starts_with("\\u") ? HexUnit(text.substr(8)) : -1;
   if (low < 0xdc00 || low > 0xdfff) return {6, "half of a surrogate pair stands alone"};
-  AppendUtf8(0x10000 + (static_cast<uint32_t>(unit - 0xd800) << 10) + static_cast<uint32_t>(low - 0xdc00), out);
+  AppendUtf8(
+      0x10000 + (static_cast<uint32_t>(unit - 0xd800) << 10) + static_cast<uint32_t>(low - 0xdc00),
+      out);
   return {12, {}};
 }
 
-/// A decimal text as its significant digits and the power of ten of the last one: equal for texts of equal value.
+/// A decimal text as its significant digits and the power of ten of the last one: equal for texts
+/// of equal value.
 struct Significant {
   std::string digits;
   int64_t exponent = 0;
@@ -174,7 +203,8 @@ Significant SignificantOf(std::string_view number) {
   return result;
 }
 
-/// `number` is spelled -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)?; `integer` says that it has neither fraction nor exponent.
+/// `number` is spelled -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)?; `integer` says that it has
+/// neither fraction nor exponent.
 bool IsJsonNumber(std::string_view number, bool* integer) {
   size_t at = number.starts_with('-') ? 1 : 0;
   const auto digits = [&] {
@@ -210,44 +240,53 @@ std::string_view ReadNumber(std::string_view text, bool job, Json* out) {
       return {};
     }
     uint64_t large = 0;
-    if (job || std::from_chars(text.data(), end, large).ec != std::errc()) return "does not fit into 64 bits";
+    if (job || std::from_chars(text.data(), end, large).ec != std::errc())
+      return "does not fit into 64 bits";
     *out = Json(large);
     return {};
   }
   double number = 0;
-  if (std::from_chars(text.data(), end, number).ec != std::errc()) return "is too large or too small for a float64";
+  if (std::from_chars(text.data(), end, number).ec != std::errc())
+    return "is too large or too small for a float64";
   *out = Json(number);
   if (!job) return {};
   std::array<char, 32> shortest{};
   const auto printed = std::to_chars(shortest.data(), shortest.data() + shortest.size(), number);
-  const std::string_view read_back(shortest.data(), static_cast<size_t>(printed.ptr - shortest.data()));
+  const std::string_view read_back(shortest.data(),
+                                   static_cast<size_t>(printed.ptr - shortest.data()));
   if (SignificantOf(read_back) == SignificantOf(text)) return {};
   return "has more digits than a float64 can hold";
 }
 
-/// Recursive descent, at most kJobDepthMax deep. A method answers false when nothing more can be read; the problem is noted then.
+/// Recursive descent, at most kJobDepthMax deep. A method answers false when nothing more can be
+/// read; the problem is noted then.
 class Parser {
  public:
-  Parser(std::string_view text, Rules rules, JsonDocument& document) : cursor_(text), text_(text), rules_(rules), document_(document) {}
+  Parser(std::string_view text, Rules rules, JsonDocument& document)
+      : cursor_(text), text_(text), rules_(rules), document_(document) {}
 
   void Whole() {
     if (text_.starts_with(kByteOrderMark)) {
       const TextPosition start = cursor_.position();
       cursor_.Skip(kByteOrderMark.size());
-      Note(kEncoding, {start, cursor_.position()}, "the text starts with a byte order mark", "save it as UTF-8 without a byte order mark");
+      Note(kEncoding, {start, cursor_.position()}, "the text starts with a byte order mark",
+           "save it as UTF-8 without a byte order mark");
     }
     if (!Blanks()) return;
     if (cursor_.done()) {
-      Note(rules_.job ? kNotAnObject : kSyntax, Here(), "the text is empty", rules_.job ? "a job is one JSON object: {\"weir\": 1, ...}" : "");
+      Note(rules_.job ? kNotAnObject : kSyntax, Here(), "the text is empty",
+           rules_.job ? "a job is one JSON object: {\"weir\": 1, ...}" : "");
       return;
     }
     if (!Value(document_.root, 0, true) || !Blanks()) return;
     if (!cursor_.done()) {
-      Unexpected("after the end of the document", cursor_.peek() == '{' ? "a file holds one document" : "");
+      Unexpected("after the end of the document",
+                 cursor_.peek() == '{' ? "a file holds one document" : "");
       return;
     }
     if (rules_.job && !document_.root.is_object()) {
-      Note(kNotAnObject, document_.values.find("")->second, std::string("expected an object, found ") + document_.root.type_name(),
+      Note(kNotAnObject, document_.values.find("")->second,
+           std::string("expected an object, found ") + document_.root.type_name(),
            "a job is one JSON object: {\"weir\": 1, ...}");
     }
   }
@@ -258,15 +297,21 @@ class Parser {
     const TextPosition start = cursor_.position();
     bool alive = false;
     switch (cursor_.peek()) {
-      case '{': alive = Object(out, depth + 1, keep); break;
-      case '[': alive = Array(out, depth + 1, keep); break;
+      case '{':
+        alive = Object(out, depth + 1, keep);
+        break;
+      case '[':
+        alive = Array(out, depth + 1, keep);
+        break;
       case '"': {
         std::string text;
         alive = String(text);
         out = std::move(text);
         break;
       }
-      default: alive = Word(out); break;
+      default:
+        alive = Word(out);
+        break;
     }
     return alive && (!keep || Record(document_.values, {start, cursor_.position()}));
   }
@@ -274,7 +319,8 @@ class Parser {
   bool Object(Json& out, int depth, bool keep) {
     if (!Deep(depth)) return false;
     out = Json::object();
-    // Appended behind the map's back, which would search all keys each time; `seen` keeps them unique.
+    // Appended behind the map's back, which would search all keys each time; `seen` keeps them
+    // unique.
     Json::object_t::Container& members = out.get_ref<Json::object_t&>();
     std::unordered_set<std::string> seen;
     const TextPosition open = cursor_.position();
@@ -284,7 +330,8 @@ class Parser {
       bool end = false;
       if (!Separator('}', open, &first, &end)) return false;
       if (end) return true;
-      if (cursor_.peek() != '"') return Unexpected("where a key in double quotes is expected", KeyHelp());
+      if (cursor_.peek() != '"')
+        return Unexpected("where a key in double quotes is expected", KeyHelp());
       const TextPosition start = cursor_.position();
       std::string key;
       if (!String(key)) return false;
@@ -293,7 +340,10 @@ class Parser {
       pointer_ += '/';
       pointer_ += PointerToken(key);
       const bool fresh = seen.insert(key).second;
-      if (!fresh && !Note(kDuplicateKey, key_range, "key '" + OneLine(key, kQuotedBytesMax) + "' stands twice in this object", FirstKeyHelp())) return false;
+      if (!fresh && !Note(kDuplicateKey, key_range,
+                          "key '" + OneLine(key, kQuotedBytesMax) + "' stands twice in this object",
+                          FirstKeyHelp()))
+        return false;
       const bool kept = keep && fresh;
       if (kept && !Record(document_.keys, key_range)) return false;
       if (!Blanks()) return false;
@@ -326,7 +376,8 @@ class Parser {
     }
   }
 
-  /// Blanks, and before all members but the first a comma; or the closing bracket. A missing or trailing comma is noted and passed over.
+  /// Blanks, and before all members but the first a comma; or the closing bracket. A missing or
+  /// trailing comma is noted and passed over.
   bool Separator(char closing, const TextPosition& open, bool* first, bool* end) {
     if (!Blanks()) return false;
     bool comma = false;
@@ -340,17 +391,24 @@ class Parser {
     }
     if (cursor_.done()) {
       return Note(kSyntax, Here(),
-                  std::string("the text ends before '") + closing + "' closes the bracket of line " + std::to_string(open.line) + ", column " + std::to_string(open.column),
+                  std::string("the text ends before '") + closing +
+                      "' closes the bracket of line " + std::to_string(open.line) + ", column " +
+                      std::to_string(open.column),
                   "");
     }
     if (cursor_.peek() == closing) {
       cursor_.Step();
       *end = true;
-      return !comma || Note(kSyntax, comma_range, std::string("a comma must not stand before '") + closing + "'", "remove the comma");
+      return !comma || Note(kSyntax, comma_range,
+                            std::string("a comma must not stand before '") + closing + "'",
+                            "remove the comma");
     }
-    const bool other_value = cursor_.peek() == '"' || cursor_.peek() == '{' || cursor_.peek() == '[' || (closing == ']' && IsWordCharacter(cursor_.peek()));
+    const bool other_value = cursor_.peek() == '"' || cursor_.peek() == '{' ||
+                             cursor_.peek() == '[' ||
+                             (closing == ']' && IsWordCharacter(cursor_.peek()));
     if (!*first && !comma) {
-      if (!other_value) return Unexpected(std::string("where ',' or '") + closing + "' is expected", "");
+      if (!other_value)
+        return Unexpected(std::string("where ',' or '") + closing + "' is expected", "");
       if (!Note(kSyntax, Here(), "a comma is missing before this", "")) return false;
     }
     *first = false;
@@ -365,7 +423,8 @@ class Parser {
     while (true) {
       // A line break is mostly a forgotten quote: what follows would be read inside out.
       if (cursor_.done() || cursor_.peek() == '\n') {
-        Note(kSyntax, {open, cursor_.position()}, "the string is not closed on its line", "a line break inside a string is written \\n");
+        Note(kSyntax, {open, cursor_.position()}, "the string is not closed on its line",
+             "a line break inside a string is written \\n");
         return false;
       }
       if (cursor_.peek() == '"') break;
@@ -386,8 +445,12 @@ class Parser {
     const std::string_view rest = cursor_.rest();
     const auto* const word_end = std::find_if_not(rest.begin(), rest.end(), IsWordCharacter);
     const std::string_view word = rest.substr(0, static_cast<size_t>(word_end - rest.begin()));
-    if (word.empty()) return Unexpected("where a value is expected", cursor_.peek() == '\'' ? "write strings in double quotes" : "");
-    const bool numeric = IsDigit(word.front()) || ((word.front() == '-' || word.front() == '+' || word.front() == '.') && word.size() > 1);
+    if (word.empty())
+      return Unexpected("where a value is expected",
+                        cursor_.peek() == '\'' ? "write strings in double quotes" : "");
+    const bool numeric =
+        IsDigit(word.front()) ||
+        ((word.front() == '-' || word.front() == '+' || word.front() == '.') && word.size() > 1);
     cursor_.Skip(word.size());
     const TextRange range{start, cursor_.position()};
     const auto quoted = [&] { return "'" + OneLine(word, kQuotedBytesMax) + "'"; };
@@ -410,13 +473,15 @@ class Parser {
     return "write strings in double quotes";
   }
   std::string KeyHelp() const {
-    if (cursor_.peek() == '\'' || IsWordCharacter(cursor_.peek())) return "write keys in double quotes";
+    if (cursor_.peek() == '\'' || IsWordCharacter(cursor_.peek()))
+      return "write keys in double quotes";
     return {};
   }
   std::string FirstKeyHelp() const {
     const auto first = document_.keys.find(pointer_);
     if (first == document_.keys.end()) return "remove one of the two";
-    return "the first one stands in line " + std::to_string(first->second.start.line) + ", column " + std::to_string(first->second.start.column) + "; remove one of the two";
+    return "the first one stands in line " + std::to_string(first->second.start.line) +
+           ", column " + std::to_string(first->second.start.column) + "; remove one of the two";
   }
 
   /// Skips blanks and comments.
@@ -436,14 +501,17 @@ class Parser {
         Note(kSyntax, {start, cursor_.position()}, "the comment is not closed", "end it with */");
         return false;
       }
-      if (!rules_.comments && !Note(kComment, {start, cursor_.position()}, "comments are not accepted here", "")) return false;
+      if (!rules_.comments &&
+          !Note(kComment, {start, cursor_.position()}, "comments are not accepted here", ""))
+        return false;
     }
     return true;
   }
 
   bool Deep(int depth) {
     if (depth <= kJobDepthMax) return true;
-    Note(kTooDeep, Here(), "the text is nested more than " + std::to_string(kJobDepthMax) + " levels deep", "");
+    Note(kTooDeep, Here(),
+         "the text is nested more than " + std::to_string(kJobDepthMax) + " levels deep", "");
     return false;
   }
 
@@ -453,7 +521,8 @@ class Parser {
     pointer_bytes_ += pointer_.size();
     if (&ranges == &document_.values) ++values_;
     if (values_ > kJobValuesMax || pointer_bytes_ > kJobPointerBytesMax) {
-      Note(kTooLarge, range, "the text has too many values, or too long keys above them", "at most " + std::to_string(kJobValuesMax) + " values");
+      Note(kTooLarge, range, "the text has too many values, or too long keys above them",
+           "at most " + std::to_string(kJobValuesMax) + " values");
       return false;
     }
     ranges.emplace(pointer_, range);
@@ -473,16 +542,20 @@ class Parser {
       Note(kSyntax, Here(), "the text ends " + where, std::move(help));
     } else {
       const TextRange range = Here();
-      const std::string_view character = text_.substr(range.start.offset, range.end.offset - range.start.offset);
-      Note(kSyntax, range, "unexpected '" + OneLine(character, kQuotedBytesMax) + "' " + where, std::move(help));
+      const std::string_view character =
+          text_.substr(range.start.offset, range.end.offset - range.start.offset);
+      Note(kSyntax, range, "unexpected '" + OneLine(character, kQuotedBytesMax) + "' " + where,
+           std::move(help));
     }
     return false;
   }
 
   /// Adds a problem; false when there are so many that reading on is of no use.
   bool Note(std::string_view code, const TextRange& range, std::string message, std::string help) {
-    document_.problems.push_back({std::string(code), std::move(message), std::move(help), pointer_, range});
-    return document_.problems.size() < kJsonProblemsMax && (code != kSyntax || range.start.offset < text_.size());
+    document_.problems.push_back(
+        {std::string(code), std::move(message), std::move(help), pointer_, range});
+    return document_.problems.size() < kJsonProblemsMax &&
+           (code != kSyntax || range.start.offset < text_.size());
   }
 
   Cursor cursor_;
@@ -499,7 +572,8 @@ TextPosition PositionAt(std::string_view text, size_t offset) {
   return cursor.position();
 }
 
-/// Offset of the first bracket deeper than the bound, if there is one: found before anything is built.
+/// Offset of the first bracket deeper than the bound, if there is one: found before anything is
+/// built.
 std::optional<size_t> TooDeepAt(std::string_view text) {
   int depth = 0;
   for (size_t at = 0; at < text.size(); ++at) {
@@ -509,7 +583,9 @@ std::optional<size_t> TooDeepAt(std::string_view text) {
         if (++depth > kJobDepthMax) return at;
         break;
       case '}':
-      case ']': --depth; break;
+      case ']':
+        --depth;
+        break;
       case '"':
         for (++at; at < text.size() && text[at] != '"'; ++at) {
           if (text[at] == '\\') ++at;
@@ -522,7 +598,8 @@ std::optional<size_t> TooDeepAt(std::string_view text) {
         at = end == std::string_view::npos ? text.size() : at + end;
         break;
       }
-      default: break;
+      default:
+        break;
     }
   }
   return std::nullopt;
@@ -532,20 +609,29 @@ std::optional<size_t> TooDeepAt(std::string_view text) {
 std::optional<JsonProblem> OutOfBounds(std::string_view text, bool job) {
   const auto at = [&](std::string_view code, size_t offset, std::string message, std::string help) {
     const TextPosition start = PositionAt(text, offset);
-    return JsonProblem{std::string(code), std::move(message), std::move(help), "", {start, PositionAt(text, std::min(text.size(), offset + 1))}};
+    return JsonProblem{std::string(code),
+                       std::move(message),
+                       std::move(help),
+                       "",
+                       {start, PositionAt(text, std::min(text.size(), offset + 1))}};
   };
   if (job && text.size() > kJobBytesMax) {
     JsonProblem problem{std::string(kTooLarge), "", "", "", {}};
-    problem.message = "the text has " + std::to_string(text.size()) + " bytes, at most " + std::to_string(kJobBytesMax) + " are accepted";
+    problem.message = "the text has " + std::to_string(text.size()) + " bytes, at most " +
+                      std::to_string(kJobBytesMax) + " are accepted";
     return problem;
   }
   const size_t valid = Utf8PrefixLength(text);
   if (valid != text.size()) {
     const bool utf16 = text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff");
-    return at(kEncoding, valid, utf16 ? "the text is UTF-16" : "byte " + std::to_string(valid) + " is not UTF-8", "save the text as UTF-8");
+    return at(kEncoding, valid,
+              utf16 ? "the text is UTF-16" : "byte " + std::to_string(valid) + " is not UTF-8",
+              "save the text as UTF-8");
   }
   const std::optional<size_t> deep = TooDeepAt(text);
-  if (deep) return at(kTooDeep, *deep, "the text is nested more than " + std::to_string(kJobDepthMax) + " levels deep", "");
+  if (deep)
+    return at(kTooDeep, *deep,
+              "the text is nested more than " + std::to_string(kJobDepthMax) + " levels deep", "");
   return std::nullopt;
 }
 
@@ -562,7 +648,8 @@ JsonDocument Parse(std::string_view text, Rules rules) {
 
 }  // namespace
 
-TextPosition JsonDocument::InsideString(std::string_view text, std::string_view pointer, size_t index) const {
+TextPosition JsonDocument::InsideString(std::string_view text, std::string_view pointer,
+                                        size_t index) const {
   const auto value = values.find(pointer);
   if (value == values.end()) return {};
   size_t at = value->second.start.offset;
@@ -577,14 +664,17 @@ TextPosition JsonDocument::InsideString(std::string_view text, std::string_view 
   return PositionAt(text, at);
 }
 
-JsonDocument ParseJob(std::string_view text, bool comments) { return Parse(text, {.comments = comments, .job = true}); }
+JsonDocument ParseJob(std::string_view text, bool comments) {
+  return Parse(text, {.comments = comments, .job = true});
+}
 
 Result<Json> ParseJson(std::string_view text) {
   JsonDocument document = Parse(text, {});
   if (document.problems.empty()) return std::move(document.root);
   const JsonProblem& problem = document.problems.front();
   return Status(Code::kCorruption,
-                "no valid JSON: line " + std::to_string(problem.range.start.line) + ", column " + std::to_string(problem.range.start.column) + ": " + problem.message);
+                "no valid JSON: line " + std::to_string(problem.range.start.line) + ", column " +
+                    std::to_string(problem.range.start.column) + ": " + problem.message);
 }
 
 std::string PointerToken(std::string_view key) {

@@ -23,10 +23,14 @@ std::atomic<LogFormat> g_format{LogFormat::kText};
 
 /// The log's own clocks: a line says when it was written even where Env is simulated.
 int64_t WallMicroseconds() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 int64_t SteadyMicroseconds() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 void AppendNow(std::string& out) {
@@ -35,17 +39,22 @@ void AppendNow(std::string& out) {
   std::tm parts{};
   gmtime_r(&seconds, &parts);
   std::array<char, 64> text{};
-  const int size = std::snprintf(text.data(), text.size(), "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
-                                 parts.tm_hour, parts.tm_min, parts.tm_sec, static_cast<int>(now_us % 1'000'000));
+  const int size =
+      std::snprintf(text.data(), text.size(), "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ",
+                    parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
+                    parts.tm_min, parts.tm_sec, static_cast<int>(now_us % 1'000'000));
   out.append(text.data(), static_cast<size_t>(size));
 }
 
 std::string_view Cut(std::string_view text) { return text.substr(0, kLogValueBytesMax); }
 
 /// Numbers JSON does not know (inf, nan) go as strings.
-bool IsJsonNumberOrBool(std::string_view value) { return value.find_first_of("in") == std::string_view::npos; }
+bool IsJsonNumberOrBool(std::string_view value) {
+  return value.find_first_of("in") == std::string_view::npos;
+}
 
-void AppendJsonLine(LogLevel level, std::string_view message, std::initializer_list<LogField> fields, std::string& line) {
+void AppendJsonLine(LogLevel level, std::string_view message,
+                    std::initializer_list<LogField> fields, std::string& line) {
   line += "{\"ts\":\"";
   AppendNow(line);
   line += "\",\"level\":\"";
@@ -65,7 +74,8 @@ void AppendJsonLine(LogLevel level, std::string_view message, std::initializer_l
   line += "}\n";
 }
 
-void AppendTextLine(LogLevel level, std::string_view message, std::initializer_list<LogField> fields, std::string& line) {
+void AppendTextLine(LogLevel level, std::string_view message,
+                    std::initializer_list<LogField> fields, std::string& line) {
   AppendNow(line);
   line.push_back(' ');
   line += kLevelNames[static_cast<size_t>(level)];
@@ -75,7 +85,8 @@ void AppendTextLine(LogLevel level, std::string_view message, std::initializer_l
     line.push_back(' ');
     line += field.name;
     line.push_back('=');
-    const bool quote = field.value.empty() || field.value.find_first_of(" =\"") != std::string::npos;
+    const bool quote =
+        field.value.empty() || field.value.find_first_of(" =\"") != std::string::npos;
     if (quote) {
       AppendJsonString(Cut(field.value), line);
     } else {
@@ -119,7 +130,8 @@ void Log(LogLevel level, std::string_view message, std::initializer_list<LogFiel
 bool LogSite::Opens(int64_t interval_ms, int64_t* suppressed) {
   const int64_t now_us = SteadyMicroseconds();
   int64_t next_us = next_us_.load(std::memory_order_relaxed);
-  if (now_us < next_us || !next_us_.compare_exchange_strong(next_us, now_us + interval_ms * 1000, std::memory_order_relaxed)) {
+  if (now_us < next_us || !next_us_.compare_exchange_strong(next_us, now_us + interval_ms * 1000,
+                                                            std::memory_order_relaxed)) {
     suppressed_.fetch_add(1, std::memory_order_relaxed);
     return false;
   }

@@ -6,9 +6,11 @@ namespace weir {
 namespace {
 
 constexpr std::array<std::string_view, kRecordCodes> kNames = {
-    "decode.json",         "decode.csv",        "decode.too_large",  "decode.truncated", "decode.null_value",
-    "bad_event_time",      "event_time_in_future", "expression.overflow", "expression.division_by_zero",
-    "expression.cast",     "expression.limit",  "sink.rejected",     "sink.too_large",
+    "decode.json",          "decode.csv",          "decode.too_large",
+    "decode.truncated",     "decode.null_value",   "bad_event_time",
+    "event_time_in_future", "expression.overflow", "expression.division_by_zero",
+    "expression.cast",      "expression.limit",    "sink.rejected",
+    "sink.too_large",
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #pragma once
-// Secret: a password, token or key on its way to the client that needs it. It prints as ***, in logs, checks and test failures alike; only Reveal() gives
-// the text, so one search finds every place that can leak it. Its memory is overwritten when it goes. A value; any thread.
+// Secret: a password, token or key on its way to the client that needs it. It prints as ***, in
+// logs, checks and test failures alike; only Reveal() gives the text, so one search finds every
+// place that can leak it. Its memory is overwritten when it goes. A value; any thread.
 
 #include <ostream>
 #include <string>
@@ -23,7 +24,8 @@ class Secret {
   }
   ~Secret() {
     text_.resize(text_.capacity());  // what a swap has left behind the end, too
-    // Through a volatile pointer: a plain store to memory that is about to be freed may be left out.
+    // Through a volatile pointer: a plain store to memory that is about to be freed may be left
+    // out.
     for (volatile char* byte = text_.data(); byte != text_.data() + text_.size(); ++byte) *byte = 0;
   }
 

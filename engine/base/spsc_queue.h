@@ -1,7 +1,8 @@
 #pragma once
-// SpscQueue: bounded queue between exactly one producer thread and one consumer thread (they may be the same), without locks. Each side keeps a copy of
-// the other's index and reads the shared one only when the copy says full or empty (after Rigtorp's and Disruptor's rings). Push on a full queue and
-// Pop on an empty one answer false. Waking the other side is the caller's work.
+// SpscQueue: bounded queue between exactly one producer thread and one consumer thread (they may be
+// the same), without locks. Each side keeps a copy of the other's index and reads the shared one
+// only when the copy says full or empty (after Rigtorp's and Disruptor's rings). Push on a full
+// queue and Pop on an empty one answer false. Waking the other side is the caller's work.
 
 #include <atomic>
 #include <cstddef>
@@ -61,7 +62,9 @@ class SpscQueue {
     head_.store(head + 1, std::memory_order_release);
   }
   /// Any thread, approximate.
-  size_t size() const { return tail_.load(std::memory_order_acquire) - head_.load(std::memory_order_acquire); }
+  size_t size() const {
+    return tail_.load(std::memory_order_acquire) - head_.load(std::memory_order_acquire);
+  }
   size_t capacity() const { return mask_ + 1; }
 
  private:

@@ -44,9 +44,11 @@ static_assert(kCodes.size() == static_cast<size_t>(Code::kInternal) + 1);
 std::string_view CodeName(Code code) { return kCodes[static_cast<size_t>(code)].name; }
 
 Status::Status(Code code, std::string message)
-    : Status(code, std::move(message), kCodes[static_cast<size_t>(code)].fault, kCodes[static_cast<size_t>(code)].retry) {}
+    : Status(code, std::move(message), kCodes[static_cast<size_t>(code)].fault,
+             kCodes[static_cast<size_t>(code)].retry) {}
 
-Status::Status(Code code, std::string message, Fault fault, Retry retry) : code_(code), fault_(fault), retry_(retry), message_(std::move(message)) {}
+Status::Status(Code code, std::string message, Fault fault, Retry retry)
+    : code_(code), fault_(fault), retry_(retry), message_(std::move(message)) {}
 
 Status Status::At(std::string_view where) const {
   if (ok()) return *this;

@@ -1,7 +1,9 @@
 #pragma once
-// Status and Result: how an operation says that it failed. A Status carries what happened (code), a message for a person (what, where, expected, how
-// to fix; never a secret), whose fault it is, and whether a retry can help. Values; any thread. A bug in Weir is no Status (see check.h), a bad record
-// neither (see engine/data/row_errors.h). After LevelDB's Status and the C++23 std::expected.
+// Status and Result: how an operation says that it failed. A Status carries what happened (code), a
+// message for a person (what, where, expected, how to fix; never a secret), whose fault it is, and
+// whether a retry can help. Values; any thread. A bug in Weir is no Status (see check.h), a bad
+// record neither (see engine/data/row_errors.h). After LevelDB's Status and the C++23
+// std::expected.
 
 #include <cstdint>
 #include <string>
@@ -20,7 +22,8 @@ enum class Code : uint8_t {
   kPlanned,           // known, not in this version
   kNotFound,          // a file, topic or checkpoint that must exist does not
   kAlreadyExists,     // create-exclusive lost
-  kPermissionDenied,  // authentication or authorisation failed; a path or address that is not allowed
+  kPermissionDenied,  // authentication or authorisation failed; a path or address that is not
+                      // allowed
   kUnavailable,       // a peer or service does not answer now
   kTimedOut,          // no answer before the deadline
   kCorruption,        // bytes are not what was written: checksum, format, truncated
@@ -77,14 +80,21 @@ inline void IgnoreStatus(const Status&, std::string_view /*why*/) {}
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor): `return value;`
-  Result(Status status) : state_(std::in_place_index<1>, std::move(status)) {  // NOLINT(google-explicit-constructor): `return status;`
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {
+  }  // NOLINT(google-explicit-constructor): `return value;`
+  Result(Status status)
+      : state_(std::in_place_index<1>,
+               std::move(status)) {  // NOLINT(google-explicit-constructor): `return status;`
     WEIR_CHECK(!std::get<1>(state_).ok());
   }
   template <class U>
-    requires(std::is_convertible_v<U, T> && !std::is_same_v<std::remove_cvref_t<U>, Result> && !std::is_same_v<std::remove_cvref_t<U>, Status> &&
+    requires(std::is_convertible_v<U, T> && !std::is_same_v<std::remove_cvref_t<U>, Result> &&
+             !std::is_same_v<std::remove_cvref_t<U>, Status> &&
              !std::is_same_v<std::remove_cvref_t<U>, T>)
-  Result(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}  // NOLINT(google-explicit-constructor): derived pointers
+  Result(U&& value)
+      : state_(std::in_place_index<0>, std::forward<U>(value)) {
+  }  // NOLINT(google-explicit-constructor): derived pointers
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
@@ -117,14 +127,15 @@ class [[nodiscard]] Result {
 #define WEIR_CONCAT(a, b) WEIR_CONCAT_INNER(a, b)
 
 /// Returns from the function with the Status of `expression` unless it is Ok.
-#define WEIR_TRY(expression)                            \
-  do {                                                  \
-    ::weir::Status weir_try_status = (expression);      \
-    if (!weir_try_status.ok()) return weir_try_status;  \
+#define WEIR_TRY(expression)                           \
+  do {                                                 \
+    ::weir::Status weir_try_status = (expression);     \
+    if (!weir_try_status.ok()) return weir_try_status; \
   } while (false)
 
 /// `WEIR_ASSIGN(auto file, env.Open(path));` declares and sets, or returns the Status.
-#define WEIR_ASSIGN(declaration, expression) WEIR_ASSIGN_INNER(WEIR_CONCAT(weir_result_, __LINE__), declaration, expression)
+#define WEIR_ASSIGN(declaration, expression) \
+  WEIR_ASSIGN_INNER(WEIR_CONCAT(weir_result_, __LINE__), declaration, expression)
 #define WEIR_ASSIGN_INNER(result, declaration, expression) \
   auto result = (expression);                              \
   if (!result.ok()) return result.status();                \

@@ -1,6 +1,7 @@
 #pragma once
-// EventTime and Duration: int64 microseconds, UTC. EventTime is a point (event time or wall clock), Duration a span or a reading of the steady clock.
-// Plain values with the layout of int64_t, so a column of timestamps can be read as a span of EventTime.
+// EventTime and Duration: int64 microseconds, UTC. EventTime is a point (event time or wall clock),
+// Duration a span or a reading of the steady clock. Plain values with the layout of int64_t, so a
+// column of timestamps can be read as a span of EventTime.
 
 #include <compare>
 #include <cstdint>
@@ -38,6 +39,8 @@ constexpr EventTime SatAdd(EventTime time, Duration delta) { return {SatAdd(time
 /// Usable event times lie in year 1 ... 9999; anything else is `bad_event_time`.
 inline constexpr EventTime kEventTimeLeast{-62'135'596'800'000'000};
 inline constexpr EventTime kEventTimeMost{253'402'300'799'999'999};
-constexpr bool IsUsable(EventTime time) { return time >= kEventTimeLeast && time <= kEventTimeMost; }
+constexpr bool IsUsable(EventTime time) {
+  return time >= kEventTimeLeast && time <= kEventTimeMost;
+}
 
 }  // namespace weir

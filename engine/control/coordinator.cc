@@ -28,10 +28,12 @@ constexpr Duration kConnectRetryInterval = Milliseconds(500);
 constexpr Duration kOwnerPollInterval = Milliseconds(250);
 constexpr Duration kJudgeInterval = Seconds(1);
 constexpr Duration kLanePollInterval = Milliseconds(20);
-constexpr uint64_t kOrphanCollectionCheckpoints = 20;  // a listing every so many checkpoints finds what late uploads left
+constexpr uint64_t kOrphanCollectionCheckpoints =
+    20;  // a listing every so many checkpoints finds what late uploads left
 
-constexpr std::array<std::string_view, kJobStates> kStateNames = {"created",  "scheduling", "running",    "finishing", "finished",
-                                                                  "stopping", "stopped",    "restarting", "failing",   "failed"};
+constexpr std::array<std::string_view, kJobStates> kStateNames = {
+    "created",  "scheduling", "running",    "finishing", "finished",
+    "stopping", "stopped",    "restarting", "failing",   "failed"};
 
 /// Events from any thread to the loop; outlives the coordinator in whoever still holds it.
 class Mailbox {
@@ -82,7 +84,9 @@ std::string Uuid(Env& env) {
 /// What pool jobs touch; they hold a share, so none outlives it.
 struct Shared {
   Shared(const CoordinatorOptions& from)
-      : options(from), storage(*from.env, *from.store, from.plan->job, from.state_directory), retention(storage, from.plan->checkpoint.retain) {}
+      : options(from),
+        storage(*from.env, *from.store, from.plan->job, from.state_directory),
+        retention(storage, from.plan->checkpoint.retain) {}
   const CoordinatorOptions options;
   JobStorage storage;
   Retention retention;
@@ -123,10 +127,13 @@ std::string ChainNodes(const PhysicalPlan& plan, uint32_t chain, std::vector<std
 }
 
 /// Beside the manifest of a finished job: its sinks have published everything.
-std::string PublishedNote(const PhysicalPlan& plan, const std::string& manifest) { return plan.job + "/" + ParentDirectory(manifest) + "/PUBLISHED"; }
+std::string PublishedNote(const PhysicalPlan& plan, const std::string& manifest) {
+  return plan.job + "/" + ParentDirectory(manifest) + "/PUBLISHED";
+}
 
 /// Task parts, manifest, read-back, HEAD (reliability 5.2, steps 3 and 4). Pool.
-Result<Published> Publish(Shared& shared, const Head& head, const std::string& cluster, Attempt attempt, Pending pending) {
+Result<Published> Publish(Shared& shared, const Head& head, const std::string& cluster,
+                          Attempt attempt, Pending pending) {
   const PhysicalPlan& plan = *shared.options.plan;
   JobStorage& storage = shared.storage;
   Published published;
@@ -141,16 +148,19 @@ Result<Published> Publish(Shared& shared, const Head& head, const std::string& c
   manifest.time = shared.options.env->Now();
   manifest.key_groups = plan.key_groups;
   manifest.description = shared.options.description;
-  const std::string folder = "chk/" + std::to_string(pending.id.value) + "-" + std::to_string(attempt.value);
+  const std::string folder =
+      "chk/" + std::to_string(pending.id.value) + "-" + std::to_string(attempt.value);
   std::set<std::string> listed;
-  std::sort(pending.snapshots.begin(), pending.snapshots.end(), [](const TaskSnapshot& a, const TaskSnapshot& b) { return a.task < b.task; });
+  std::sort(pending.snapshots.begin(), pending.snapshots.end(),
+            [](const TaskSnapshot& a, const TaskSnapshot& b) { return a.task < b.task; });
   for (const TaskSnapshot& snapshot : pending.snapshots) {
     ManifestTask task;
     task.chain = snapshot.task.chain;
     task.task = snapshot.task.task;
     task.groups = snapshot.groups;
     task.finished = snapshot.finished;
-    task.part = folder + "/" + ChainNodes(plan, snapshot.task.chain, task.nodes) + "-" + std::to_string(snapshot.task.task.value) + ".task";
+    task.part = folder + "/" + ChainNodes(plan, snapshot.task.chain, task.nodes) + "-" +
+                std::to_string(snapshot.task.task.value) + ".task";
     std::string part;
     runtime::EncodeTaskSnapshot(snapshot, part);
     WEIR_TRY(storage.store().Put(storage.InIncarnation(head.incarnation, task.part), part));
@@ -178,9 +188,11 @@ Result<Published> Publish(Shared& shared, const Head& head, const std::string& c
   next.manifest_sha256 = Sha256Hex(text);
   WEIR_ASSIGN(const Manifest read_back, storage.ReadManifest(next));
   for (const ManifestFile& file : read_back.files) {
-    WEIR_ASSIGN(const uint64_t bytes, storage.store().Size(storage.InIncarnation(head.incarnation, file.name)));
+    WEIR_ASSIGN(const uint64_t bytes,
+                storage.store().Size(storage.InIncarnation(head.incarnation, file.name)));
     if (bytes != file.bytes) {
-      return Status(Code::kCorruption, file.name + ": written with " + std::to_string(file.bytes) + " bytes, found " + std::to_string(bytes));
+      return Status(Code::kCorruption, file.name + ": written with " + std::to_string(file.bytes) +
+                                           " bytes, found " + std::to_string(bytes));
     }
   }
   WEIR_ASSIGN(published.head, storage.Advance(head, next));
@@ -198,7 +210,8 @@ class Coordinator final : public JobCoordinator {
         mailbox_(std::make_shared<Mailbox>()),
         restart_(plan_.restart),
         threshold_(plan_) {
-    status_.checkpoints.duration.bounds = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600};
+    status_.checkpoints.duration.bounds = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1,  2,
+                                           5,    10,   30,   60,  120, 300, 600};
     status_.checkpoints.duration.counts.resize(status_.checkpoints.duration.bounds.size() + 1);
   }
 
@@ -245,7 +258,8 @@ class Coordinator final : public JobCoordinator {
   /// The tasks' voice: turns calls from their threads into events of one attempt.
   class Listener final : public runtime::AttemptListener {
    public:
-    Listener(Coordinator& coordinator, Attempt attempt) : coordinator_(coordinator), mailbox_(coordinator.mailbox_), attempt_(attempt) {}
+    Listener(Coordinator& coordinator, Attempt attempt)
+        : coordinator_(coordinator), mailbox_(coordinator.mailbox_), attempt_(attempt) {}
     void OnRunning() override {
       Post([](Coordinator& c) { c.HandleRunning(); });
     }
@@ -268,9 +282,10 @@ class Coordinator final : public JobCoordinator {
 
    private:
     void Post(std::function<void(Coordinator&)> event) {
-      mailbox_->Post([this_coordinator = &coordinator_, attempt = attempt_, event = std::move(event)] {
-        if (this_coordinator->current_attempt_ == attempt) event(*this_coordinator);
-      });
+      mailbox_->Post(
+          [this_coordinator = &coordinator_, attempt = attempt_, event = std::move(event)] {
+            if (this_coordinator->current_attempt_ == attempt) event(*this_coordinator);
+          });
     }
     Coordinator& coordinator_;  // alive whenever an event runs: the mailbox is closed first
     const std::shared_ptr<Mailbox> mailbox_;
@@ -293,11 +308,14 @@ class Coordinator final : public JobCoordinator {
       action();
     }
     Duration sleep = kTurnSleepMax;
-    for (const Deadline& timer : timers_) sleep = std::min(sleep, std::max(Duration{0}, timer.at - env_.Steady()));
+    for (const Deadline& timer : timers_)
+      sleep = std::min(sleep, std::max(Duration{0}, timer.at - env_.Steady()));
     return sleep;
   }
 
-  void After(Duration delay, std::function<void()> action) { timers_.push_back({env_.Steady() + delay, std::move(action)}); }
+  void After(Duration delay, std::function<void()> action) {
+    timers_.push_back({env_.Steady() + delay, std::move(action)});
+  }
 
   /// As After, but void once another attempt has begun.
   void AfterInAttempt(Duration delay, std::function<void()> action) {
@@ -329,7 +347,8 @@ class Coordinator final : public JobCoordinator {
     change(status_);
   }
   void SetAttempt(std::shared_ptr<JobAttempt> attempt) {
-    std::vector<NodeValues> values = attempt_ == nullptr ? std::vector<NodeValues>() : attempt_->Values();
+    std::vector<NodeValues> values =
+        attempt_ == nullptr ? std::vector<NodeValues>() : attempt_->Values();
     {
       const std::lock_guard lock(mutex_);
       if (attempt_ != nullptr) final_values_ = std::move(values);
@@ -353,7 +372,8 @@ class Coordinator final : public JobCoordinator {
         [this](Result<std::optional<std::string>> owner) {
           if (!owner.ok()) return End(JobState::kFailed, owner.status(), "");
           if (*owner) {
-            options_.say("the storage names another owner of job '" + plan_.job + "'; watching it for up to " +
+            options_.say("the storage names another owner of job '" + plan_.job +
+                         "'; watching it for up to " +
                          std::to_string(kOwnerWatchTime.us / 1'000'000) + " s");
             return WatchOwner(**owner, env_.Steady() + kOwnerWatchTime);
           }
@@ -367,7 +387,8 @@ class Coordinator final : public JobCoordinator {
                    [this, text, deadline](Status status) {
                      if (!status.ok()) return End(JobState::kFailed, status, "");
                      if (env_.Steady() >= deadline) return PrepareAttempt();
-                     After(kOwnerPollInterval, [this, text, deadline] { WatchOwner(text, deadline); });
+                     After(kOwnerPollInterval,
+                           [this, text, deadline] { WatchOwner(text, deadline); });
                    });
   }
 
@@ -375,7 +396,8 @@ class Coordinator final : public JobCoordinator {
     if (stop_requested_) return End(JobState::kStopped, Status::Ok(), "");
     SetState(JobState::kScheduling);
     OnPool<Result<std::shared_ptr<Prepared>>>(
-        [shared = shared_, first = !head_.has_value(), last_head = head_, cluster = status().cluster] { return Prepare(*shared, first, last_head, cluster); },
+        [shared = shared_, first = !head_.has_value(), last_head = head_,
+         cluster = status().cluster] { return Prepare(*shared, first, last_head, cluster); },
         [this](Result<std::shared_ptr<Prepared>> prepared) {
           if (!prepared.ok()) return HandlePrepareFailure(prepared.status());
           StartAttempt(**prepared);
@@ -383,7 +405,9 @@ class Coordinator final : public JobCoordinator {
   }
 
   /// Pool: everything between "we may run" and "the tasks can be made".
-  static Result<std::shared_ptr<Prepared>> Prepare(Shared& shared, bool first, const std::optional<Head>& last_head, const std::string& cluster) {
+  static Result<std::shared_ptr<Prepared>> Prepare(Shared& shared, bool first,
+                                                   const std::optional<Head>& last_head,
+                                                   const std::string& cluster) {
     const CoordinatorOptions& options = shared.options;
     const PhysicalPlan& plan = *options.plan;
     JobStorage& storage = shared.storage;
@@ -415,8 +439,10 @@ class Coordinator final : public JobCoordinator {
     if (!next.manifest.empty()) {
       WEIR_ASSIGN(manifest, storage.ReadManifest(next));
       WEIR_TRY(options.check_upgrade(manifest));
-      // Without the note its sinks may still owe results: the end is repeated from the checkpoint, which makes them publish.
-      if (first && manifest.kind == CheckpointKind::kFinished && storage.store().Size(PublishedNote(plan, next.manifest)).ok()) {
+      // Without the note its sinks may still owe results: the end is repeated from the checkpoint,
+      // which makes them publish.
+      if (first && manifest.kind == CheckpointKind::kFinished &&
+          storage.store().Size(PublishedNote(plan, next.manifest)).ok()) {
         prepared->finished_before = true;
         prepared->finished_at = manifest.time;
         prepared->head = next;
@@ -428,21 +454,29 @@ class Coordinator final : public JobCoordinator {
     WEIR_ASSIGN(prepared->head, storage.Advance(current, next));
 
     WEIR_TRY(RemoveDeadAttempts(*options.env, options.state_directory));
-    prepared->restore_directory = options.state_directory + "/restore-" + std::to_string(next.attempt.value);
+    prepared->restore_directory =
+        options.state_directory + "/restore-" + std::to_string(next.attempt.value);
     if (!next.manifest.empty()) {
-      Result<RestoredJob> restored = LoadCheckpoint(*options.env, storage, prepared->head, plan, prepared->restore_directory);
-      if (!restored.ok()) return restored.status().At("checkpoint " + std::to_string(next.checkpoint.value));
+      Result<RestoredJob> restored =
+          LoadCheckpoint(*options.env, storage, prepared->head, plan, prepared->restore_directory);
+      if (!restored.ok())
+        return restored.status().At("checkpoint " + std::to_string(next.checkpoint.value));
       prepared->restored = std::move(restored).value();
     }
     WEIR_TRY(shared.retention.Rebuild(prepared->head));
     WEIR_ASSIGN(prepared->discovery,
-                SplitDiscovery::Open(plan, {options.env, options.clients, options.memory, prepared->cluster, prepared->head.incarnation, prepared->head.attempt},
-                                     prepared->restored ? prepared->restored->splits : std::map<std::string, std::vector<SplitState>>()));
+                SplitDiscovery::Open(
+                    plan,
+                    {options.env, options.clients, options.memory, prepared->cluster,
+                     prepared->head.incarnation, prepared->head.attempt},
+                    prepared->restored ? prepared->restored->splits
+                                       : std::map<std::string, std::vector<SplitState>>()));
     return prepared;
   }
 
   static Status SelectCheckpoint(JobStorage& storage, uint64_t id, Head& head) {
-    const std::string prefix = storage.InIncarnation(head.incarnation, "chk/" + std::to_string(id) + "-");
+    const std::string prefix =
+        storage.InIncarnation(head.incarnation, "chk/" + std::to_string(id) + "-");
     WEIR_ASSIGN(const std::vector<StoredFile> files, storage.store().List(prefix));
     for (auto file = files.rbegin(); file != files.rend(); ++file) {
       if (!file->name.ends_with("/MANIFEST")) continue;
@@ -453,11 +487,13 @@ class Coordinator final : public JobCoordinator {
       head.checkpoint.value = id;
       return Status::Ok();
     }
-    return Status(Code::kNotFound, "there is no checkpoint " + std::to_string(id) + " of job '" + storage.job() + "' in " + storage.store().Describe() +
+    return Status(Code::kNotFound, "there is no checkpoint " + std::to_string(id) + " of job '" +
+                                       storage.job() + "' in " + storage.store().Describe() +
                                        "; `weir ckpt ls` shows what there is");
   }
 
-  /// With RocksDB's log off a working directory stands at no barrier: what a dead attempt left is of no use.
+  /// With RocksDB's log off a working directory stands at no barrier: what a dead attempt left is
+  /// of no use.
   static Status RemoveDeadAttempts(Env& env, const Path& state_directory) {
     WEIR_ASSIGN(const std::vector<DirectoryEntry> entries, env.List(state_directory));
     for (const DirectoryEntry& entry : entries) {
@@ -470,7 +506,8 @@ class Coordinator final : public JobCoordinator {
     if (status.code() == Code::kFenced) return LoseHead(status);
     const bool waits = status.retry() == Retry::kBackoff;
     if (!running_once_ && waits && env_.Steady() < connect_deadline_ && !stop_requested_) {
-      WEIR_LOG_EVERY_MS(5'000, kWarn, "cannot start yet, trying again", {"job", plan_.job}, {"error", status.message()});
+      WEIR_LOG_EVERY_MS(5'000, kWarn, "cannot start yet, trying again", {"job", plan_.job},
+                        {"error", status.message()});
       After(kConnectRetryInterval, [this] { PrepareAttempt(); });
       return;
     }
@@ -546,38 +583,46 @@ class Coordinator final : public JobCoordinator {
     env_.Post([shared = shared_, directory = restore_directory_] {
       IgnoreStatus(shared->options.env->RemoveTree(directory), "the next start removes it");
     });
-    WEIR_LOG(kInfo, "job running", {"job", plan_.job}, {"attempt", current_attempt_.value}, {"checkpoint", head_->checkpoint.value});
+    WEIR_LOG(kInfo, "job running", {"job", plan_.job}, {"attempt", current_attempt_.value},
+             {"checkpoint", head_->checkpoint.value});
     ScheduleCheckpoint(plan_.checkpoint.interval);
     AfterInAttempt(kJudgeInterval, [this] { JudgeErrors(); });
     AfterInAttempt(kOwnerRenewInterval, [this] { RenewOwner(); });
     for (const auto& [node, interval] : discovery_->Intervals()) {
-      AfterInAttempt(interval, [this, node = node, interval = interval] { Discover(node, interval); });
+      AfterInAttempt(interval,
+                     [this, node = node, interval = interval] { Discover(node, interval); });
     }
     if (stop_requested_) ContinueStop();
   }
 
   void RenewOwner() {
-    OnPool<Status>([shared = shared_] { return shared->storage.RenewOwner(); }, [this](Status status) {
-      if (!status.ok()) WEIR_LOG_EVERY_MS(60'000, kWarn, "cannot renew OWNER", {"job", plan_.job}, {"error", status.message()});
-    });
+    OnPool<Status>([shared = shared_] { return shared->storage.RenewOwner(); },
+                   [this](Status status) {
+                     if (!status.ok())
+                       WEIR_LOG_EVERY_MS(60'000, kWarn, "cannot renew OWNER", {"job", plan_.job},
+                                         {"error", status.message()});
+                   });
     AfterInAttempt(kOwnerRenewInterval, [this] { RenewOwner(); });
   }
 
   void Discover(NodeIndex node, Duration interval) {
     auto discovery = discovery_;
-    OnPool<Status>([discovery, node] { return discovery->Discover(node); },
-                   [this, discovery, node, interval](Status status) {
-                     if (discovery != discovery_ || attempt_ == nullptr) return;
-                     if (!status.ok() && status.retry() == Retry::kNever) return HandleFailure(plan_.nodes[node.value].id, status, "task_failed");
-                     if (!status.ok()) {
-                       WEIR_LOG_EVERY_MS(60'000, kWarn, "cannot look for new splits", {"job", plan_.job}, {"node_id", plan_.nodes[node.value].id},
-                                         {"error", status.message()});
-                     }
-                     for (SplitDiscovery::Share& share : discovery->TakeShares()) {
-                       attempt_->AddSplits(share.node, share.task, std::move(share.splits), share.complete);
-                     }
-                     if (!discovery->complete(node)) AfterInAttempt(interval, [this, node, interval] { Discover(node, interval); });
-                   });
+    OnPool<Status>(
+        [discovery, node] { return discovery->Discover(node); },
+        [this, discovery, node, interval](Status status) {
+          if (discovery != discovery_ || attempt_ == nullptr) return;
+          if (!status.ok() && status.retry() == Retry::kNever)
+            return HandleFailure(plan_.nodes[node.value].id, status, "task_failed");
+          if (!status.ok()) {
+            WEIR_LOG_EVERY_MS(60'000, kWarn, "cannot look for new splits", {"job", plan_.job},
+                              {"node_id", plan_.nodes[node.value].id}, {"error", status.message()});
+          }
+          for (SplitDiscovery::Share& share : discovery->TakeShares()) {
+            attempt_->AddSplits(share.node, share.task, std::move(share.splits), share.complete);
+          }
+          if (!discovery->complete(node))
+            AfterInAttempt(interval, [this, node, interval] { Discover(node, interval); });
+        });
   }
 
   void JudgeErrors() {
@@ -594,7 +639,8 @@ class Coordinator final : public JobCoordinator {
   }
 
   void MaybeCheckpoint() {
-    if (pending_ || cleaning_ || stop_requested_ || drained_) return;  // each of these schedules what follows
+    if (pending_ || cleaning_ || stop_requested_ || drained_)
+      return;  // each of these schedules what follows
     if (attempt_->changes() == last_changes_) {
       Update([&](JobStatus& status) {
         ++status.checkpoints.skipped;
@@ -612,12 +658,15 @@ class Coordinator final : public JobCoordinator {
     pending_->started = env_.Steady();
     pending_->changes = attempt_->changes();
     for (const PlanChain& chain : plan_.chains) {
-      for (uint32_t task = 0; task < chain.parallelism; ++task) pending_->missing.insert({chain.index, TaskIndex{static_cast<uint16_t>(task)}});
+      for (uint32_t task = 0; task < chain.parallelism; ++task)
+        pending_->missing.insert({chain.index, TaskIndex{static_cast<uint16_t>(task)}});
     }
     Update([](JobStatus& status) { status.checkpoints.in_progress = true; });
     AfterInAttempt(plan_.checkpoint.timeout, [this, id = pending_->id] {
       if (pending_ && pending_->id == id && !pending_->publishing) {
-        GiveUpCheckpoint("expired", Status(Code::kTimedOut, "checkpoint " + std::to_string(id.value) + " was not complete within checkpoint.timeout"));
+        GiveUpCheckpoint(
+            "expired", Status(Code::kTimedOut, "checkpoint " + std::to_string(id.value) +
+                                                   " was not complete within checkpoint.timeout"));
       }
     });
     attempt_->Trigger(pending_->id);
@@ -631,22 +680,31 @@ class Coordinator final : public JobCoordinator {
     if (plan_.checkpoint.off) return HandleUnstoredBarrier();
     pending_->publishing = true;
     auto held = std::make_shared<Pending>(std::move(*pending_));
-    pending_ = Pending{.id = held->id, .kind = held->kind, .started = held->started, .missing = {}, .snapshots = {}, .changes = held->changes, .publishing = true};
+    pending_ = Pending{.id = held->id,
+                       .kind = held->kind,
+                       .started = held->started,
+                       .missing = {},
+                       .snapshots = {},
+                       .changes = held->changes,
+                       .publishing = true};
     OnPool<Result<Published>>(
-        [shared = shared_, head = *head_, cluster = status().cluster, attempt = current_attempt_, held] {
-          return Publish(*shared, head, cluster, attempt, std::move(*held));
-        },
-        [this, attempt = current_attempt_](Result<Published> published) { HandlePublished(attempt, std::move(published)); });
+        [shared = shared_, head = *head_, cluster = status().cluster, attempt = current_attempt_,
+         held] { return Publish(*shared, head, cluster, attempt, std::move(*held)); },
+        [this, attempt = current_attempt_](Result<Published> published) {
+          HandlePublished(attempt, std::move(published));
+        });
   }
 
   void HandleDeclined(TaskKey task, CheckpointId n, const Status& why) {
     if (!pending_ || pending_->id != n || pending_->publishing) return;
-    GiveUpCheckpoint("failed", why.At("task " + std::to_string(task.chain) + "/" + std::to_string(task.task.value)));
+    GiveUpCheckpoint("failed", why.At("task " + std::to_string(task.chain) + "/" +
+                                      std::to_string(task.task.value)));
   }
 
   void HandlePublished(Attempt attempt, Result<Published> published) {
     if (attempt != current_attempt_) {
-      // The attempt has failed meanwhile. HEAD may have moved all the same, and the next attempt starts from what it says.
+      // The attempt has failed meanwhile. HEAD may have moved all the same, and the next attempt
+      // starts from what it says.
       if (published.ok()) head_ = published->head;
       publishing_of_dead_attempt_ = false;
       if (restart_waits_for_publish_) {
@@ -677,11 +735,13 @@ class Coordinator final : public JobCoordinator {
       stats.last_uploaded_bytes = published->uploaded_bytes;
       const double seconds = static_cast<double>(took.us) / 1e6;
       const auto& bounds = stats.duration.bounds;
-      ++stats.duration.counts[static_cast<size_t>(std::lower_bound(bounds.begin(), bounds.end(), seconds) - bounds.begin())];
+      ++stats.duration.counts[static_cast<size_t>(
+          std::lower_bound(bounds.begin(), bounds.end(), seconds) - bounds.begin())];
       stats.duration.sum += seconds;
     });
-    WEIR_LOG(kInfo, "checkpoint completed", {"job", plan_.job}, {"checkpoint", id.value}, {"bytes", published->bytes},
-             {"uploaded", published->uploaded_bytes}, {"ms", took.us / 1000});
+    WEIR_LOG(kInfo, "checkpoint completed", {"job", plan_.job}, {"checkpoint", id.value},
+             {"bytes", published->bytes}, {"uploaded", published->uploaded_bytes},
+             {"ms", took.us / 1000});
     attempt_->Complete(id);
     if (kind == CheckpointKind::kCheckpoint) {
       Clean(std::move(published->manifest));
@@ -690,7 +750,8 @@ class Coordinator final : public JobCoordinator {
     }
   }
 
-  /// Subsumes old checkpoints on the pool; the next one is triggered only afterwards (see Retention).
+  /// Subsumes old checkpoints on the pool; the next one is triggered only afterwards (see
+  /// Retention).
   void Clean(Manifest manifest) {
     cleaning_ = true;
     const bool orphans = ++completed_since_listing_ >= kOrphanCollectionCheckpoints;
@@ -716,17 +777,27 @@ class Coordinator final : public JobCoordinator {
       status.checkpoints.in_progress = false;
       ++(outcome == "expired" ? status.checkpoints.expired : status.checkpoints.failed);
     });
-    WEIR_LOG(kWarn, "checkpoint failed", {"job", plan_.job}, {"checkpoint", id.value}, {"outcome", outcome}, {"error", why.message()});
+    WEIR_LOG(kWarn, "checkpoint failed", {"job", plan_.job}, {"checkpoint", id.value},
+             {"outcome", outcome}, {"error", why.message()});
     attempt_->Abort(id);
-    completed_since_listing_ = kOrphanCollectionCheckpoints;  // its files are found by a listing after the next completed one
+    completed_since_listing_ = kOrphanCollectionCheckpoints;  // its files are found by a listing
+                                                              // after the next completed one
     if (kind == CheckpointKind::kStop) {
-      if (env_.Steady() < stop_deadline_) return AfterInAttempt(Seconds(1), [this] { ContinueStop(); });
-      return EndAttemptAndJob(JobState::kStopped, why.At("no final checkpoint; the newest complete one is " + std::to_string(head_->checkpoint.value)));
+      if (env_.Steady() < stop_deadline_)
+        return AfterInAttempt(Seconds(1), [this] { ContinueStop(); });
+      return EndAttemptAndJob(JobState::kStopped,
+                              why.At("no final checkpoint; the newest complete one is " +
+                                     std::to_string(head_->checkpoint.value)));
     }
     if (++failures_in_row_ > plan_.checkpoint.tolerable_failures) {
-      return HandleFailure("", Status(why.code(), std::to_string(failures_in_row_) + " checkpoints in a row failed (checkpoint.tolerable_failures): " + why.message(),
-                                      why.fault(), Retry::kBackoff),
-                           "checkpoint");
+      return HandleFailure(
+          "",
+          Status(
+              why.code(),
+              std::to_string(failures_in_row_) +
+                  " checkpoints in a row failed (checkpoint.tolerable_failures): " + why.message(),
+              why.fault(), Retry::kBackoff),
+          "checkpoint");
     }
     if (drained_) return AfterInAttempt(Seconds(1), [this] { ContinueEnd({}); });
     ContinueEnd(plan_.checkpoint.interval);
@@ -743,17 +814,24 @@ class Coordinator final : public JobCoordinator {
 
   void AwaitLanes(CheckpointKind kind, CheckpointId id, Duration deadline) {
     if (attempt_->lanes_confirmed(id)) {
-      return EndAttemptAndJob(kind == CheckpointKind::kFinished ? JobState::kFinished : JobState::kStopped, Status::Ok());
+      return EndAttemptAndJob(
+          kind == CheckpointKind::kFinished ? JobState::kFinished : JobState::kStopped,
+          Status::Ok());
     }
     if (env_.Steady() >= deadline && kind == CheckpointKind::kStop) {
-      return EndAttemptAndJob(JobState::kStopped, Status(Code::kTimedOut, "sinks did not publish checkpoint " + std::to_string(id.value) +
-                                                                              " within stop_timeout; it goes out at the next start"));
+      return EndAttemptAndJob(
+          JobState::kStopped,
+          Status(Code::kTimedOut, "sinks did not publish checkpoint " + std::to_string(id.value) +
+                                      " within stop_timeout; it goes out at the next start"));
     }
-    AfterInAttempt(kLanePollInterval, [this, kind, id, deadline] { AwaitLanes(kind, id, deadline); });
+    AfterInAttempt(kLanePollInterval,
+                   [this, kind, id, deadline] { AwaitLanes(kind, id, deadline); });
   }
 
   void HandleLane(const LaneProgress& progress) {
-    if (progress.marked) last_id_ = std::max(last_id_, progress.marked->value);  // R11: ids in a marker never come again
+    if (progress.marked)
+      last_id_ =
+          std::max(last_id_, progress.marked->value);  // R11: ids in a marker never come again
   }
 
   // --- end of input, stop
@@ -791,7 +869,10 @@ class Coordinator final : public JobCoordinator {
         }
         return ContinueStop();
       case JobState::kRestarting:
-        return End(JobState::kStopped, Status(Code::kUnavailable, "stopped while waiting for a restart; the newest checkpoint stands"), "");
+        return End(JobState::kStopped,
+                   Status(Code::kUnavailable,
+                          "stopped while waiting for a restart; the newest checkpoint stands"),
+                   "");
       default:
         return;  // created, scheduling: HandleRunning goes on; finishing: it ends by itself
     }
@@ -823,11 +904,15 @@ class Coordinator final : public JobCoordinator {
   void End(JobState state, const Status& failure, const std::string& node) {
     timers_.clear();
     const bool lost = failure.code() == Code::kFenced;
-    const std::string finished = state == JobState::kFinished && head_ && !plan_.checkpoint.off ? head_->manifest : std::string();
+    const std::string finished = state == JobState::kFinished && head_ && !plan_.checkpoint.off
+                                     ? head_->manifest
+                                     : std::string();
     OnPool<bool>(
         [shared = shared_, lost, finished] {
           if (!finished.empty()) {
-            IgnoreStatus(shared->storage.store().Put(PublishedNote(*shared->options.plan, finished), ""), "without it the next start repeats the end, which changes nothing");
+            IgnoreStatus(
+                shared->storage.store().Put(PublishedNote(*shared->options.plan, finished), ""),
+                "without it the next start repeats the end, which changes nothing");
           }
           if (!lost) shared->storage.ReleaseOwner();
           shared->lock.reset();
@@ -848,10 +933,14 @@ class Coordinator final : public JobCoordinator {
   void HandleFailure(const std::string& node, const Status& why, const std::string& reason) {
     if (why.code() == Code::kFenced) return LoseHead(why);
     const Status named = node.empty() ? why : why.At("node '" + node + "'");
-    WEIR_LOG(kError, "attempt failed", {"job", plan_.job}, {"attempt", current_attempt_.value}, {"node_id", node}, {"error", why.message()});
+    WEIR_LOG(kError, "attempt failed", {"job", plan_.job}, {"attempt", current_attempt_.value},
+             {"node_id", node}, {"error", why.message()});
     if (attempt_ != nullptr && !attempt_->Cancel(options_.cancel_timeout)) {
       WEIR_LOG(kError, "a task does not stop; the process has to end", {"job", plan_.job});
-      return End(JobState::kFailed, Status(Code::kInternal, "a task did not stop within cancel_timeout after: " + named.message()), node);
+      return End(JobState::kFailed,
+                 Status(Code::kInternal,
+                        "a task did not stop within cancel_timeout after: " + named.message()),
+                 node);
     }
     if (pending_ && pending_->publishing) publishing_of_dead_attempt_ = true;
     pending_.reset();
@@ -865,7 +954,10 @@ class Coordinator final : public JobCoordinator {
     if (why.retry() == Retry::kNever) return End(JobState::kFailed, named, node);
     const double random = static_cast<double>(env_.Random() >> 11) * 0x1p-53;
     const std::optional<Duration> delay = restart_.OnFailure(env_.Steady(), random);
-    if (!delay) return End(JobState::kFailed, named.At("gave up after " + std::to_string(restart_.failures()) + " failures"), node);
+    if (!delay)
+      return End(JobState::kFailed,
+                 named.At("gave up after " + std::to_string(restart_.failures()) + " failures"),
+                 node);
     Update([&](JobStatus& status) {
       status.state = JobState::kRestarting;
       ++status.restarts[reason];
@@ -917,11 +1009,13 @@ class Coordinator final : public JobCoordinator {
   Duration connect_deadline_{}, stop_deadline_{};
   uint64_t last_id_ = 0, last_changes_ = 0, completed_since_listing_ = 0;
   uint32_t failures_in_row_ = 0;
-  bool cleaning_ = false, running_once_ = false, stop_requested_ = false, drain_ = false, drained_ = false;
+  bool cleaning_ = false, running_once_ = false, stop_requested_ = false, drain_ = false,
+       drained_ = false;
   bool publishing_of_dead_attempt_ = false, restart_waits_for_publish_ = false;
 
   mutable std::mutex mutex_;
-  // Guarded by mutex_; attempt_ is replaced by the loop thread alone, which may read it without the lock.
+  // Guarded by mutex_; attempt_ is replaced by the loop thread alone, which may read it without the
+  // lock.
   JobStatus status_;
   std::shared_ptr<JobAttempt> attempt_;
   std::vector<NodeValues> final_values_;
@@ -935,7 +1029,9 @@ class Coordinator final : public JobCoordinator {
 
 std::string_view JobStateName(JobState state) { return kStateNames[static_cast<size_t>(state)]; }
 
-std::unique_ptr<JobCoordinator> JobCoordinator::Create(CoordinatorOptions options) { return std::make_unique<Coordinator>(std::move(options)); }
+std::unique_ptr<JobCoordinator> JobCoordinator::Create(CoordinatorOptions options) {
+  return std::make_unique<Coordinator>(std::move(options));
+}
 
 int ExitCodeOf(const JobStatus& status) {
   constexpr int kDone = 0, kEnvironment = 4, kJobFailed = 6, kState = 7, kFailClosed = 8;
@@ -958,7 +1054,8 @@ int ExitCodeOf(const JobStatus& status) {
     case Code::kNotFound:
     case Code::kDiskFull:
     case Code::kIo:
-      return status.attempt.value == 0 ? kEnvironment : kJobFailed;  // before anything ran it is the environment's
+      return status.attempt.value == 0 ? kEnvironment
+                                       : kJobFailed;  // before anything ran it is the environment's
     default:
       return kJobFailed;
   }

@@ -1,8 +1,10 @@
 #pragma once
-// JobCoordinator: the life of one job: takes the job's HEAD, restores, starts an attempt, drives periodic checkpoints and their publication, finds new
-// splits, judges error thresholds, restarts after failures, and ends with a last checkpoint (reliability 2.3, 5, 6; semantics 10, 11, 14).
-// One loop thread of the Env runs everything here; what blocks goes to the pool and comes back as an event. The public methods may be called from any
-// thread. Errors end in JobStatus::failure. The objects in the options must outlive the coordinator.
+// JobCoordinator: the life of one job: takes the job's HEAD, restores, starts an attempt, drives
+// periodic checkpoints and their publication, finds new splits, judges error thresholds, restarts
+// after failures, and ends with a last checkpoint (reliability 2.3, 5, 6; semantics 10, 11, 14).
+// One loop thread of the Env runs everything here; what blocks goes to the pool and comes back as
+// an event. The public methods may be called from any thread. Errors end in JobStatus::failure. The
+// objects in the options must outlive the coordinator.
 
 #include <cstdint>
 #include <functional>
@@ -18,15 +20,26 @@
 
 namespace weir::control {
 
-enum class JobState : uint8_t { kCreated, kScheduling, kRunning, kFinishing, kFinished, kStopping, kStopped, kRestarting, kFailing, kFailed };
+enum class JobState : uint8_t {
+  kCreated,
+  kScheduling,
+  kRunning,
+  kFinishing,
+  kFinished,
+  kStopping,
+  kStopped,
+  kRestarting,
+  kFailing,
+  kFailed
+};
 inline constexpr size_t kJobStates = 10;
 std::string_view JobStateName(JobState state);
 
 struct CheckpointStats {
   uint64_t completed = 0, failed = 0, expired = 0, skipped = 0;
   bool in_progress = false;
-  CheckpointId last;                     // 0: none in this process
-  EventTime current_as_of{};             // set by completion, by a skipped interval, by the job's start
+  CheckpointId last;          // 0: none in this process
+  EventTime current_as_of{};  // set by completion, by a skipped interval, by the job's start
   Duration last_duration{};
   uint64_t last_bytes = 0, last_uploaded_bytes = 0;
   runtime::HistogramValues duration;
@@ -34,20 +47,20 @@ struct CheckpointStats {
 
 struct JobStatus {
   JobState state = JobState::kCreated;
-  Status failure;                        // of a failed job, or why a stop left no final checkpoint
+  Status failure;  // of a failed job, or why a stop left no final checkpoint
   std::string failed_node;
   Attempt attempt;
   std::string incarnation, cluster;
   EventTime started{};
   std::map<std::string, uint64_t> restarts;  // by reason: task_failed, checkpoint
   std::optional<CheckpointId> restored;
-  Status last_attempt_failure;           // what the newest restart was for
+  Status last_attempt_failure;  // what the newest restart was for
   CheckpointStats checkpoints;
 };
 
 struct CoordinatorOptions {
   const PhysicalPlan* plan = nullptr;
-  Json description;                      // of the plan, stored in manifests for later upgrade checks
+  Json description;  // of the plan, stored in manifests for later upgrade checks
   /// Verdict on going on from a checkpoint with this plan: Ok, or kIncompatible with the reasons.
   std::function<Status(const Manifest&)> check_upgrade;
   Env* env = nullptr;
@@ -55,16 +68,17 @@ struct CoordinatorOptions {
   StateBackend* backend = nullptr;
   MemoryGovernor* memory = nullptr;
   CheckpointStore* store = nullptr;
-  Path state_directory;                  // <state_dir>/<job>
-  std::string cluster;                   // empty: the id in the storage
-  bool from_none = false;                // start empty under a new incarnation
+  Path state_directory;    // <state_dir>/<job>
+  std::string cluster;     // empty: the id in the storage
+  bool from_none = false;  // start empty under a new incarnation
   std::optional<uint64_t> from_checkpoint;
-  std::string nonce;                     // a start with the nonce of HEAD ignores the two above
+  std::string nonce;  // a start with the nonce of HEAD ignores the two above
   int threads = 1;
   Duration connect_timeout = Seconds(30), stop_timeout = Seconds(60), cancel_timeout = Seconds(30);
   uint32_t batch_rows_initial = 1024, channel_queue_items = 0;
   bool chaining = true;
-  std::function<void(const std::string&)> say = [](const std::string&) {};  // one line for people; loop thread
+  std::function<void(const std::string&)> say = [](const std::string&) {
+  };  // one line for people; loop thread
 };
 
 class JobCoordinator {

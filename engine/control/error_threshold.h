@@ -1,6 +1,7 @@
 #pragma once
-// ErrorThresholds: fails a job of which too large a share of a node's rows is dropped or sent aside (job-format 2.4). Judged over all tasks of a node from
-// their counters, about once a second, over a sliding span of time. Control thread only.
+// ErrorThresholds: fails a job of which too large a share of a node's rows is dropped or sent aside
+// (job-format 2.4). Judged over all tasks of a node from their counters, about once a second, over
+// a sliding span of time. Control thread only.
 
 #include <deque>
 #include <map>
@@ -17,7 +18,8 @@ class ErrorThresholds {
  public:
   explicit ErrorThresholds(const PhysicalPlan& plan) : plan_(plan) {}
 
-  /// kBadRecord, never retried, once a node has passed its threshold. Counters that fell (a new attempt) start over.
+  /// kBadRecord, never retried, once a node has passed its threshold. Counters that fell (a new
+  /// attempt) start over.
   Status Judge(Duration now, const std::vector<runtime::NodeValues>& values);
   /// The node of the last failure.
   const std::string& last_node() const { return last_node_; }

@@ -41,16 +41,19 @@ Result<std::optional<uint64_t>> JobStorage::HighestSequence() {
   WEIR_ASSIGN(const std::vector<StoredFile> files, store_.List(prefix));
   std::optional<uint64_t> highest;
   for (const StoredFile& file : files) {
-    const std::string_view digits = std::string_view(file.name).substr(std::min(prefix.size(), file.name.size()));
+    const std::string_view digits =
+        std::string_view(file.name).substr(std::min(prefix.size(), file.name.size()));
     uint64_t sequence = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), sequence);
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), sequence);
     if (error != std::errc() || end != digits.data() + digits.size()) continue;  // a temporary file
     if (!highest || sequence > *highest) highest = sequence;
   }
   return highest;
 }
 
-Result<std::optional<std::string>> JobStorage::ReadOptional(const std::string& name, size_t bytes_max) {
+Result<std::optional<std::string>> JobStorage::ReadOptional(const std::string& name,
+                                                            size_t bytes_max) {
   Result<std::string> bytes = store_.Read(name, 0, bytes_max);
   if (bytes.ok()) return std::optional<std::string>(std::move(bytes).value());
   if (bytes.status().code() == Code::kNotFound) return std::optional<std::string>();
@@ -65,9 +68,12 @@ Result<std::optional<Head>> JobStorage::ReadHead() {
   Result<Head> head = DecodeHead(text);
   if (!head.ok()) {
     return head.status().At(name + " in " + store_.Describe() +
-                            " cannot be used, and an older HEAD is never taken by itself (repair it, or go on with --from)");
+                            " cannot be used, and an older HEAD is never taken by itself (repair "
+                            "it, or go on with --from)");
   }
-  if (head->sequence != *sequence) return Status(Code::kCorruption, name + ": it says it is number " + std::to_string(head->sequence));
+  if (head->sequence != *sequence)
+    return Status(Code::kCorruption,
+                  name + ": it says it is number " + std::to_string(head->sequence));
   return std::optional<Head>(std::move(head).value());
 }
 
@@ -81,30 +87,38 @@ Result<Head> JobStorage::Advance(const std::optional<Head>& current, Head next) 
     Result<std::string> stored = store_.Read(name, 0, kHeadBytesMax);
     if (!stored.ok() || *stored != text) {
       if (created.code() == Code::kAlreadyExists) {
-        return Status(Code::kFenced, name + " exists already: another process has taken over job '" + job_ + "'");
+        return Status(Code::kFenced,
+                      name + " exists already: another process has taken over job '" + job_ + "'");
       }
       return created.At(name);
     }
   }
   WEIR_ASSIGN(const std::optional<uint64_t> highest, HighestSequence());
   if (highest && *highest > next.sequence) {
-    return Status(Code::kFenced, HeadName(*highest) + " is newer than ours: another process has taken over job '" + job_ + "'");
+    return Status(Code::kFenced, HeadName(*highest) +
+                                     " is newer than ours: another process has taken over job '" +
+                                     job_ + "'");
   }
-  if (next.sequence > kHeadsKept) IgnoreStatus(store_.Remove(HeadName(next.sequence - kHeadsKept)), "an old HEAD that stays costs a few bytes");
+  if (next.sequence > kHeadsKept)
+    IgnoreStatus(store_.Remove(HeadName(next.sequence - kHeadsKept)),
+                 "an old HEAD that stays costs a few bytes");
   return next;
 }
 
 Result<Manifest> JobStorage::ReadManifest(const Head& head) {
   const std::string name = job_ + "/" + head.manifest;
   WEIR_ASSIGN(const uint64_t bytes, store_.Size(name));
-  if (bytes > kManifestBytesMax) return Status(Code::kCorruption, name + ": larger than a manifest may be");
+  if (bytes > kManifestBytesMax)
+    return Status(Code::kCorruption, name + ": larger than a manifest may be");
   WEIR_ASSIGN(const std::string text, store_.Read(name, 0, bytes));
   if (const std::string found = Sha256Hex(text); found != head.manifest_sha256) {
-    return Status(Code::kCorruption, name + ": expected SHA-256 " + head.manifest_sha256 + ", found " + found);
+    return Status(Code::kCorruption,
+                  name + ": expected SHA-256 " + head.manifest_sha256 + ", found " + found);
   }
   Result<Manifest> manifest = DecodeManifest(text);
   if (!manifest.ok()) return manifest.status().At(name);
-  if (manifest->incarnation != head.incarnation || manifest->checkpoint != head.checkpoint || manifest->job != job_) {
+  if (manifest->incarnation != head.incarnation || manifest->checkpoint != head.checkpoint ||
+      manifest->job != job_) {
     return Status(Code::kCorruption, name + ": it belongs to another job or checkpoint");
   }
   return manifest;
@@ -125,8 +139,10 @@ std::string JobStorage::RandomHex(int digits) {
 Result<std::string> JobStorage::ClusterId() {
   const auto read = [this]() -> Result<std::optional<std::string>> {
     WEIR_ASSIGN(std::optional<std::string> text, ReadOptional("cluster", kSmallFileBytesMax));
-    if (text && (text->size() < 8 || text->find_first_not_of("0123456789abcdef\n") != std::string::npos)) {
-      return Status(Code::kCorruption, "'cluster' in " + store_.Describe() + " does not hold 8 hex digits");
+    if (text &&
+        (text->size() < 8 || text->find_first_not_of("0123456789abcdef\n") != std::string::npos)) {
+      return Status(Code::kCorruption,
+                    "'cluster' in " + store_.Describe() + " does not hold 8 hex digits");
     }
     if (text) text->resize(8);
     return text;
@@ -154,17 +170,22 @@ std::string JobStorage::OwnerText() {
 Result<std::optional<std::string>> JobStorage::ForeignOwner() {
   WEIR_ASSIGN(std::optional<std::string> text, ReadOptional(job_ + "/OWNER", kSmallFileBytesMax));
   if (!text) return text;
-  // The lock on the state directory already tells whether an owner of this very place still lives; LOST says that it is not to be trusted.
-  const bool own_place = OwnerMember(*text, "host") == HostName() && OwnerMember(*text, "state_dir") == state_directory_;
+  // The lock on the state directory already tells whether an owner of this very place still lives;
+  // LOST says that it is not to be trusted.
+  const bool own_place = OwnerMember(*text, "host") == HostName() &&
+                         OwnerMember(*text, "state_dir") == state_directory_;
   if (own_place && !env_.Stat(state_directory_ + "/LOST").ok()) text.reset();
   return text;
 }
 
 Status JobStorage::CheckUnchanged(const std::string& text) {
-  WEIR_ASSIGN(const std::optional<std::string> now, ReadOptional(job_ + "/OWNER", kSmallFileBytesMax));
+  WEIR_ASSIGN(const std::optional<std::string> now,
+              ReadOptional(job_ + "/OWNER", kSmallFileBytesMax));
   if (!now || *now == text) return Status::Ok();
-  return Status(Code::kLocked, "job '" + job_ + "' runs already: a process on host '" + OwnerMember(*now, "host") + "' with state directory '" +
-                                   OwnerMember(*now, "state_dir") + "' renews OWNER in " + store_.Describe() +
+  return Status(Code::kLocked, "job '" + job_ + "' runs already: a process on host '" +
+                                   OwnerMember(*now, "host") + "' with state directory '" +
+                                   OwnerMember(*now, "state_dir") + "' renews OWNER in " +
+                                   store_.Describe() +
                                    ". Stop it, or give this job another name or storage");
 }
 
@@ -184,7 +205,8 @@ void JobStorage::ReleaseOwner() {
 }
 
 void JobStorage::MarkLost() {
-  Result<std::unique_ptr<WritableFile>> file = env_.Create(state_directory_ + "/LOST", CreateMode::kTruncate);
+  Result<std::unique_ptr<WritableFile>> file =
+      env_.Create(state_directory_ + "/LOST", CreateMode::kTruncate);
   if (!file.ok()) WEIR_LOG(kWarn, "cannot leave LOST behind", {"error", file.status().message()});
 }
 

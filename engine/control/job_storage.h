@@ -1,8 +1,10 @@
 #pragma once
-// JobStorage: one job's place in a storage: which HEAD counts, how it moves, who owns the job, and the cluster's id (reliability 5.1, 5.2). HEAD moves only
-// by creating the next HEAD.<sequence> exclusively, so whoever was paused loses, whatever it believes. OWNER and LOST are courtesies, never the proof.
-// All calls block (pool threads); one caller at a time. Errors: kFenced when somebody else has moved HEAD, kLocked when another process runs the job,
-// kCorruption naming the file when HEAD cannot be read (an older one is never taken silently).
+// JobStorage: one job's place in a storage: which HEAD counts, how it moves, who owns the job, and
+// the cluster's id (reliability 5.1, 5.2). HEAD moves only by creating the next HEAD.<sequence>
+// exclusively, so whoever was paused loses, whatever it believes. OWNER and LOST are courtesies,
+// never the proof. All calls block (pool threads); one caller at a time. Errors: kFenced when
+// somebody else has moved HEAD, kLocked when another process runs the job, kCorruption naming the
+// file when HEAD cannot be read (an older one is never taken silently).
 
 #include <memory>
 #include <optional>
@@ -21,25 +23,32 @@ inline constexpr Duration kOwnerWatchTime = Seconds(15);
 class JobStorage {
  public:
   JobStorage(Env& env, CheckpointStore& store, std::string job, std::string state_directory)
-      : env_(env), store_(store), job_(std::move(job)), state_directory_(std::move(state_directory)) {}
+      : env_(env),
+        store_(store),
+        job_(std::move(job)),
+        state_directory_(std::move(state_directory)) {}
 
   CheckpointStore& store() { return store_; }
   const std::string& job() const { return job_; }
   /// "<job>/HEAD.000000000012".
   std::string HeadName(uint64_t sequence) const;
   /// Name in the storage of a name of the incarnation's folder.
-  std::string InIncarnation(const std::string& incarnation, std::string_view name) const { return job_ + "/" + incarnation + "/" + std::string(name); }
+  std::string InIncarnation(const std::string& incarnation, std::string_view name) const {
+    return job_ + "/" + incarnation + "/" + std::string(name);
+  }
 
   /// The highest one; empty: the job has never run here.
   Result<std::optional<Head>> ReadHead();
-  /// Creates the HEAD after `current` with the contents of `next` (sequence and token are set here). Durable on return.
+  /// Creates the HEAD after `current` with the contents of `next` (sequence and token are set
+  /// here). Durable on return.
   Result<Head> Advance(const std::optional<Head>& current, Head next);
   Result<Manifest> ReadManifest(const Head& head);
 
   /// 8 hex digits, made at first use by create-exclusive.
   Result<std::string> ClusterId();
 
-  /// Text of an OWNER that may belong to another living process and has to be watched for kOwnerWatchTime; empty: the job is free.
+  /// Text of an OWNER that may belong to another living process and has to be watched for
+  /// kOwnerWatchTime; empty: the job is free.
   Result<std::optional<std::string>> ForeignOwner();
   /// kLocked, naming host and state directory, if OWNER is no longer `text`: its writer lives.
   Status CheckUnchanged(const std::string& text);

@@ -23,10 +23,12 @@ std::string Seal(std::string text) {
 
 /// The text before a valid seal.
 Result<std::string_view> Unseal(std::string_view text) {
-  if (text.size() < kSealLineBytes) return Status(Code::kCorruption, "cut off: its closing line is missing");
+  if (text.size() < kSealLineBytes)
+    return Status(Code::kCorruption, "cut off: its closing line is missing");
   const std::string_view body = text.substr(0, text.size() - kSealLineBytes);
   const std::string_view line = text.substr(body.size());
-  if (!line.starts_with(kSealKey) || !line.ends_with("\"}\n")) return Status(Code::kCorruption, "its closing line is missing or damaged");
+  if (!line.starts_with(kSealKey) || !line.ends_with("\"}\n"))
+    return Status(Code::kCorruption, "its closing line is missing or damaged");
   if (line.substr(kSealKey.size(), kSha256HexBytes) != Sha256Hex(body)) {
     return Status(Code::kCorruption, "its SHA-256 differs from the one in its closing line");
   }
@@ -51,7 +53,8 @@ class Members {
   }
   int64_t Signed(const char* name) {
     const auto place = object_.find(name);
-    return place == object_.end() || !place->is_number_integer() ? Fail<int64_t>() : place->get<int64_t>();
+    return place == object_.end() || !place->is_number_integer() ? Fail<int64_t>()
+                                                                 : place->get<int64_t>();
   }
   bool Truth(const char* name) {
     const auto place = object_.find(name);
@@ -77,12 +80,15 @@ constexpr std::array<std::string_view, 3> kKinds = {"checkpoint", "stop", "finis
 
 }  // namespace
 
-std::string_view CheckpointKindName(CheckpointKind kind) { return kKinds[static_cast<size_t>(kind)]; }
+std::string_view CheckpointKindName(CheckpointKind kind) {
+  return kKinds[static_cast<size_t>(kind)];
+}
 
 bool IsSafeName(std::string_view name) {
   if (name.empty() || name.size() > 1024) return false;
   const bool known = std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-' || c == '+' || c == '/';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-' || c == '+' || c == '/';
   });
   if (!known) return false;
   for (size_t begin = 0; begin <= name.size();) {
@@ -141,11 +147,13 @@ std::string EncodeManifest(const Manifest& manifest) {
 }
 
 Result<Manifest> DecodeManifest(std::string_view text) {
-  if (text.size() > kManifestBytesMax) return Status(Code::kCorruption, "larger than a manifest may be");
+  if (text.size() > kManifestBytesMax)
+    return Status(Code::kCorruption, "larger than a manifest may be");
   WEIR_ASSIGN(std::string_view body, Unseal(text));
   const auto next_line = [&body]() -> Result<Json> {
     const size_t end = body.find('\n');
-    if (end == std::string_view::npos) return Status(Code::kCorruption, "fewer lines than its first line promises");
+    if (end == std::string_view::npos)
+      return Status(Code::kCorruption, "fewer lines than its first line promises");
     const std::string_view line = body.substr(0, end);
     body.remove_prefix(end + 1);
     WEIR_ASSIGN(Json object, ParseJson(line));
@@ -159,7 +167,8 @@ Result<Manifest> DecodeManifest(std::string_view text) {
   if (header.Text("format") != "weir-manifest") return Status(Code::kCorruption, "not a manifest");
   const uint64_t reader_min = header.Number("reader_min");
   if (header.ok() && reader_min > kManifestVersion) {
-    return Status(Code::kIncompatible, "written by a newer Weir (format " + std::to_string(reader_min) + ", this one reads up to " +
+    return Status(Code::kIncompatible, "written by a newer Weir (format " +
+                                           std::to_string(reader_min) + ", this one reads up to " +
                                            std::to_string(kManifestVersion) + ")");
   }
   manifest.cluster = header.Text("cluster");
@@ -177,7 +186,8 @@ Result<Manifest> DecodeManifest(std::string_view text) {
   // Counts are bounded by the text itself: every entry is a line of it.
   const uint64_t tasks = header.Number("tasks", text.size());
   const uint64_t files = header.Number("files", text.size());
-  if (const auto place = first.find("description"); place != first.end()) manifest.description = *place;
+  if (const auto place = first.find("description"); place != first.end())
+    manifest.description = *place;
   if (!header.ok()) return Status(Code::kCorruption, "its first line is not that of a manifest");
 
   for (uint64_t i = 0; i < tasks; ++i) {
@@ -191,7 +201,8 @@ Result<Manifest> DecodeManifest(std::string_view text) {
     task.part = members.Name("part");
     task.finished = members.Truth("finished");
     const auto nodes = line.find("nodes");
-    if (!members.ok() || nodes == line.end() || !nodes->is_array()) return Status(Code::kCorruption, "a task's line is damaged");
+    if (!members.ok() || nodes == line.end() || !nodes->is_array())
+      return Status(Code::kCorruption, "a task's line is damaged");
     for (const Json& node : *nodes) {
       if (!node.is_string()) return Status(Code::kCorruption, "a task's line is damaged");
       task.nodes.push_back(node.get<std::string>());
@@ -201,8 +212,11 @@ Result<Manifest> DecodeManifest(std::string_view text) {
   for (uint64_t i = 0; i < files; ++i) {
     WEIR_ASSIGN(Json line, next_line());
     Members members(line);
-    ManifestFile file{members.Name("name"), members.Number("bytes"), members.Text("hash"), members.Truth("shared")};
-    if (!members.ok()) return Status(Code::kCorruption, "a file's line is damaged, or its name leaves the job's folder");
+    ManifestFile file{members.Name("name"), members.Number("bytes"), members.Text("hash"),
+                      members.Truth("shared")};
+    if (!members.ok())
+      return Status(Code::kCorruption,
+                    "a file's line is damaged, or its name leaves the job's folder");
     manifest.files.push_back(std::move(file));
   }
   if (!body.empty()) return Status(Code::kCorruption, "more lines than its first line promises");
@@ -231,7 +245,8 @@ Result<Head> DecodeHead(std::string_view text) {
   if (!line.is_object()) return Status(Code::kCorruption, "not an object");
   Members members(line);
   if (members.Text("format") != "weir-head") return Status(Code::kCorruption, "not a HEAD");
-  if (members.Number("version") > kManifestVersion) return Status(Code::kIncompatible, "written by a newer Weir");
+  if (members.Number("version") > kManifestVersion)
+    return Status(Code::kIncompatible, "written by a newer Weir");
   Head head;
   head.sequence = members.Number("sequence");
   head.incarnation = members.Name("incarnation");
@@ -239,7 +254,8 @@ Result<Head> DecodeHead(std::string_view text) {
   head.checkpoint.value = members.Number("checkpoint");
   head.next.value = members.Number("next");
   head.manifest = members.Text("manifest");
-  if (!head.manifest.empty() && !IsSafeName(head.manifest)) return Status(Code::kCorruption, "its manifest's name leaves the job's folder");
+  if (!head.manifest.empty() && !IsSafeName(head.manifest))
+    return Status(Code::kCorruption, "its manifest's name leaves the job's folder");
   head.manifest_sha256 = members.Text("manifest_sha256");
   head.nonce = members.Text("nonce");
   head.token = members.Text("token");

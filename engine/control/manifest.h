@@ -1,7 +1,9 @@
 #pragma once
-// Manifest and Head: the two files that say what a complete checkpoint is (reliability 5.1). A manifest lists every file of checkpoint N with length and
-// hash; a head names one manifest. Both are JSON lines closed by a line with the SHA-256 of all before it: without a valid seal they do not exist.
-// Plain data and pure functions; any thread. Everything read from a storage is bounded and checked: names stay below the job's folder.
+// Manifest and Head: the two files that say what a complete checkpoint is (reliability 5.1). A
+// manifest lists every file of checkpoint N with length and hash; a head names one manifest. Both
+// are JSON lines closed by a line with the SHA-256 of all before it: without a valid seal they do
+// not exist. Plain data and pure functions; any thread. Everything read from a storage is bounded
+// and checked: names stay below the job's folder.
 
 #include <cstdint>
 #include <string>
@@ -43,9 +45,9 @@ struct Manifest {
   Attempt attempt;
   CheckpointId checkpoint;
   CheckpointKind kind = CheckpointKind::kCheckpoint;
-  EventTime time;              // wall clock of its completion
+  EventTime time;  // wall clock of its completion
   uint32_t key_groups = 128;
-  Json description;            // of the job, for the upgrade check
+  Json description;  // of the job, for the upgrade check
   std::vector<ManifestTask> tasks;
   std::vector<ManifestFile> files;  // each once; task parts included
 
@@ -60,11 +62,11 @@ struct Head {
   uint64_t sequence = 0;
   std::string incarnation;
   Attempt attempt;
-  CheckpointId checkpoint;     // 0: none yet
-  CheckpointId next;           // the next id to use is above it
-  std::string manifest;        // name relative to the job's folder; empty: none yet
-  std::string manifest_sha256; // of the whole file
-  std::string nonce, token;    // token: random, tells one's own file after an error
+  CheckpointId checkpoint;      // 0: none yet
+  CheckpointId next;            // the next id to use is above it
+  std::string manifest;         // name relative to the job's folder; empty: none yet
+  std::string manifest_sha256;  // of the whole file
+  std::string nonce, token;     // token: random, tells one's own file after an error
 };
 std::string EncodeHead(const Head& head);
 Result<Head> DecodeHead(std::string_view text);

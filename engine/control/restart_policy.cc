@@ -26,7 +26,8 @@ std::optional<Duration> RestartPolicy::OnFailure(Duration now, double random) {
       break;
   }
   if (in_row_ == 1) return Duration{0};
-  const double grown = static_cast<double>(options_.initial_delay.us) * std::pow(options_.multiplier, static_cast<double>(in_row_ - 2));
+  const double grown = static_cast<double>(options_.initial_delay.us) *
+                       std::pow(options_.multiplier, static_cast<double>(in_row_ - 2));
   const double held = std::min(grown, static_cast<double>(options_.max_delay.us));
   return Duration{static_cast<int64_t>(held * (1 + options_.jitter * (2 * random - 1)))};
 }

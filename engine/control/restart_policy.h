@@ -1,6 +1,6 @@
 #pragma once
-// RestartPolicy: how long to wait after a failure before the next attempt, or that there is none (semantics 14). Pure: time and randomness come in with
-// the call. Control thread only.
+// RestartPolicy: how long to wait after a failure before the next attempt, or that there is none
+// (semantics 14). Pure: time and randomness come in with the call. Control thread only.
 
 #include <cstdint>
 #include <deque>
@@ -15,8 +15,8 @@ class RestartPolicy {
  public:
   explicit RestartPolicy(const RestartOptions& options) : options_(options) {}
 
-  /// A failure at `now` (steady clock). `random`: a number in [0, 1) for the jitter. Empty: give up. Failures before the planned restart belong to it:
-  /// the caller reports one per attempt.
+  /// A failure at `now` (steady clock). `random`: a number in [0, 1) for the jitter. Empty: give
+  /// up. Failures before the planned restart belong to it: the caller reports one per attempt.
   std::optional<Duration> OnFailure(Duration now, double random);
   uint64_t failures() const { return total_; }
 

@@ -14,24 +14,31 @@ using runtime::TaskRestore;
 using runtime::TaskSnapshot;
 
 const ManifestFile* FindFile(const Manifest& manifest, std::string_view name) {
-  const auto place = std::find_if(manifest.files.begin(), manifest.files.end(), [&](const ManifestFile& file) { return file.name == name; });
+  const auto place = std::find_if(manifest.files.begin(), manifest.files.end(),
+                                  [&](const ManifestFile& file) { return file.name == name; });
   return place == manifest.files.end() ? nullptr : &*place;
 }
 
 Status CheckBytes(const ManifestFile& file, std::string_view bytes) {
   if (bytes.size() != file.bytes) {
-    return Status(Code::kCorruption, file.name + ": expected " + std::to_string(file.bytes) + " bytes, found " + std::to_string(bytes.size()));
+    return Status(Code::kCorruption, file.name + ": expected " + std::to_string(file.bytes) +
+                                         " bytes, found " + std::to_string(bytes.size()));
   }
   if (const std::string found = HashContent(bytes).Hex(); found != file.hash) {
-    return Status(Code::kCorruption, file.name + ": expected hash " + file.hash + ", found " + found);
+    return Status(Code::kCorruption,
+                  file.name + ": expected hash " + file.hash + ", found " + found);
   }
   return Status::Ok();
 }
 
-Result<std::string> ReadVerified(JobStorage& storage, const Manifest& manifest, const ManifestFile& file) {
-  Result<std::string> bytes = storage.store().Read(storage.InIncarnation(manifest.incarnation, file.name), 0, file.bytes + 1);
+Result<std::string> ReadVerified(JobStorage& storage, const Manifest& manifest,
+                                 const ManifestFile& file) {
+  Result<std::string> bytes = storage.store().Read(
+      storage.InIncarnation(manifest.incarnation, file.name), 0, file.bytes + 1);
   if (!bytes.ok()) {
-    return bytes.status().code() == Code::kNotFound ? Status(Code::kCorruption, file.name + ": missing, although the manifest lists it") : bytes.status();
+    return bytes.status().code() == Code::kNotFound
+               ? Status(Code::kCorruption, file.name + ": missing, although the manifest lists it")
+               : bytes.status();
   }
   WEIR_TRY(CheckBytes(file, *bytes));
   return bytes;
@@ -54,17 +61,22 @@ struct Placement {
   std::map<std::string, std::string> renamed;
 };
 
-bool IsKeyed(const PlanNode& node) { return !node.shape.keys.empty() && node.shape.keys[0].has_value(); }
+bool IsKeyed(const PlanNode& node) {
+  return !node.shape.keys.empty() && node.shape.keys[0].has_value();
+}
 
 bool Overlap(GroupRange a, GroupRange b) { return a.first <= b.last && b.first <= a.last; }
 
-/// Key columns of an in-flight batch: partial rows carry them first, other rows are asked by the node's key expressions.
+/// Key columns of an in-flight batch: partial rows carry them first, other rows are asked by the
+/// node's key expressions.
 std::vector<Column> KeyColumns(const PlanNode& node, Port port, const Batch& batch) {
   std::vector<Column> columns;
   const std::vector<Expression>& keys = *node.shape.keys[port.value];
-  RowErrors errors;  // a row whose key cannot be computed has a NULL key here; the task evaluates again and reports it
+  RowErrors errors;  // a row whose key cannot be computed has a NULL key here; the task evaluates
+                     // again and reports it
   for (size_t i = 0; i < keys.size(); ++i) {
-    columns.push_back(node.shape.combine ? batch.column(ColumnIndex{static_cast<uint16_t>(i)}) : keys[i].Evaluate(batch, errors));
+    columns.push_back(node.shape.combine ? batch.column(ColumnIndex{static_cast<uint16_t>(i)})
+                                         : keys[i].Evaluate(batch, errors));
   }
   return columns;
 }
@@ -93,7 +105,8 @@ class Dealer {
       if (target == nullptr) continue;  // the upgrade check has allowed it
       runtime::NodeLane moved = lane;
       moved.node_id = target->id;
-      job_.tasks[Key(target->chain, lane.lane.lane.value % target->parallelism)].lanes.push_back(std::move(moved));
+      job_.tasks[Key(target->chain, lane.lane.lane.value % target->parallelism)].lanes.push_back(
+          std::move(moved));
     }
     if (old.image) DealImage(old, listed);
     return Status::Ok();
@@ -104,19 +117,23 @@ class Dealer {
     for (const PlanChain& chain : plan_.chains) {
       bool finished = false, running = false;
       for (const ManifestTask& task : tasks) {
-        const bool same = std::any_of(task.nodes.begin(), task.nodes.end(), [&](const std::string& id) {
-          const PlanNode* node = placement_.Find(id);
-          return node != nullptr && node->chain == chain.index;
-        });
+        const bool same =
+            std::any_of(task.nodes.begin(), task.nodes.end(), [&](const std::string& id) {
+              const PlanNode* node = placement_.Find(id);
+              return node != nullptr && node->chain == chain.index;
+            });
         if (same) (task.finished ? finished : running) = true;
       }
       if (!finished || running) continue;
-      for (uint32_t task = 0; task < chain.parallelism; ++task) job_.tasks[Key(chain.index, task)].finished = true;
+      for (uint32_t task = 0; task < chain.parallelism; ++task)
+        job_.tasks[Key(chain.index, task)].finished = true;
     }
   }
 
  private:
-  static TaskKey Key(uint32_t chain, uint32_t task) { return {chain, TaskIndex{static_cast<uint16_t>(task)}}; }
+  static TaskKey Key(uint32_t chain, uint32_t task) {
+    return {chain, TaskIndex{static_cast<uint16_t>(task)}};
+  }
   GroupRange Groups(const PlanNode& node, uint32_t task) const {
     return GroupsOf(TaskIndex{static_cast<uint16_t>(task)}, plan_.key_groups, node.parallelism);
   }
@@ -133,7 +150,8 @@ class Dealer {
           if (!fresh) place->second = std::min(place->second, watermark);
         } else if (Overlap(old.groups, groups)) {
           auto& by_group = restore.group_watermarks[node->id];
-          for (uint32_t group = std::max(old.groups.first.value, groups.first.value); group <= std::min(old.groups.last.value, groups.last.value); ++group) {
+          for (uint32_t group = std::max(old.groups.first.value, groups.first.value);
+               group <= std::min(old.groups.last.value, groups.last.value); ++group) {
             by_group[static_cast<uint16_t>(group)] = watermark;
           }
         }
@@ -146,7 +164,8 @@ class Dealer {
       const PlanNode* node = placement_.Find(id);
       if (node == nullptr) continue;
       for (const auto& [group, rows] : by_group) {
-        const uint32_t task = IsKeyed(*node) ? TaskOf(KeyGroup{group}, plan_.key_groups, node->parallelism).value : 0;
+        const uint32_t task =
+            IsKeyed(*node) ? TaskOf(KeyGroup{group}, plan_.key_groups, node->parallelism).value : 0;
         job_.tasks[Key(node->chain, task)].buffered[node->id] += rows;
       }
     }
@@ -159,12 +178,15 @@ class Dealer {
       const Spread spread = node->shape.states[list.state.value].spread;
       for (uint32_t task = 0; task < node->parallelism; ++task) {
         runtime::ListItems part{node->id, list.state, {}};
-        if (spread == Spread::kUnion || (spread == Spread::kBroadcast && old.task.task.value == 0)) {
+        if (spread == Spread::kUnion ||
+            (spread == Spread::kBroadcast && old.task.task.value == 0)) {
           part.items = list.items;
         } else if (spread == Spread::kSplit) {
-          for (size_t i = task; i < list.items.size(); i += node->parallelism) part.items.push_back(list.items[i]);
+          for (size_t i = task; i < list.items.size(); i += node->parallelism)
+            part.items.push_back(list.items[i]);
         }
-        if (!part.items.empty()) job_.tasks[Key(node->chain, task)].lists.push_back(std::move(part));
+        if (!part.items.empty())
+          job_.tasks[Key(node->chain, task)].lists.push_back(std::move(part));
       }
     }
   }
@@ -173,7 +195,8 @@ class Dealer {
     const PlanNode* node = placement_.Find(rows.node_id);
     if (node == nullptr || rows.batch.rows() == 0) return;
     const auto give = [&](uint32_t task, Batch batch) {
-      job_.tasks[Key(node->chain, task)].in_flight.push_back({node->id, rows.port, std::move(batch)});
+      job_.tasks[Key(node->chain, task)].in_flight.push_back(
+          {node->id, rows.port, std::move(batch)});
     };
     if (!IsKeyed(*node) || node->parallelism == 1) {
       give(next_task_++ % node->parallelism, rows.batch);
@@ -183,7 +206,11 @@ class Dealer {
     const auto keys = EncodeKeys(columns, rows.batch.rows(), nullptr);
     std::vector<Selection> by_task(node->parallelism);
     for (uint32_t row = 0; row < rows.batch.rows(); ++row) {
-      by_task[TaskOf(KeyGroupOf(keys->hash[row], plan_.key_groups), plan_.key_groups, node->parallelism).value].mutable_rows().push_back(row);
+      by_task[TaskOf(KeyGroupOf(keys->hash[row], plan_.key_groups), plan_.key_groups,
+                     node->parallelism)
+                  .value]
+          .mutable_rows()
+          .push_back(row);
     }
     for (uint32_t task = 0; task < node->parallelism; ++task) {
       if (!by_task[task].empty()) give(task, rows.batch.Take(by_task[task]));
@@ -193,12 +220,16 @@ class Dealer {
   void DealImage(const TaskSnapshot& old, const ManifestTask& listed) {
     std::set<uint32_t> chains;
     for (const std::string& id : listed.nodes) {
-      if (const PlanNode* node = placement_.Find(id); node != nullptr && !node->shape.states.empty()) chains.insert(node->chain);
+      if (const PlanNode* node = placement_.Find(id);
+          node != nullptr && !node->shape.states.empty())
+        chains.insert(node->chain);
     }
     for (const uint32_t chain : chains) {
       for (uint32_t task = 0; task < plan_.chains[chain].parallelism; ++task) {
-        const GroupRange groups = GroupsOf(TaskIndex{static_cast<uint16_t>(task)}, plan_.key_groups, plan_.chains[chain].parallelism);
-        if (Overlap(old.image->groups, groups)) job_.tasks[Key(chain, task)].images.push_back(*old.image);
+        const GroupRange groups = GroupsOf(TaskIndex{static_cast<uint16_t>(task)}, plan_.key_groups,
+                                           plan_.chains[chain].parallelism);
+        if (Overlap(old.image->groups, groups))
+          job_.tasks[Key(chain, task)].images.push_back(*old.image);
       }
     }
   }
@@ -211,26 +242,35 @@ class Dealer {
 
 }  // namespace
 
-Result<TaskSnapshot> ReadTaskPart(JobStorage& storage, const Manifest& manifest, const ManifestTask& task) {
+Result<TaskSnapshot> ReadTaskPart(JobStorage& storage, const Manifest& manifest,
+                                  const ManifestTask& task) {
   const ManifestFile* file = FindFile(manifest, task.part);
-  if (file == nullptr) return Status(Code::kCorruption, task.part + ": not among the files of its manifest");
+  if (file == nullptr)
+    return Status(Code::kCorruption, task.part + ": not among the files of its manifest");
   WEIR_ASSIGN(const std::string bytes, ReadVerified(storage, manifest, *file));
   Result<TaskSnapshot> snapshot = runtime::DecodeTaskSnapshot(bytes);
   if (!snapshot.ok()) return snapshot.status().At(task.part);
   return snapshot;
 }
 
-Result<RestoredJob> LoadCheckpoint(Env& env, JobStorage& storage, const Head& head, const PhysicalPlan& plan, const Path& directory) {
+Result<RestoredJob> LoadCheckpoint(Env& env, JobStorage& storage, const Head& head,
+                                   const PhysicalPlan& plan, const Path& directory) {
   RestoredJob job;
   WEIR_ASSIGN(job.manifest, storage.ReadManifest(head));
   WEIR_TRY(env.RemoveTree(directory));
   WEIR_TRY(env.MakeDirectory(directory));
-  // Every byte that the manifest lists is checked first, also of files that the new plan will not read: corruption is found now or never noticed.
+  // Every byte that the manifest lists is checked first, also of files that the new plan will not
+  // read: corruption is found now or never noticed.
   std::map<std::string, Path> fetched;
   for (const ManifestFile& file : job.manifest.files) {
     Path local = directory + "/" + std::to_string(fetched.size());
-    Status status = storage.store().Fetch(storage.InIncarnation(job.manifest.incarnation, file.name), local);
-    if (!status.ok()) return status.code() == Code::kNotFound ? Status(Code::kCorruption, file.name + ": missing, although the manifest lists it") : status;
+    Status status =
+        storage.store().Fetch(storage.InIncarnation(job.manifest.incarnation, file.name), local);
+    if (!status.ok())
+      return status.code() == Code::kNotFound
+                 ? Status(Code::kCorruption,
+                          file.name + ": missing, although the manifest lists it")
+                 : status;
     WEIR_ASSIGN(const std::string bytes, ReadWholeFile(env, local, file.bytes + 1));
     WEIR_TRY(CheckBytes(file, bytes));
     fetched[file.name] = std::move(local);
@@ -241,7 +281,9 @@ Result<RestoredJob> LoadCheckpoint(Env& env, JobStorage& storage, const Head& he
     if (snapshot.image) {
       for (ImageFile& file : snapshot.image->files) {
         const auto place = fetched.find(file.name);
-        if (place == fetched.end()) return Status(Code::kCorruption, file.name + ": named by " + listed.part + ", but not by the manifest");
+        if (place == fetched.end())
+          return Status(Code::kCorruption,
+                        file.name + ": named by " + listed.part + ", but not by the manifest");
         file.local = place->second;
       }
     }

@@ -19,12 +19,14 @@ std::string FolderOf(std::string_view manifest_name, const std::string& incarnat
 void Retention::Remove(const std::string& name_in_store) {
   if (Status status = storage_.store().Remove(name_in_store); !status.ok()) {
     ++failed_removals_;
-    WEIR_LOG_EVERY_MS(60'000, kWarn, "cannot remove a file that no checkpoint needs", {"file", name_in_store}, {"error", status.message()});
+    WEIR_LOG_EVERY_MS(60'000, kWarn, "cannot remove a file that no checkpoint needs",
+                      {"file", name_in_store}, {"error", status.message()});
   }
 }
 
 bool Retention::Referenced(const std::string& file) const {
-  return std::any_of(kept_.begin(), kept_.end(), [&](const Kept& kept) { return kept.files.contains(file); });
+  return std::any_of(kept_.begin(), kept_.end(),
+                     [&](const Kept& kept) { return kept.files.contains(file); });
 }
 
 Status Retention::Rebuild(const Head& head) {
@@ -38,9 +40,12 @@ Status Retention::Rebuild(const Head& head) {
     Result<std::string> text = storage_.store().Read(file.name, 0, file.bytes);
     if (!text.ok()) continue;
     Result<Manifest> manifest = DecodeManifest(*text);
-    if (!manifest.ok() || manifest->incarnation != incarnation_ || manifest->checkpoint > head.checkpoint) continue;
+    if (!manifest.ok() || manifest->incarnation != incarnation_ ||
+        manifest->checkpoint > head.checkpoint)
+      continue;
     const std::string name = file.name.substr(storage_.job().size() + 1);
-    if (manifest->checkpoint == head.checkpoint && name != head.manifest) continue;  // an orphan with HEAD's number
+    if (manifest->checkpoint == head.checkpoint && name != head.manifest)
+      continue;  // an orphan with HEAD's number
     Kept kept{name, FolderOf(name, incarnation_), {}};
     for (const ManifestFile& listed : manifest->files) kept.files.insert(listed.name);
     complete[manifest->checkpoint.value] = std::move(kept);
@@ -71,7 +76,9 @@ void Retention::CollectOrphans() {
   if (!files.ok()) return;
   for (const StoredFile& file : *files) {
     const std::string name = file.name.substr(root.size());
-    const bool manifest = std::any_of(kept_.begin(), kept_.end(), [&](const Kept& kept) { return file.name == storage_.job() + "/" + kept.manifest_name; });
+    const bool manifest = std::any_of(kept_.begin(), kept_.end(), [&](const Kept& kept) {
+      return file.name == storage_.job() + "/" + kept.manifest_name;
+    });
     if (!manifest && !Referenced(name) && !name.starts_with("wal/")) Remove(file.name);
   }
 }

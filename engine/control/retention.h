@@ -1,7 +1,9 @@
 #pragma once
-// Retention: which checkpoints are kept and which files may go (reliability 5.5). References are rebuilt from the manifests at start; a shared file stays as
-// long as a retained manifest names it. Manifests go first, files after. Calls block (pool); the coordinator runs them only while no checkpoint is
-// pending, so a file that a task is just about to name again is never deleted. Failures are counted and tried again with the next collection.
+// Retention: which checkpoints are kept and which files may go (reliability 5.5). References are
+// rebuilt from the manifests at start; a shared file stays as long as a retained manifest names it.
+// Manifests go first, files after. Calls block (pool); the coordinator runs them only while no
+// checkpoint is pending, so a file that a task is just about to name again is never deleted.
+// Failures are counted and tried again with the next collection.
 
 #include <cstdint>
 #include <deque>
@@ -16,11 +18,14 @@ class Retention {
  public:
   Retention(JobStorage& storage, uint32_t retain) : storage_(storage), retain_(retain) {}
 
-  /// After HEAD has been read and the attempt taken: keeps the newest complete checkpoints of the incarnation up to HEAD's, removes all else in it.
+  /// After HEAD has been read and the attempt taken: keeps the newest complete checkpoints of the
+  /// incarnation up to HEAD's, removes all else in it.
   Status Rebuild(const Head& head);
-  /// `manifest` is complete and HEAD names it: registers it, drops the oldest beyond `retain` and what only they referred to.
+  /// `manifest` is complete and HEAD names it: registers it, drops the oldest beyond `retain` and
+  /// what only they referred to.
   void Completed(const Manifest& manifest, const std::string& manifest_name);
-  /// Checkpoint (n, attempt) was given up: its folder goes, and shared files that nobody refers to. Needs a listing.
+  /// Checkpoint (n, attempt) was given up: its folder goes, and shared files that nobody refers to.
+  /// Needs a listing.
   void CollectOrphans();
   uint64_t failed_removals() const { return failed_removals_; }
 

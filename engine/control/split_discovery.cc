@@ -10,7 +10,8 @@ namespace {
 /// What an enumerator is offered: it runs on the pool and wakes nobody.
 class EnumeratorContext final : public NodeContext {
  public:
-  EnumeratorContext(NodeInfo info, Env& env, Clients& clients, std::unique_ptr<MemoryAccount> memory)
+  EnumeratorContext(NodeInfo info, Env& env, Clients& clients,
+                    std::unique_ptr<MemoryAccount> memory)
       : info_(std::move(info)), env_(env), clients_(clients), memory_(std::move(memory)) {}
   const NodeInfo& node() const override { return info_; }
   EventTime processing_time() const override { return env_.Now(); }
@@ -42,8 +43,9 @@ struct SplitDiscovery::SourceNode {
 
 SplitDiscovery::~SplitDiscovery() = default;
 
-Result<std::unique_ptr<SplitDiscovery>> SplitDiscovery::Open(const PhysicalPlan& plan, const Surroundings& surroundings,
-                                                             const std::map<std::string, std::vector<SplitState>>& restored) {
+Result<std::unique_ptr<SplitDiscovery>> SplitDiscovery::Open(
+    const PhysicalPlan& plan, const Surroundings& surroundings,
+    const std::map<std::string, std::vector<SplitState>>& restored) {
   std::unique_ptr<SplitDiscovery> discovery(new SplitDiscovery());
   for (const PlanNode& node : plan.nodes) {
     if (!node.type->is_source()) continue;
@@ -61,15 +63,20 @@ Result<std::unique_ptr<SplitDiscovery>> SplitDiscovery::Open(const PhysicalPlan&
     info.attempt = surroundings.attempt;
     info.parallelism = node.parallelism;
     info.key_groups = plan.key_groups;
-    WEIR_ASSIGN(auto account, surroundings.memory->Open("splits of " + node.id, MemoryKind::kOther, 0));
-    source->context = std::make_unique<EnumeratorContext>(std::move(info), *surroundings.env, *surroundings.clients, std::move(account));
+    WEIR_ASSIGN(auto account,
+                surroundings.memory->Open("splits of " + node.id, MemoryKind::kOther, 0));
+    source->context = std::make_unique<EnumeratorContext>(
+        std::move(info), *surroundings.env, *surroundings.clients, std::move(account));
     const auto place = restored.find(node.id);
-    const std::vector<SplitState> splits = place == restored.end() ? std::vector<SplitState>() : place->second;
-    if (Status status = source->enumerator->Open(*source->context, splits); !status.ok()) return status.At("node '" + node.id + "'");
+    const std::vector<SplitState> splits =
+        place == restored.end() ? std::vector<SplitState>() : place->second;
+    if (Status status = source->enumerator->Open(*source->context, splits); !status.ok())
+      return status.At("node '" + node.id + "'");
     SourceNode& opened = *source;
     discovery->sources_[node.index] = std::move(source);
     discovery->Deal(opened, splits);
-    if (Status status = discovery->Discover(node.index); !status.ok()) return status.At("node '" + node.id + "'");
+    if (Status status = discovery->Discover(node.index); !status.ok())
+      return status.At("node '" + node.id + "'");
   }
   return discovery;
 }
@@ -94,7 +101,8 @@ void SplitDiscovery::Deal(SourceNode& source, std::vector<SplitState> splits) {
   const std::lock_guard lock(mutex_);
   for (uint32_t task = 0; task < by_task.size(); ++task) {
     if (by_task[task].empty() && !(complete && !source.told_complete)) continue;
-    shares_.push_back({source.node->index, TaskIndex{static_cast<uint16_t>(task)}, std::move(by_task[task]), complete});
+    shares_.push_back({source.node->index, TaskIndex{static_cast<uint16_t>(task)},
+                       std::move(by_task[task]), complete});
   }
   source.told_complete = source.told_complete || complete;
 }
@@ -112,6 +120,8 @@ std::map<NodeIndex, Duration> SplitDiscovery::Intervals() const {
   return intervals;
 }
 
-bool SplitDiscovery::complete(NodeIndex node) const { return sources_.at(node)->enumerator->complete(); }
+bool SplitDiscovery::complete(NodeIndex node) const {
+  return sources_.at(node)->enumerator->complete();
+}
 
 }  // namespace weir::control

@@ -1,7 +1,8 @@
 #pragma once
-// SplitDiscovery: the enumerators of a job's sources for one attempt. Opens them with the restored splits, asks for new ones, and deals splits to tasks by
-// the enumerator's rule, which is a function of the split's id alone (semantics 9). Open and Discover block (pool), one caller at a time; TakeShares and
-// the rest are the coordinator's.
+// SplitDiscovery: the enumerators of a job's sources for one attempt. Opens them with the restored
+// splits, asks for new ones, and deals splits to tasks by the enumerator's rule, which is a
+// function of the split's id alone (semantics 9). Open and Discover block (pool), one caller at a
+// time; TakeShares and the rest are the coordinator's.
 
 #include <map>
 #include <memory>
@@ -34,8 +35,9 @@ class SplitDiscovery {
     bool complete = false;
   };
 
-  static Result<std::unique_ptr<SplitDiscovery>> Open(const PhysicalPlan& plan, const Surroundings& surroundings,
-                                                      const std::map<std::string, std::vector<SplitState>>& restored);
+  static Result<std::unique_ptr<SplitDiscovery>> Open(
+      const PhysicalPlan& plan, const Surroundings& surroundings,
+      const std::map<std::string, std::vector<SplitState>>& restored);
   ~SplitDiscovery();
 
   Status Discover(NodeIndex node);

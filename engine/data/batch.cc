@@ -20,7 +20,8 @@ constexpr size_t kPrintedStringBytesMax = 256;
 
 constexpr size_t ValidityWords(size_t rows) { return (rows + 63) / 64; }
 
-/// Up to 64 bits from bit `bit` on; bits past the last word of interest are whatever the buffer holds and must be masked off.
+/// Up to 64 bits from bit `bit` on; bits past the last word of interest are whatever the buffer
+/// holds and must be masked off.
 uint64_t BitsAt(const uint64_t* words, size_t bit, size_t words_end) {
   const size_t word = bit >> 6;
   const unsigned shift = bit & 63;
@@ -34,7 +35,8 @@ void AppendBits(Validity from, size_t count, uint64_t* to, size_t to_bit) {
   const size_t from_end = ValidityWords(from.offset() + count);
   for (size_t done = 0; done < count; done += 64) {
     const size_t some = std::min<size_t>(64, count - done);
-    uint64_t bits = from.all() ? ~uint64_t{0} : BitsAt(from.words(), from.offset() + done, from_end);
+    uint64_t bits =
+        from.all() ? ~uint64_t{0} : BitsAt(from.words(), from.offset() + done, from_end);
     if (some < 64) bits &= (uint64_t{1} << some) - 1;
     const size_t at = to_bit + done;
     to[at >> 6] |= bits << (at & 63);
@@ -54,9 +56,11 @@ size_t ArenaBytes(const Arenas& arenas) {
   return bytes;
 }
 
-/// What a taken or joined text column keeps alive: `arenas` as they are, or, when less than half of their bytes would stay in use, one new arena into
-/// which the long strings of `views` are copied. Views of NULL rows are made empty first: they may point anywhere.
-std::shared_ptr<const Arenas> Compact(std::span<Utf8View> views, Validity valid, std::shared_ptr<const Arenas> arenas) {
+/// What a taken or joined text column keeps alive: `arenas` as they are, or, when less than half of
+/// their bytes would stay in use, one new arena into which the long strings of `views` are copied.
+/// Views of NULL rows are made empty first: they may point anywhere.
+std::shared_ptr<const Arenas> Compact(std::span<Utf8View> views, Validity valid,
+                                      std::shared_ptr<const Arenas> arenas) {
   if (arenas == nullptr || arenas->empty()) return nullptr;
   size_t used = 0;
   for (uint32_t row = 0; row < views.size(); ++row) {
@@ -106,7 +110,8 @@ BufferRef GatherValidity(Validity from, std::span<const uint32_t> rows) {
 }  // namespace
 
 Buffer::Buffer(size_t bytes) : data_(nullptr), size_(bytes) {
-  const size_t rounded = std::max(kBufferAlignment, (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment);
+  const size_t rounded = std::max(
+      kBufferAlignment, (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment);
   data_ = static_cast<char*>(::operator new(rounded, std::align_val_t(kBufferAlignment)));
 }
 Buffer::~Buffer() { ::operator delete(data_, std::align_val_t(kBufferAlignment)); }
@@ -134,7 +139,8 @@ Column Column::Take(std::span<const uint32_t> rows) const {
     Gather(Values<T>().data(), rows, values->template as<T>());
     std::shared_ptr<const Arenas> arenas;
     if constexpr (std::is_same_v<T, Utf8View>) {
-      const Validity valid = validity == nullptr ? Validity() : Validity(validity->as<uint64_t>(), 0);
+      const Validity valid =
+          validity == nullptr ? Validity() : Validity(validity->as<uint64_t>(), 0);
       arenas = Compact({values->template as<T>(), count}, valid, arenas_);
     }
     return Column(type_, count, std::move(values), std::move(validity), std::move(arenas));
@@ -213,14 +219,16 @@ Batch Batch::Take(const Selection& rows) const {
   WEIR_CHECK(rows.empty() || rows.rows().back() < rows_);
   std::vector<Column> columns;
   columns.reserve(body_->columns.size());
-  for (size_t i = 0; i < body_->columns.size(); ++i) columns.push_back(column(ColumnIndex{static_cast<uint16_t>(i)}).Take(rows.rows()));
+  for (size_t i = 0; i < body_->columns.size(); ++i)
+    columns.push_back(column(ColumnIndex{static_cast<uint16_t>(i)}).Take(rows.rows()));
   return Make(body_->schema, rows.size(), std::move(columns));
 }
 
 Batch Batch::WithSchema(SchemaRef schema) const {
   WEIR_CHECK(schema != nullptr);
   WEIR_CHECK_EQ(schema->size(), body_->schema->size());
-  for (size_t i = 0; i < schema->size(); ++i) WEIR_CHECK(schema->fields()[i].type == body_->schema->fields()[i].type);
+  for (size_t i = 0; i < schema->size(); ++i)
+    WEIR_CHECK(schema->fields()[i].type == body_->schema->fields()[i].type);
   auto body = std::make_shared<Body>(*body_);
   body->schema = std::move(schema);
   Batch batch = *this;
@@ -250,7 +258,8 @@ namespace {
 
 Column ConcatColumn(const Type& type, uint32_t rows, std::span<const Column> parts) {
   std::shared_ptr<Buffer> validity;
-  if (std::any_of(parts.begin(), parts.end(), [](const Column& part) { return part.nullable(); })) validity = MakeZeroWords(ValidityWords(rows));
+  if (std::any_of(parts.begin(), parts.end(), [](const Column& part) { return part.nullable(); }))
+    validity = MakeZeroWords(ValidityWords(rows));
   return VisitKind(type.kind, [&]<TypeKind kKind>() {
     using T = Physical<kKind>;
     auto values = std::make_shared<Buffer>(rows * sizeof(T));
@@ -260,14 +269,16 @@ Column ConcatColumn(const Type& type, uint32_t rows, std::span<const Column> par
       const std::span<const T> from = part.Values<T>();
       if (!from.empty()) std::memcpy(values->template as<T>() + at, from.data(), from.size_bytes());
       if (validity != nullptr) AppendBits(part.Valid(), part.rows(), validity->as<uint64_t>(), at);
-      if (part.arenas() != nullptr) all_arenas->insert(all_arenas->end(), part.arenas()->begin(), part.arenas()->end());
+      if (part.arenas() != nullptr)
+        all_arenas->insert(all_arenas->end(), part.arenas()->begin(), part.arenas()->end());
       at += part.rows();
     }
     std::shared_ptr<const Arenas> arenas;
     if constexpr (std::is_same_v<T, Utf8View>) {
       std::sort(all_arenas->begin(), all_arenas->end());
       all_arenas->erase(std::unique(all_arenas->begin(), all_arenas->end()), all_arenas->end());
-      const Validity valid = validity == nullptr ? Validity() : Validity(validity->as<uint64_t>(), 0);
+      const Validity valid =
+          validity == nullptr ? Validity() : Validity(validity->as<uint64_t>(), 0);
       arenas = Compact({values->template as<T>(), rows}, valid, std::move(all_arenas));
     }
     return Column(type, rows, std::move(values), std::move(validity), std::move(arenas));
@@ -293,7 +304,8 @@ Batch Concat(std::span<const Batch> batches) {
     const ColumnIndex column{static_cast<uint16_t>(i)};
     for (size_t part = 0; part < batches.size(); ++part) parts[part] = batches[part].column(column);
     const Type& type = first.schema().field(column).type;
-    columns.push_back(parts.size() == 1 ? parts.front() : ConcatColumn(type, static_cast<uint32_t>(rows), parts));
+    columns.push_back(parts.size() == 1 ? parts.front()
+                                        : ConcatColumn(type, static_cast<uint32_t>(rows), parts));
   }
   return Batch::Make(first.schema_ref(), static_cast<uint32_t>(rows), std::move(columns));
 }
@@ -301,20 +313,25 @@ Batch Concat(std::span<const Batch> batches) {
 Batch TakeChanges(const Batch& batch, const Selection& selection) {
   const std::optional<ColumnIndex> op_column = batch.schema().Find(kOpColumn);
   if (!op_column) return batch.Take(selection);
-  // Also when all rows are selected: the other half of a pair that the batch's border cuts may not be.
+  // Also when all rows are selected: the other half of a pair that the batch's border cuts may not
+  // be.
   const std::span<const int32_t> ops = batch.Values<int32_t>(*op_column);
-  const auto is = [&](uint32_t row, Op op) { return row < ops.size() && ops[row] == static_cast<int32_t>(op); };
+  const auto is = [&](uint32_t row, Op op) {
+    return row < ops.size() && ops[row] == static_cast<int32_t>(op);
+  };
   const std::span<const uint32_t> rows = selection.rows();
   std::shared_ptr<Buffer> rewritten;
   for (size_t i = 0; i < rows.size(); ++i) {
     const uint32_t row = rows[i];
     Op lone = Op::kInsert;
     if (is(row, Op::kUpdateBefore)) {
-      const bool whole = is(row + 1, Op::kUpdateAfter) && i + 1 < rows.size() && rows[i + 1] == row + 1;
+      const bool whole =
+          is(row + 1, Op::kUpdateAfter) && i + 1 < rows.size() && rows[i + 1] == row + 1;
       if (whole) continue;
       lone = Op::kDelete;
     } else if (is(row, Op::kUpdateAfter)) {
-      const bool whole = row != 0 && is(row - 1, Op::kUpdateBefore) && i != 0 && rows[i - 1] == row - 1;
+      const bool whole =
+          row != 0 && is(row - 1, Op::kUpdateBefore) && i != 0 && rows[i - 1] == row - 1;
       if (whole) continue;
     } else {
       continue;
@@ -328,8 +345,10 @@ Batch TakeChanges(const Batch& batch, const Selection& selection) {
   Batch taken = batch.Take(selection);
   if (rewritten == nullptr) return taken;
   std::vector<Column> columns;
-  for (size_t i = 0; i < batch.schema().size(); ++i) columns.push_back(taken.column(ColumnIndex{static_cast<uint16_t>(i)}));
-  columns[op_column->value] = Column(Type::Of(TypeKind::kInt32), selection.size(), std::move(rewritten), nullptr, nullptr);
+  for (size_t i = 0; i < batch.schema().size(); ++i)
+    columns.push_back(taken.column(ColumnIndex{static_cast<uint16_t>(i)}));
+  columns[op_column->value] =
+      Column(Type::Of(TypeKind::kInt32), selection.size(), std::move(rewritten), nullptr, nullptr);
   return Batch::Make(batch.schema_ref(), selection.size(), std::move(columns));
 }
 
@@ -339,13 +358,16 @@ std::string ValueToString(const Column& column, uint32_t row) {
   return VisitKind(column.type().kind, [&]<TypeKind kKind>() -> std::string {
     const auto& value = column.Values<Physical<kKind>>()[row];
     if constexpr (kKind == TypeKind::kBool) return value != 0 ? "true" : "false";
-    if constexpr (kKind == TypeKind::kFloat32 || kKind == TypeKind::kFloat64) return FloatToString(value);
+    if constexpr (kKind == TypeKind::kFloat32 || kKind == TypeKind::kFloat64)
+      return FloatToString(value);
     if constexpr (kKind == TypeKind::kDecimal) return DecimalToString(value, column.type().scale);
     if constexpr (kKind == TypeKind::kDate) return DateToString(value);
     if constexpr (kKind == TypeKind::kTimestamp) return TimestampToString(value);
     if constexpr (kKind == TypeKind::kDuration) return IsoDurationToString(value);
-    if constexpr (kKind == TypeKind::kString || kKind == TypeKind::kBytes) return "'" + OneLine(value.view(), kPrintedStringBytesMax) + "'";
-    if constexpr (kKind == TypeKind::kInt32 || kKind == TypeKind::kInt64) return std::to_string(value);
+    if constexpr (kKind == TypeKind::kString || kKind == TypeKind::kBytes)
+      return "'" + OneLine(value.view(), kPrintedStringBytesMax) + "'";
+    if constexpr (kKind == TypeKind::kInt32 || kKind == TypeKind::kInt64)
+      return std::to_string(value);
   });
 }
 

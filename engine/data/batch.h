@@ -1,6 +1,7 @@
 #pragma once
-// Batch: rows of one schema as typed columns. Immutable, a cheap handle on shared buffers, owner of every byte it shows: no client buffer is pinned.
-// Any thread may read; made by RowBuilder, by expressions (columns) and by the codec. A batch of 0 rows is never sent, a batch of 1 must work.
+// Batch: rows of one schema as typed columns. Immutable, a cheap handle on shared buffers, owner of
+// every byte it shows: no client buffer is pinned. Any thread may read; made by RowBuilder, by
+// expressions (columns) and by the codec. A batch of 0 rows is never sent, a batch of 1 must work.
 // After Arrow's record batch and Umbra's strings.
 
 #include <cstddef>
@@ -29,9 +30,13 @@ class Buffer {
   const char* data() const { return data_; }
   size_t size() const { return size_; }
   template <class T>
-  T* as() { return reinterpret_cast<T*>(data_); }
+  T* as() {
+    return reinterpret_cast<T*>(data_);
+  }
   template <class T>
-  const T* as() const { return reinterpret_cast<const T*>(data_); }
+  const T* as() const {
+    return reinterpret_cast<const T*>(data_);
+  }
 
  private:
   char* data_;
@@ -77,13 +82,19 @@ class Selection {
   std::vector<uint32_t> rows_;
 };
 
-/// One column: values, validity and the arenas of its long strings, shared. A value handle; slicing moves the offset.
+/// One column: values, validity and the arenas of its long strings, shared. A value handle; slicing
+/// moves the offset.
 class Column {
  public:
   Column() = default;
   /// `validity` may be null: all valid. `arenas` may be null.
-  Column(Type type, uint32_t rows, BufferRef values, BufferRef validity, std::shared_ptr<const Arenas> arenas)
-      : type_(std::move(type)), rows_(rows), values_(std::move(values)), validity_(std::move(validity)), arenas_(std::move(arenas)) {}
+  Column(Type type, uint32_t rows, BufferRef values, BufferRef validity,
+         std::shared_ptr<const Arenas> arenas)
+      : type_(std::move(type)),
+        rows_(rows),
+        values_(std::move(values)),
+        validity_(std::move(validity)),
+        arenas_(std::move(arenas)) {}
 
   const Type& type() const { return type_; }
   uint32_t rows() const { return rows_; }
@@ -92,10 +103,13 @@ class Column {
     WEIR_DCHECK(sizeof(T) == type_.width());
     return {values_->as<T>() + offset_, rows_};
   }
-  Validity Valid() const { return validity_ == nullptr ? Validity() : Validity(validity_->as<uint64_t>(), offset_); }
+  Validity Valid() const {
+    return validity_ == nullptr ? Validity() : Validity(validity_->as<uint64_t>(), offset_);
+  }
   bool nullable() const { return validity_ != nullptr; }
   Column Slice(uint32_t first, uint32_t rows) const;
-  /// Values of the given rows. Arenas are shared; long strings are copied when less than half of the arenas' bytes would stay in use.
+  /// Values of the given rows. Arenas are shared; long strings are copied when less than half of
+  /// the arenas' bytes would stay in use.
   Column Take(std::span<const uint32_t> rows) const;
 
   const BufferRef& values_buffer() const { return values_; }
@@ -110,7 +124,8 @@ class Column {
   std::shared_ptr<const Arenas> arenas_;
 };
 
-/// Keys of a batch, row by row, as views (contracts 4): hash and canonical bytes (key_encoding.h), event time for TTL, NULL-key rows.
+/// Keys of a batch, row by row, as views (contracts 4): hash and canonical bytes (key_encoding.h),
+/// event time for TTL, NULL-key rows.
 struct KeyBatch {
   std::span<const uint64_t> hash;
   std::span<const Utf8View> bytes;
@@ -148,7 +163,9 @@ struct Batch {
     const Validity whole = body_->columns[column.value].Valid();
     return whole.all() ? whole : Validity(whole.words(), whole.offset() + offset_);
   }
-  Column column(ColumnIndex column) const { return body_->columns[column.value].Slice(offset_, rows_); }
+  Column column(ColumnIndex column) const {
+    return body_->columns[column.value].Slice(offset_, rows_);
+  }
 
   /// REQUIRES: has_keys(). Made once by the task, on ports for which the node declares a key.
   const KeyBatch& keys() const {
@@ -165,7 +182,8 @@ struct Batch {
   /// The same rows under another schema of equal types: renaming, nullability.
   Batch WithSchema(SchemaRef schema) const;
 
-  /// What credits and memory accounts count: the rows' share of the fixed-width buffers, plus whole arenas.
+  /// What credits and memory accounts count: the rows' share of the fixed-width buffers, plus whole
+  /// arenas.
   size_t bytes() const;
 
   /// Row `row` as text "{a: 1, b: 'x'}": logs at debug, test failures.
@@ -187,8 +205,8 @@ struct Batch {
 /// `batches` of one schema as one batch; keys are dropped.
 Batch Concat(std::span<const Batch> batches);
 
-/// A Take that keeps changelogs right: where only one half of an update_before/update_after pair is selected, or the batch's border cuts the pair, a half
-/// becomes delete or insert (semantics 7.2).
+/// A Take that keeps changelogs right: where only one half of an update_before/update_after pair is
+/// selected, or the batch's border cuts the pair, a half becomes delete or insert (semantics 7.2).
 /// Without an `_op` column a plain Take.
 Batch TakeChanges(const Batch& batch, const Selection& selection);
 

@@ -11,7 +11,8 @@
 namespace weir {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "columns are written as they lie in memory");
+static_assert(std::endian::native == std::endian::little,
+              "columns are written as they lie in memory");
 
 constexpr std::string_view kMagic = "WB\x01";  // the last byte is the version
 constexpr uint8_t kNullable = 1;
@@ -20,8 +21,9 @@ constexpr uint64_t kColumnsMax = 65535;
 
 /// Number of a kind in the format, which outlives the order of the enum.
 constexpr std::array<TypeKind, 11> kKindOfNumber = {
-    TypeKind::kBool,   TypeKind::kInt32, TypeKind::kInt64, TypeKind::kFloat32,   TypeKind::kFloat64,  TypeKind::kDecimal,
-    TypeKind::kString, TypeKind::kBytes, TypeKind::kDate,  TypeKind::kTimestamp, TypeKind::kDuration,
+    TypeKind::kBool,    TypeKind::kInt32,     TypeKind::kInt64,    TypeKind::kFloat32,
+    TypeKind::kFloat64, TypeKind::kDecimal,   TypeKind::kString,   TypeKind::kBytes,
+    TypeKind::kDate,    TypeKind::kTimestamp, TypeKind::kDuration,
 };
 
 uint8_t NumberOfKind(TypeKind kind) {
@@ -30,12 +32,15 @@ uint8_t NumberOfKind(TypeKind kind) {
   return static_cast<uint8_t>(found - kKindOfNumber.begin());
 }
 
-Status Damaged(std::string_view what) { return Status(Code::kCorruption, "not a batch: " + std::string(what)); }
+Status Damaged(std::string_view what) {
+  return Status(Code::kCorruption, "not a batch: " + std::string(what));
+}
 
 void WriteValidity(Validity valid, uint32_t rows, ByteWriter& writer) {
   for (uint32_t row = 0; row < rows; row += 8) {
     uint8_t byte = 0;
-    for (uint32_t bit = 0; bit < 8 && row + bit < rows; ++bit) byte = static_cast<uint8_t>(byte | (valid[row + bit] ? 1U << bit : 0U));
+    for (uint32_t bit = 0; bit < 8 && row + bit < rows; ++bit)
+      byte = static_cast<uint8_t>(byte | (valid[row + bit] ? 1U << bit : 0U));
     writer.Fixed(byte);
   }
 }
@@ -63,7 +68,8 @@ void WriteFixed(std::span<const T> values, Validity valid, ByteWriter& writer) {
   }
   constexpr std::array<char, sizeof(T)> kZeros{};
   for (uint32_t row = 0; row < values.size(); ++row) {
-    writer.Raw(valid[row] ? raw.substr(row * sizeof(T), sizeof(T)) : std::string_view(kZeros.data(), sizeof(T)));
+    writer.Raw(valid[row] ? raw.substr(row * sizeof(T), sizeof(T))
+                          : std::string_view(kZeros.data(), sizeof(T)));
   }
 }
 
@@ -85,7 +91,8 @@ Result<BufferRef> ReadValidity(ByteReader& reader, uint32_t rows) {
   const std::string_view bits = reader.Raw((uint64_t{rows} + 7) / 8);
   if (!reader.ok()) return Damaged("the validity is cut off");
   const unsigned tail = rows % 8;
-  if (tail != 0 && static_cast<uint8_t>(bits.back()) >> tail != 0) return Damaged("validity of rows that do not exist");
+  if (tail != 0 && static_cast<uint8_t>(bits.back()) >> tail != 0)
+    return Damaged("validity of rows that do not exist");
   auto buffer = std::make_shared<Buffer>((uint64_t{rows} + 63) / 64 * sizeof(uint64_t));
   if (buffer->size() != 0) std::memset(buffer->data(), 0, buffer->size());
   if (!bits.empty()) std::memcpy(buffer->data(), bits.data(), bits.size());
@@ -131,7 +138,9 @@ Result<Column> ReadColumn(ByteReader& reader, const Type& type, uint32_t rows) {
   if (type.is_text()) return ReadText(reader, type, rows, std::move(validity));
   const std::string_view raw = reader.Raw(uint64_t{rows} * type.width());
   if (!reader.ok()) return Damaged("a column is cut off");
-  if (type.kind == TypeKind::kBool && std::any_of(raw.begin(), raw.end(), [](char c) { return c != 0 && c != 1; })) return Damaged("a bool that is neither true nor false");
+  if (type.kind == TypeKind::kBool &&
+      std::any_of(raw.begin(), raw.end(), [](char c) { return c != 0 && c != 1; }))
+    return Damaged("a bool that is neither true nor false");
   auto values = std::make_shared<Buffer>(raw.size());
   if (!raw.empty()) std::memcpy(values->data(), raw.data(), raw.size());
   return Column(type, rows, std::move(values), std::move(validity), nullptr);
@@ -146,13 +155,15 @@ Result<Schema> ReadSchema(ByteReader& reader) {
     field.name = reader.String();
     const auto kind = reader.Fixed<uint8_t>();
     const auto flags = reader.Fixed<uint8_t>();
-    if (!reader.ok() || kind >= kKindOfNumber.size() || flags > kNullable || !IsUtf8(field.name)) return Damaged("a column's description");
+    if (!reader.ok() || kind >= kKindOfNumber.size() || flags > kNullable || !IsUtf8(field.name))
+      return Damaged("a column's description");
     field.type.kind = kKindOfNumber[kind];
     field.nullable = flags == kNullable;
     if (field.type.kind == TypeKind::kDecimal) {
       field.type.precision = reader.Fixed<uint8_t>();
       field.type.scale = reader.Fixed<uint8_t>();
-      const bool fits = field.type.precision >= 1 && field.type.precision <= kDecimalPrecisionMax && field.type.scale <= field.type.precision;
+      const bool fits = field.type.precision >= 1 && field.type.precision <= kDecimalPrecisionMax &&
+                        field.type.scale <= field.type.precision;
       if (!reader.ok() || !fits) return Damaged("a decimal's precision");
     }
     fields.push_back(std::move(field));
@@ -189,12 +200,14 @@ void EncodeBatch(const Batch& batch, std::string& out) {
   writer.Raw(kMagic);
   EncodeSchema(batch.schema(), out);
   writer.Varint(batch.rows());
-  for (size_t i = 0; i < batch.schema().size(); ++i) WriteColumn(batch.column(ColumnIndex{static_cast<uint16_t>(i)}), writer);
+  for (size_t i = 0; i < batch.schema().size(); ++i)
+    WriteColumn(batch.column(ColumnIndex{static_cast<uint16_t>(i)}), writer);
 }
 
 Result<Batch> DecodeBatch(std::string_view bytes) {
   ByteReader reader(bytes);
-  if (reader.Raw(kMagic.size()) != kMagic) return Damaged("it does not start with the mark of version 1");
+  if (reader.Raw(kMagic.size()) != kMagic)
+    return Damaged("it does not start with the mark of version 1");
   WEIR_ASSIGN(Schema schema, ReadSchema(reader));
   const uint64_t rows = reader.Varint();
   if (!reader.ok() || rows > UINT32_MAX) return Damaged("the number of rows");
@@ -204,7 +217,8 @@ Result<Batch> DecodeBatch(std::string_view bytes) {
     columns.push_back(std::move(column));
   }
   if (reader.left() != 0) return Damaged("bytes behind its end");
-  return Batch::Make(std::make_shared<const Schema>(std::move(schema)), static_cast<uint32_t>(rows), std::move(columns));
+  return Batch::Make(std::make_shared<const Schema>(std::move(schema)), static_cast<uint32_t>(rows),
+                     std::move(columns));
 }
 
 }  // namespace weir

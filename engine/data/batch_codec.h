@@ -1,6 +1,8 @@
 #pragma once
-// The one encoding of batches: wire, in-flight section of snapshots, savepoints (contracts 8). Self-describing (schema first), little-endian, bounded:
-// a damaged text never makes the decoder allocate more than the text's own size times a constant. Format: docs/formats/batch.md. Any thread.
+// The one encoding of batches: wire, in-flight section of snapshots, savepoints (contracts 8).
+// Self-describing (schema first), little-endian, bounded: a damaged text never makes the decoder
+// allocate more than the text's own size times a constant. Format: docs/formats/batch.md. Any
+// thread.
 
 #include <string>
 #include <string_view>

@@ -18,7 +18,8 @@ constexpr int kFractionDigits = 6;
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
-/// Takes pieces off the front of a text; each answers false and takes nothing where the piece does not stand.
+/// Takes pieces off the front of a text; each answers false and takes nothing where the piece does
+/// not stand.
 class TextReader {
  public:
   explicit TextReader(std::string_view text) : left_(text) {}
@@ -31,7 +32,9 @@ class TextReader {
   }
   /// Exactly `count` digits.
   bool Digits(size_t count, int32_t* value) {
-    if (left_.size() < count || !std::all_of(left_.begin(), left_.begin() + static_cast<ptrdiff_t>(count), IsDigit)) return false;
+    if (left_.size() < count ||
+        !std::all_of(left_.begin(), left_.begin() + static_cast<ptrdiff_t>(count), IsDigit))
+      return false;
     *value = 0;
     for (size_t i = 0; i < count; ++i) *value = *value * 10 + (left_[i] - '0');
     left_.remove_prefix(count);
@@ -42,12 +45,15 @@ class TextReader {
     if (left_.empty() || !IsDigit(left_.front())) return false;
     *value = 0;
     while (!left_.empty() && IsDigit(left_.front())) {
-      if (__builtin_mul_overflow(*value, int64_t{10}, value) || __builtin_add_overflow(*value, int64_t{left_.front() - '0'}, value)) return false;
+      if (__builtin_mul_overflow(*value, int64_t{10}, value) ||
+          __builtin_add_overflow(*value, int64_t{left_.front() - '0'}, value))
+        return false;
       left_.remove_prefix(1);
     }
     return true;
   }
-  /// One or more digits behind a decimal point as microseconds; `lost` says that a digit other than 0 was cut.
+  /// One or more digits behind a decimal point as microseconds; `lost` says that a digit other than
+  /// 0 was cut.
   bool Fraction(int64_t* us, bool* lost) {
     if (left_.empty() || !IsDigit(left_.front())) return false;
     *us = 0;
@@ -69,8 +75,8 @@ class TextReader {
 };
 
 bool ReadDate(TextReader& reader, CivilDate* date) {
-  return reader.Digits(4, &date->year) && reader.Sign('-') && reader.Digits(2, &date->month) && reader.Sign('-') && reader.Digits(2, &date->day) &&
-         date->year >= 1 && IsValidDate(*date);
+  return reader.Digits(4, &date->year) && reader.Sign('-') && reader.Digits(2, &date->month) &&
+         reader.Sign('-') && reader.Digits(2, &date->day) && date->year >= 1 && IsValidDate(*date);
 }
 
 /// hh:mm:ss[.f...]; second 60 is the next minute.
@@ -78,7 +84,9 @@ bool ReadTimeOfDay(TextReader& reader, int64_t* us) {
   int32_t hour = 0;
   int32_t minute = 0;
   int32_t second = 0;
-  if (!reader.Digits(2, &hour) || !reader.Sign(':') || !reader.Digits(2, &minute) || !reader.Sign(':') || !reader.Digits(2, &second)) return false;
+  if (!reader.Digits(2, &hour) || !reader.Sign(':') || !reader.Digits(2, &minute) ||
+      !reader.Sign(':') || !reader.Digits(2, &second))
+    return false;
   if (hour > 23 || minute > 59 || second > 60) return false;
   int64_t fraction = 0;
   bool cut = false;
@@ -105,7 +113,8 @@ bool ReadZone(TextReader& reader, int64_t* offset_us) {
 
 void AppendPadded(int64_t value, int width, std::string& out) {
   std::array<char, 24> text{};
-  const int size = std::snprintf(text.data(), text.size(), "%0*lld", width, static_cast<long long>(value));
+  const int size =
+      std::snprintf(text.data(), text.size(), "%0*lld", width, static_cast<long long>(value));
   out.append(text.data(), static_cast<size_t>(size));
 }
 
@@ -129,13 +138,16 @@ bool AddUnits(int64_t count, int64_t unit, int64_t* sum) {
 
 }  // namespace
 
-// Both directions after Howard Hinnant's "chrono-compatible low-level date algorithms": years start in March, eras have 400 years.
+// Both directions after Howard Hinnant's "chrono-compatible low-level date algorithms": years start
+// in March, eras have 400 years.
 CivilDate CivilFromDays(int64_t days) {
   const int64_t shifted = days + 719'468;
   const int64_t era = FloorDivide(shifted, 146'097);
   const int64_t day_of_era = shifted - era * 146'097;
-  const int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
-  const int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const int64_t year_of_era =
+      (day_of_era - day_of_era / 1460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
+  const int64_t day_of_year =
+      day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   const int64_t month_from_march = (5 * day_of_year + 2) / 153;
   const int64_t day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
   const int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
@@ -147,7 +159,8 @@ int64_t DaysFromCivil(CivilDate date) {
   const int64_t year = int64_t{date.year} - (date.month <= 2 ? 1 : 0);
   const int64_t era = FloorDivide(year, 400);
   const int64_t year_of_era = year - era * 400;
-  const int64_t day_of_year = (153 * (date.month + (date.month > 2 ? -3 : 9)) + 2) / 5 + date.day - 1;
+  const int64_t day_of_year =
+      (153 * (date.month + (date.month > 2 ? -3 : 9)) + 2) / 5 + date.day - 1;
   const int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
   return era * 146'097 + day_of_era - 719'468;
 }
@@ -168,16 +181,21 @@ std::optional<int64_t> ParseTimestamp(std::string_view text) {
     int64_t time_of_day = 0;
     int64_t offset = 0;
     const bool separated = reader.Sign('T') || reader.Sign('t') || reader.Sign(' ');
-    if (!separated || !ReadTimeOfDay(reader, &time_of_day) || !ReadZone(reader, &offset) || !reader.done()) return std::nullopt;
+    if (!separated || !ReadTimeOfDay(reader, &time_of_day) || !ReadZone(reader, &offset) ||
+        !reader.done())
+      return std::nullopt;
     us += time_of_day - offset;
   }
-  if (!IsUsable(EventTime{us})) return std::nullopt;  // a zone or second 60 may lead out of years 1 ... 9999
+  if (!IsUsable(EventTime{us}))
+    return std::nullopt;  // a zone or second 60 may lead out of years 1 ... 9999
   return us;
 }
 
 void AppendTimestamp(int64_t us, std::string& out) {
   const int64_t days = FloorDivide(us, kDay);
-  const int64_t time_of_day = us % kDay + (us % kDay < 0 ? kDay : 0);  // not us - days * kDay, which overflows near the least time
+  const int64_t time_of_day =
+      us % kDay +
+      (us % kDay < 0 ? kDay : 0);  // not us - days * kDay, which overflows near the least time
   AppendDate(days, out);
   out.push_back('T');
   AppendPadded(time_of_day / kHour, 2, out);
@@ -219,7 +237,8 @@ std::optional<int64_t> ParseIsoDuration(std::string_view text) {
     int64_t us;
     bool time;
   };
-  constexpr std::array<Unit, 4> kUnits = {{{'D', kDay, false}, {'H', kHour, true}, {'M', kMinute, true}, {'S', kSecond, true}}};
+  constexpr std::array<Unit, 4> kUnits = {
+      {{'D', kDay, false}, {'H', kHour, true}, {'M', kMinute, true}, {'S', kSecond, true}}};
   TextReader reader(text);
   const bool negative = reader.Sign('-');
   if (!negative) reader.Sign('+');
@@ -240,9 +259,12 @@ std::optional<int64_t> ParseIsoDuration(std::string_view text) {
     bool lost = false;
     const bool has_fraction = reader.Sign('.');
     if (has_fraction && (!reader.Fraction(&fraction, &lost) || lost)) return std::nullopt;
-    while (unit < kUnits.size() && (kUnits[unit].time != in_time || !reader.Sign(kUnits[unit].name))) ++unit;
+    while (unit < kUnits.size() &&
+           (kUnits[unit].time != in_time || !reader.Sign(kUnits[unit].name)))
+      ++unit;
     if (unit == kUnits.size() || (has_fraction && kUnits[unit].name != 'S')) return std::nullopt;
-    if (!AddUnits(-count, kUnits[unit].us, &sum) || !AddUnits(-fraction, 1, &sum)) return std::nullopt;
+    if (!AddUnits(-count, kUnits[unit].us, &sum) || !AddUnits(-fraction, 1, &sum))
+      return std::nullopt;
     ++unit;
     any_part = true;
   }
@@ -288,7 +310,11 @@ std::optional<int64_t> ParseJobDuration(std::string_view text, bool negative) {
     std::string_view name;
     int64_t us;
   };
-  constexpr std::array<Unit, 5> kUnits = {{{"ms", 1000}, {"s", kSecond}, {"m", kMinute}, {"h", kHour}, {"d", kDay}}};  // "ms" before "m"
+  constexpr std::array<Unit, 5> kUnits = {{{"ms", 1000},
+                                           {"s", kSecond},
+                                           {"m", kMinute},
+                                           {"h", kHour},
+                                           {"d", kDay}}};  // "ms" before "m"
   TextReader reader(text);
   const bool minus = negative && reader.Sign('-');
   int64_t sum = 0;
@@ -296,7 +322,9 @@ std::optional<int64_t> ParseJobDuration(std::string_view text, bool negative) {
   while (!reader.done()) {
     int64_t count = 0;
     if (!reader.Number(&count)) return std::nullopt;
-    const auto* unit = std::find_if(kUnits.begin(), kUnits.end(), [&](const Unit& u) { return reader.left().starts_with(u.name); });
+    const auto* unit = std::find_if(kUnits.begin(), kUnits.end(), [&](const Unit& u) {
+      return reader.left().starts_with(u.name);
+    });
     if (unit == kUnits.end()) return std::nullopt;
     reader.Skip(unit->name.size());
     if (!AddUnits(count, unit->us, &sum) || sum > kJobDurationMax) return std::nullopt;
@@ -309,7 +337,8 @@ std::string JobDurationToString(int64_t us) {
     std::string_view name;
     uint64_t us;
   };
-  constexpr std::array<Unit, 6> kUnits = {{{"d", kDay}, {"h", kHour}, {"m", kMinute}, {"s", kSecond}, {"ms", 1000}, {"us", 1}}};
+  constexpr std::array<Unit, 6> kUnits = {
+      {{"d", kDay}, {"h", kHour}, {"m", kMinute}, {"s", kSecond}, {"ms", 1000}, {"us", 1}}};
   if (us == 0) return "0s";
   std::string text;
   if (us < 0) text.push_back('-');

@@ -18,17 +18,22 @@ constexpr std::array<Int128, kDecimalPrecisionMax + 1> MakePowers() {
 }
 constexpr std::array<Int128, kDecimalPrecisionMax + 1> kPowers = MakePowers();
 
-Uint128 Magnitude(Int128 value) { return value < 0 ? ~static_cast<Uint128>(value) + 1 : static_cast<Uint128>(value); }
+Uint128 Magnitude(Int128 value) {
+  return value < 0 ? ~static_cast<Uint128>(value) + 1 : static_cast<Uint128>(value);
+}
 
 std::optional<Int128> MultiplyByPower(Int128 value, int power) {
   if (value == 0) return Int128{0};
   Int128 product = 0;
-  if (power > kDecimalPrecisionMax || __builtin_mul_overflow(value, kPowers[static_cast<size_t>(power)], &product)) return std::nullopt;
+  if (power > kDecimalPrecisionMax ||
+      __builtin_mul_overflow(value, kPowers[static_cast<size_t>(power)], &product))
+    return std::nullopt;
   if (!FitsPrecision(product, kDecimalPrecisionMax)) return std::nullopt;
   return product;
 }
 
-/// Significant digits of a number's text: value = mantissa * 10^exponent, the mantissa without trailing zeros.
+/// Significant digits of a number's text: value = mantissa * 10^exponent, the mantissa without
+/// trailing zeros.
 struct Digits {
   Uint128 mantissa = 0;
   int64_t exponent = 0;
@@ -38,7 +43,8 @@ struct Digits {
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 std::optional<Digits> ReadDigits(std::string_view text) {
-  constexpr int64_t kExponentMax = int64_t{1} << 40;  // far beyond any text's digits: larger ones act the same
+  constexpr int64_t kExponentMax = int64_t{1}
+                                   << 40;  // far beyond any text's digits: larger ones act the same
   Digits digits;
   size_t at = 0;
   if (at < text.size() && (text[at] == '-' || text[at] == '+')) digits.negative = text[at++] == '-';
@@ -61,7 +67,8 @@ std::optional<Digits> ReadDigits(std::string_view text) {
     if (digits.mantissa == 0) zeros = 0;
     // Up to 38 digits do not overflow; a mantissa beyond can fit no decimal.
     for (int64_t i = 0; i <= zeros; ++i) {
-      if (digits.mantissa >= static_cast<Uint128>(kPowers[kDecimalPrecisionMax - 1])) return std::nullopt;
+      if (digits.mantissa >= static_cast<Uint128>(kPowers[kDecimalPrecisionMax - 1]))
+        return std::nullopt;
       digits.mantissa *= 10;
     }
     digits.mantissa += static_cast<Uint128>(text[at] - '0');
@@ -92,7 +99,9 @@ Int128 PowerOfTen(int n) {
   return kPowers[static_cast<size_t>(n)];
 }
 
-bool FitsPrecision(Int128 value, int precision) { return Magnitude(value) < static_cast<Uint128>(PowerOfTen(precision)); }
+bool FitsPrecision(Int128 value, int precision) {
+  return Magnitude(value) < static_cast<Uint128>(PowerOfTen(precision));
+}
 
 std::optional<Int128> Rescale(Int128 value, int from_scale, int to_scale) {
   if (to_scale >= from_scale) return MultiplyByPower(value, to_scale - from_scale);
@@ -110,7 +119,8 @@ std::optional<Int128> RescaleExact(Int128 value, int from_scale, int to_scale) {
   if (value == 0) return Int128{0};
   if (from_scale - to_scale > kDecimalPrecisionMax) return std::nullopt;
   const Int128 divisor = PowerOfTen(from_scale - to_scale);
-  if (value % divisor != 0 || !FitsPrecision(value / divisor, kDecimalPrecisionMax)) return std::nullopt;
+  if (value % divisor != 0 || !FitsPrecision(value / divisor, kDecimalPrecisionMax))
+    return std::nullopt;
   return value / divisor;
 }
 
@@ -120,7 +130,8 @@ std::optional<Int128> ParseDecimalExact(std::string_view text, int precision, in
   if (digits->mantissa == 0) return Int128{0};
   const int64_t power = digits->exponent + scale;
   if (power < 0 || power > kDecimalPrecisionMax) return std::nullopt;
-  const std::optional<Int128> value = MultiplyByPower(static_cast<Int128>(digits->mantissa), static_cast<int>(power));
+  const std::optional<Int128> value =
+      MultiplyByPower(static_cast<Int128>(digits->mantissa), static_cast<int>(power));
   if (!value || !FitsPrecision(*value, precision)) return std::nullopt;
   return digits->negative ? -*value : *value;
 }
@@ -151,7 +162,8 @@ double DecimalToDouble(Int128 value, int scale) {
   constexpr Uint128 kExactMax = static_cast<Uint128>(1) << 53;
   constexpr int kExactPowerMax = 22;
   if (Magnitude(value) <= kExactMax && scale <= kExactPowerMax) {
-    return static_cast<double>(static_cast<int64_t>(value)) / static_cast<double>(PowerOfTen(scale));
+    return static_cast<double>(static_cast<int64_t>(value)) /
+           static_cast<double>(PowerOfTen(scale));
   }
   const std::string text = DecimalToString(value, scale);
   double result = 0;

@@ -15,10 +15,14 @@ constexpr char kNullMark = '\x00';
 constexpr char kValueMark = '\x01';
 constexpr char kEscaped = '\xff';  // after a 00 that belongs to the value
 
-inline uint64_t BigEndian(uint64_t value) { return std::endian::native == std::endian::little ? __builtin_bswap64(value) : value; }
+inline uint64_t BigEndian(uint64_t value) {
+  return std::endian::native == std::endian::little ? __builtin_bswap64(value) : value;
+}
 
 /// The integer whose unsigned order is the order of the values, in native byte order.
-inline uint64_t Sortable(int64_t value) { return static_cast<uint64_t>(value) ^ (uint64_t{1} << 63); }
+inline uint64_t Sortable(int64_t value) {
+  return static_cast<uint64_t>(value) ^ (uint64_t{1} << 63);
+}
 inline uint64_t Sortable(double value) {
   if (std::isnan(value)) value = std::numeric_limits<double>::quiet_NaN();
   if (value == 0) value = 0.0;  // -0.0
@@ -56,9 +60,12 @@ inline char* WriteFixed(Physical<kKind> value, char* to) {
   return to + FixedKeyBytes<kKind>();
 }
 
-/// Zero bytes among those of `value`, which are few if any: an inline value is looked at as two words.
+/// Zero bytes among those of `value`, which are few if any: an inline value is looked at as two
+/// words.
 inline size_t CountZeros(const Utf8View& value) {
-  const auto has_zero = [](uint64_t word) { return ((word - 0x0101010101010101U) & ~word & 0x8080808080808080U) != 0; };
+  const auto has_zero = [](uint64_t word) {
+    return ((word - 0x0101010101010101U) & ~word & 0x8080808080808080U) != 0;
+  };
   if (value.is_inline()) {
     uint64_t low = 0;
     uint32_t high = 0;
@@ -66,12 +73,14 @@ inline size_t CountZeros(const Utf8View& value) {
     std::memcpy(&high, value.data() + sizeof(low), sizeof(high));
     // The bytes past the value count as not zero.
     if (value.size() < 8) low |= ~uint64_t{0} << (8 * value.size());
-    const uint64_t wide_high = high | (value.size() > 8 ? ~uint64_t{0} << (8 * (value.size() - 8)) : ~uint64_t{0});
+    const uint64_t wide_high =
+        high | (value.size() > 8 ? ~uint64_t{0} << (8 * (value.size() - 8)) : ~uint64_t{0});
     if (!has_zero(low) && !has_zero(wide_high)) return 0;
   }
   const std::string_view bytes = value.view();
   size_t zeros = 0;
-  for (size_t at = bytes.find('\0'); at != std::string_view::npos; at = bytes.find('\0', at + 1)) ++zeros;
+  for (size_t at = bytes.find('\0'); at != std::string_view::npos; at = bytes.find('\0', at + 1))
+    ++zeros;
   return zeros;
 }
 
@@ -122,7 +131,8 @@ inline char* WriteValue(const Physical<kKind>& value, char* to) {
   }
 }
 template <TypeKind kKind, bool kEscape>
-void WriteColumn(std::span<const Physical<kKind>> values, Validity valid, char* base, std::span<uint32_t> ends) {
+void WriteColumn(std::span<const Physical<kKind>> values, Validity valid, char* base,
+                 std::span<uint32_t> ends) {
   for (uint32_t row = 0; row < ends.size(); ++row) {
     char* to = base + ends[row];
     if (valid[row]) {
@@ -134,18 +144,22 @@ void WriteColumn(std::span<const Physical<kKind>> values, Validity valid, char* 
   }
 }
 
-/// XXH3_64bits of the nine bytes 01, word (in memory order), without going through memory: bytes just written in pieces would stall the loads that hash
-/// them. The algorithm's case for 9 to 16 bytes; tests hold it against the library's own.
+/// XXH3_64bits of the nine bytes 01, word (in memory order), without going through memory: bytes
+/// just written in pieces would stall the loads that hash them. The algorithm's case for 9 to 16
+/// bytes; tests hold it against the library's own.
 inline uint64_t HashMarkAndWord(uint64_t word) {
   constexpr size_t kBytes = 9;
   const uint64_t first_eight = static_cast<uint64_t>(kValueMark) | word << 8;
   const uint64_t last_eight = word;
-  const uint64_t low = first_eight ^ XXH_readLE64(XXH3_kSecret + 24) ^ XXH_readLE64(XXH3_kSecret + 32);
-  const uint64_t high = last_eight ^ XXH_readLE64(XXH3_kSecret + 40) ^ XXH_readLE64(XXH3_kSecret + 48);
+  const uint64_t low =
+      first_eight ^ XXH_readLE64(XXH3_kSecret + 24) ^ XXH_readLE64(XXH3_kSecret + 32);
+  const uint64_t high =
+      last_eight ^ XXH_readLE64(XXH3_kSecret + 40) ^ XXH_readLE64(XXH3_kSecret + 48);
   return XXH3_avalanche(kBytes + XXH_swap64(low) + high + XXH3_mul128_fold64(low, high));
 }
 
-/// One column whose values take eight key bytes, none of them NULL: keys are made in registers and stored as the views they are.
+/// One column whose values take eight key bytes, none of them NULL: keys are made in registers and
+/// stored as the views they are.
 template <TypeKind kKind>
 void EncodeWords(std::span<const Physical<kKind>> values, KeyStorage& keys) {
   static_assert(std::endian::native == std::endian::little);
@@ -164,10 +178,12 @@ void EncodeWords(std::span<const Physical<kKind>> values, KeyStorage& keys) {
   }
 }
 
-/// Any columns: sizes column by column, then bytes column by column into one arena, then views and hashes.
+/// Any columns: sizes column by column, then bytes column by column into one arena, then views and
+/// hashes.
 void EncodeAny(std::span<const Column> columns, uint32_t rows, KeyStorage& keys) {
-  std::vector<uint32_t> ends(rows, 0);  // first the size, then where the row's next byte goes, in the end its end
-  bool zeros = false;                   // some text holds one, which takes an escape
+  std::vector<uint32_t> ends(
+      rows, 0);        // first the size, then where the row's next byte goes, in the end its end
+  bool zeros = false;  // some text holds one, which takes an escape
   for (const Column& column : columns) {
     const Validity valid = column.Valid();
     VisitKind(column.type().kind, [&]<TypeKind kKind>() {
@@ -274,7 +290,8 @@ class KeyReader {
       into.Append<T>(static_cast<T>(FromSortableDouble(Word())));
     } else {
       const auto value = static_cast<int64_t>(Word() ^ (uint64_t{1} << 63));
-      if (value < std::numeric_limits<T>::min() || value > std::numeric_limits<T>::max()) return false;
+      if (value < std::numeric_limits<T>::min() || value > std::numeric_limits<T>::max())
+        return false;
       into.Append<T>(static_cast<T>(value));
     }
     return true;
@@ -313,7 +330,8 @@ void AppendKeyBytes(const Column& column, uint32_t row, std::string& out) {
   });
 }
 
-std::shared_ptr<const KeyStorage> EncodeKeys(std::span<const Column> columns, uint32_t rows, const Column* event_time) {
+std::shared_ptr<const KeyStorage> EncodeKeys(std::span<const Column> columns, uint32_t rows,
+                                             const Column* event_time) {
   auto keys = std::make_shared<KeyStorage>();
   keys->hash.resize(rows);
   keys->bytes.resize(rows);
@@ -339,15 +357,20 @@ std::shared_ptr<const KeyStorage> EncodeKeys(std::span<const Column> columns, ui
   return keys;
 }
 
-uint64_t HashKey(std::string_view key_bytes) { return XXH3_64bits(key_bytes.data(), key_bytes.size()); }
+uint64_t HashKey(std::string_view key_bytes) {
+  return XXH3_64bits(key_bytes.data(), key_bytes.size());
+}
 
 GroupRange GroupsOf(TaskIndex task, uint32_t key_groups, uint32_t parallelism) {
   WEIR_CHECK_GE(parallelism, 1U);
   WEIR_CHECK_LE(parallelism, key_groups);
   WEIR_CHECK_LE(key_groups, kKeyGroupsMax);
   WEIR_CHECK_LT(task.value, parallelism);
-  const auto first_of = [&](uint32_t i) { return (i * key_groups + parallelism - 1) / parallelism; };
-  return {{static_cast<uint16_t>(first_of(task.value))}, {static_cast<uint16_t>(first_of(task.value + 1U) - 1)}};
+  const auto first_of = [&](uint32_t i) {
+    return (i * key_groups + parallelism - 1) / parallelism;
+  };
+  return {{static_cast<uint16_t>(first_of(task.value))},
+          {static_cast<uint16_t>(first_of(task.value + 1U) - 1)}};
 }
 
 TaskIndex TaskOfPartition(std::string_view topic, int32_t partition, uint32_t parallelism) {
@@ -361,7 +384,8 @@ TaskIndex TaskOfSplit(std::string_view split_id, uint32_t parallelism) {
   return {static_cast<uint16_t>(HashKey(split_id) % parallelism)};
 }
 
-bool DecodeKeyBytes(std::string_view bytes, std::span<const Type> types, std::span<ColumnBuilder* const> into) {
+bool DecodeKeyBytes(std::string_view bytes, std::span<const Type> types,
+                    std::span<ColumnBuilder* const> into) {
   WEIR_CHECK_EQ(types.size(), into.size());
   KeyReader reader(bytes);
   size_t read = 0;

@@ -1,6 +1,7 @@
 #pragma once
-// Canonical key bytes and key groups (semantics 9): part of the state format, so never changed within level 1. Bytes sort like the values; int32, date
-// and the int64 kinds encode alike, so widening keeps them. Pure functions; any thread.
+// Canonical key bytes and key groups (semantics 9): part of the state format, so never changed
+// within level 1. Bytes sort like the values; int32, date and the int64 kinds encode alike, so
+// widening keeps them. Pure functions; any thread.
 
 #include <cstdint>
 #include <memory>
@@ -17,8 +18,10 @@ inline constexpr uint32_t kKeyGroupsMax = 32768;
 /// Appends the canonical bytes of one value of `column`.
 void AppendKeyBytes(const Column& column, uint32_t row, std::string& out);
 
-/// Keys of all rows: columns in order, NULL keys marked in `valid`. `time` is filled from `event_time` if that is not null.
-std::shared_ptr<const KeyStorage> EncodeKeys(std::span<const Column> columns, uint32_t rows, const Column* event_time);
+/// Keys of all rows: columns in order, NULL keys marked in `valid`. `time` is filled from
+/// `event_time` if that is not null.
+std::shared_ptr<const KeyStorage> EncodeKeys(std::span<const Column> columns, uint32_t rows,
+                                             const Column* event_time);
 
 /// hash = XXH3_64bits(bytes), seed 0.
 uint64_t HashKey(std::string_view key_bytes);
@@ -35,7 +38,9 @@ GroupRange GroupsOf(TaskIndex task, uint32_t key_groups, uint32_t parallelism);
 TaskIndex TaskOfPartition(std::string_view topic, int32_t partition, uint32_t parallelism);
 TaskIndex TaskOfSplit(std::string_view split_id, uint32_t parallelism);
 
-/// Decodes the columns of a key back to values: `weir ckpt` and results of keyed nodes. False if the bytes are not a key of these types.
-bool DecodeKeyBytes(std::string_view bytes, std::span<const Type> types, std::span<ColumnBuilder* const> into);
+/// Decodes the columns of a key back to values: `weir ckpt` and results of keyed nodes. False if
+/// the bytes are not a key of these types.
+bool DecodeKeyBytes(std::string_view bytes, std::span<const Type> types,
+                    std::span<ColumnBuilder* const> into);
 
 }  // namespace weir

@@ -21,7 +21,10 @@ std::shared_ptr<Buffer> CopyPrefix(const Buffer& from, size_t bytes) {
 }  // namespace
 
 ColumnBuilder::ColumnBuilder(Type type, uint32_t rows_reserved)
-    : type_(std::move(type)), width_(type_.width()), reserved_(std::max(kRowsLeast, (rows_reserved + 63) / 64 * 64)), arena_block_bytes_(kArenaBlockBytesLeast) {}
+    : type_(std::move(type)),
+      width_(type_.width()),
+      reserved_(std::max(kRowsLeast, (rows_reserved + 63) / 64 * 64)),
+      arena_block_bytes_(kArenaBlockBytesLeast) {}
 
 void ColumnBuilder::Grow() {
   WEIR_CHECK_LT(capacity_, uint32_t{1} << 31);
@@ -111,12 +114,14 @@ void ColumnBuilder::AppendStored(const char* data, size_t bytes) {
 void ColumnBuilder::Truncate(uint32_t rows) {
   WEIR_CHECK_LE(rows, rows_);
   if (valid_words_ != nullptr) {
-    for (uint32_t row = rows; row < rows_; ++row) valid_words_[row >> 6] &= ~(uint64_t{1} << (row & 63));
+    for (uint32_t row = rows; row < rows_; ++row)
+      valid_words_[row >> 6] &= ~(uint64_t{1} << (row & 63));
   }
   rows_ = rows;
 }
 
-/// A last block that is mostly empty would be held, and counted, for as long as the batch lives: its strings move to one of their own size.
+/// A last block that is mostly empty would be held, and counted, for as long as the batch lives:
+/// its strings move to one of their own size.
 void ColumnBuilder::TrimLastArena() {
   const size_t used = arena_->size() - arena_left_;
   if (used >= arena_->size() / 2) return;
@@ -136,14 +141,16 @@ Column ColumnBuilder::Build() {
   if (arena_ != nullptr && values_ != nullptr) {
     TrimLastArena();
     // The next batch will probably need what this one did, and an eighth more.
-    arena_block_bytes_ = std::clamp(std::bit_ceil(arena_bytes_ + arena_bytes_ / 8), kArenaBlockBytesLeast, kArenaBlockBytes);
+    arena_block_bytes_ = std::clamp(std::bit_ceil(arena_bytes_ + arena_bytes_ / 8),
+                                    kArenaBlockBytesLeast, kArenaBlockBytes);
   }
   // A batch that fills little of the capacity gets its own size, and the builder keeps the memory.
   const bool copy = values_ == nullptr || rows_ <= capacity_ / 4;
   BufferRef values;
   BufferRef validity;
   if (copy) {
-    values = values_ == nullptr ? std::make_shared<Buffer>(0) : CopyPrefix(*values_, rows_ * width_);
+    values =
+        values_ == nullptr ? std::make_shared<Buffer>(0) : CopyPrefix(*values_, rows_ * width_);
     if (validity_ != nullptr) validity = CopyPrefix(*validity_, ValidityBytes(rows_));
     validity_ = nullptr;
   } else {
@@ -164,7 +171,8 @@ Column ColumnBuilder::Build() {
   return column;
 }
 
-RowBuilder::RowBuilder(SchemaRef schema, uint32_t rows_max, size_t bytes_max) : schema_(std::move(schema)), rows_max_(rows_max), bytes_max_(bytes_max) {
+RowBuilder::RowBuilder(SchemaRef schema, uint32_t rows_max, size_t bytes_max)
+    : schema_(std::move(schema)), rows_max_(rows_max), bytes_max_(bytes_max) {
   WEIR_CHECK(schema_ != nullptr);
   columns_.reserve(schema_->size());
   for (const Field& field : schema_->fields()) {
@@ -175,7 +183,8 @@ RowBuilder::RowBuilder(SchemaRef schema, uint32_t rows_max, size_t bytes_max) : 
 }
 
 bool RowBuilder::ColumnsAgree() const {
-  return std::all_of(columns_.begin(), columns_.end(), [&](const ColumnBuilder& column) { return column.rows() == rows_; });
+  return std::all_of(columns_.begin(), columns_.end(),
+                     [&](const ColumnBuilder& column) { return column.rows() == rows_; });
 }
 
 void RowBuilder::FinishRows(uint32_t rows) {

@@ -1,7 +1,9 @@
 #pragma once
-// RowBuilder: builds one batch row by row, or column by column. Owned by the task (operators meet it through Output) or by a decoder's caller; one
-// thread. Every row sets every column once, in any order, then FinishRow; CancelRow takes an unfinished row back. Memory is kept between batches.
-// `full()` is the edge's limit of rows and bytes (semantics 12): a row that passes it is still kept, the next one belongs into another batch.
+// RowBuilder: builds one batch row by row, or column by column. Owned by the task (operators meet
+// it through Output) or by a decoder's caller; one thread. Every row sets every column once, in any
+// order, then FinishRow; CancelRow takes an unfinished row back. Memory is kept between batches.
+// `full()` is the edge's limit of rows and bytes (semantics 12): a row that passes it is still
+// kept, the next one belongs into another batch.
 
 #include <cstdint>
 #include <memory>
@@ -25,7 +27,8 @@ class ColumnBuilder {
   /// REQUIRES: sizeof(T) is the type's width; not for strings.
   template <class T>
   void Append(T value) {
-    if (rows_ == capacity_) [[unlikely]] Grow();
+    if (rows_ == capacity_) [[unlikely]]
+      Grow();
     reinterpret_cast<T*>(data_)[rows_] = value;
     if (valid_words_ != nullptr) SetValid(rows_);
     ++rows_;
@@ -41,7 +44,8 @@ class ColumnBuilder {
   void AppendNull();
   /// Value `row` of `column` (equal type); long strings are copied.
   void AppendFrom(const Column& column, uint32_t row);
-  /// Room for `bytes` in the arena for the caller to write a string into; `AppendStored` then takes what was used of it.
+  /// Room for `bytes` in the arena for the caller to write a string into; `AppendStored` then takes
+  /// what was used of it.
   char* ReserveString(size_t bytes);
   void AppendStored(const char* data, size_t bytes);
 
@@ -75,7 +79,8 @@ class ColumnBuilder {
 
 class RowBuilder {
  public:
-  explicit RowBuilder(SchemaRef schema, uint32_t rows_max = 1024, size_t bytes_max = kBatchBytesMax);
+  explicit RowBuilder(SchemaRef schema, uint32_t rows_max = 1024,
+                      size_t bytes_max = kBatchBytesMax);
 
   const SchemaRef& schema() const { return schema_; }
   ColumnBuilder& column(ColumnIndex column) { return columns_[column.value]; }

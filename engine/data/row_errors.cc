@@ -15,11 +15,19 @@ void RowErrors::Add(uint32_t row, RecordCode code, std::string_view message) {
   if (word >= seen_.size()) seen_.resize(word + 1);
   seen_[word] |= uint64_t{1} << (row & 63);
   ++input_rows_;
-  errors_.push_back({.row = row, .code = code, .message = OneLine(message, kRowErrorMessageBytesMax), .detached = false, .raw = {}});
+  errors_.push_back({.row = row,
+                     .code = code,
+                     .message = OneLine(message, kRowErrorMessageBytesMax),
+                     .detached = false,
+                     .raw = {}});
 }
 
 void RowErrors::AddResult(RecordCode code, std::string_view message, std::string raw) {
-  errors_.push_back({.row = 0, .code = code, .message = OneLine(message, kRowErrorMessageBytesMax), .detached = true, .raw = std::move(raw)});
+  errors_.push_back({.row = 0,
+                     .code = code,
+                     .message = OneLine(message, kRowErrorMessageBytesMax),
+                     .detached = true,
+                     .raw = std::move(raw)});
 }
 
 void RowErrors::Clear() {

@@ -1,6 +1,7 @@
 #pragma once
-// RowErrors: rows of the argument of one call that could not be computed, decoded or written. Filled by expressions, decoders, encoders and sinks; the
-// task applies the node's `on_error` afterwards and clears it. Each row counts once (its first error). One thread.
+// RowErrors: rows of the argument of one call that could not be computed, decoded or written.
+// Filled by expressions, decoders, encoders and sinks; the task applies the node's `on_error`
+// afterwards and clears it. Each row counts once (its first error). One thread.
 
 #include <cstdint>
 #include <span>
@@ -15,11 +16,11 @@ namespace weir {
 inline constexpr size_t kRowErrorMessageBytesMax = 1024;
 
 struct RowError {
-  uint32_t row = 0;        // position in the argument; meaningless if detached
+  uint32_t row = 0;  // position in the argument; meaningless if detached
   RecordCode code = RecordCode::kExpressionCast;
-  std::string message;     // escaped, at most kRowErrorMessageBytesMax, no secret
-  bool detached = false;   // an error of a result, not of an input row
-  std::string raw;         // detached: the result row as JSON, as far as it could be built
+  std::string message;    // escaped, at most kRowErrorMessageBytesMax, no secret
+  bool detached = false;  // an error of a result, not of an input row
+  std::string raw;        // detached: the result row as JSON, as far as it could be built
 };
 
 class RowErrors {

@@ -6,9 +6,12 @@
 namespace weir {
 namespace {
 
-constexpr std::array<std::string_view, 4> kOpNames = {"insert", "update_before", "update_after", "delete"};
+constexpr std::array<std::string_view, 4> kOpNames = {"insert", "update_before", "update_after",
+                                                      "delete"};
 constexpr std::array<std::string_view, 7> kMetadataColumns = {
-    kEventTimeColumn, kProcessingTimeColumn, kTopicColumn, kPartitionColumn, kOffsetColumn, kKeyColumn, kOpColumn,
+    kEventTimeColumn, kProcessingTimeColumn, kTopicColumn,
+    kPartitionColumn, kOffsetColumn,         kKeyColumn,
+    kOpColumn,
 };
 
 }  // namespace
@@ -34,7 +37,8 @@ std::string Schema::ToString() const {
 }
 
 bool IsMetadataColumn(std::string_view name) {
-  return std::find(kMetadataColumns.begin(), kMetadataColumns.end(), name) != kMetadataColumns.end();
+  return std::find(kMetadataColumns.begin(), kMetadataColumns.end(), name) !=
+         kMetadataColumns.end();
 }
 
 }  // namespace weir

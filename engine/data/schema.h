@@ -1,6 +1,7 @@
 #pragma once
-// Schema: names, types and nullability of a batch's columns, in order. Immutable, shared by all batches of a stream (std::shared_ptr<const Schema>).
-// Metadata columns are ordinary columns with reserved names. Any thread.
+// Schema: names, types and nullability of a batch's columns, in order. Immutable, shared by all
+// batches of a stream (std::shared_ptr<const Schema>). Metadata columns are ordinary columns with
+// reserved names. Any thread.
 
 #include <memory>
 #include <optional>
@@ -13,13 +14,15 @@
 
 namespace weir {
 
-inline constexpr std::string_view kEventTimeColumn = "_event_time";            // timestamp, not null
-inline constexpr std::string_view kProcessingTimeColumn = "_processing_time";  // timestamp, not null
-inline constexpr std::string_view kTopicColumn = "_topic";                     // string
-inline constexpr std::string_view kPartitionColumn = "_partition";             // int32
-inline constexpr std::string_view kOffsetColumn = "_offset";                   // int64
-inline constexpr std::string_view kKeyColumn = "_key";                         // bytes?
-inline constexpr std::string_view kOpColumn = "_op";                           // bool-width: see Op; declared as int32 in memory, text in files
+inline constexpr std::string_view kEventTimeColumn = "_event_time";  // timestamp, not null
+inline constexpr std::string_view kProcessingTimeColumn =
+    "_processing_time";                                             // timestamp, not null
+inline constexpr std::string_view kTopicColumn = "_topic";          // string
+inline constexpr std::string_view kPartitionColumn = "_partition";  // int32
+inline constexpr std::string_view kOffsetColumn = "_offset";        // int64
+inline constexpr std::string_view kKeyColumn = "_key";              // bytes?
+inline constexpr std::string_view kOpColumn =
+    "_op";  // bool-width: see Op; declared as int32 in memory, text in files
 inline constexpr std::string_view kWindowStartColumn = "window_start";
 inline constexpr std::string_view kWindowEndColumn = "window_end";
 inline constexpr std::string_view kWindowTimeColumn = "window_time";
@@ -55,7 +58,8 @@ class Schema {
 };
 using SchemaRef = std::shared_ptr<const Schema>;
 
-/// True for the names of job-format 2.3 that a schema may not declare; they are not written by sinks.
+/// True for the names of job-format 2.3 that a schema may not declare; they are not written by
+/// sinks.
 bool IsMetadataColumn(std::string_view name);
 
 }  // namespace weir

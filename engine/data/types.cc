@@ -51,7 +51,8 @@ class TypeParser {
   std::optional<Type> DecimalRest() {
     int precision = 0;
     int scale = 0;
-    if (!Sign('(') || !Number(&precision) || !Sign(',') || !Number(&scale) || !Sign(')')) return std::nullopt;
+    if (!Sign('(') || !Number(&precision) || !Sign(',') || !Number(&scale) || !Sign(')'))
+      return std::nullopt;
     if (precision < 1 || precision > kDecimalPrecisionMax || scale > precision) return std::nullopt;
     return Type::Decimal(precision, scale);
   }
@@ -68,7 +69,8 @@ class TypeParser {
     } while (Sign(','));
     if (!Sign('>')) return std::nullopt;
     const bool map = name == "map";
-    if (map && (children->size() != 2 || children->front().kind != TypeKind::kString)) return std::nullopt;
+    if (map && (children->size() != 2 || children->front().kind != TypeKind::kString))
+      return std::nullopt;
     if (name == "array" && children->size() != 1) return std::nullopt;
     Type type = Type::Of(map ? TypeKind::kMap : name == "row" ? TypeKind::kRow : TypeKind::kArray);
     type.children = std::move(children);
@@ -94,8 +96,11 @@ class TypeParser {
   std::string_view Name() {
     Blanks();
     size_t size = 0;
-    while (size < left_.size() && (std::string_view("_").find(left_[size]) != std::string_view::npos || (left_[size] >= 'a' && left_[size] <= 'z') ||
-                                   (left_[size] >= 'A' && left_[size] <= 'Z') || (left_[size] >= '0' && left_[size] <= '9'))) {
+    while (size < left_.size() &&
+           (std::string_view("_").find(left_[size]) != std::string_view::npos ||
+            (left_[size] >= 'a' && left_[size] <= 'z') ||
+            (left_[size] >= 'A' && left_[size] <= 'Z') ||
+            (left_[size] >= '0' && left_[size] <= '9'))) {
       ++size;
     }
     const std::string_view name = left_.substr(0, size);
@@ -113,11 +118,16 @@ std::string Type::ToString() const {
     if (plain.kind == kind) return std::string(plain.name);
   }
   switch (kind) {
-    case TypeKind::kDecimal: return "decimal(" + std::to_string(precision) + "," + std::to_string(scale) + ")";
-    case TypeKind::kNull: return "null";
-    case TypeKind::kArray: return "array";
-    case TypeKind::kMap: return "map";
-    default: return "row";
+    case TypeKind::kDecimal:
+      return "decimal(" + std::to_string(precision) + "," + std::to_string(scale) + ")";
+    case TypeKind::kNull:
+      return "null";
+    case TypeKind::kArray:
+      return "array";
+    case TypeKind::kMap:
+      return "map";
+    default:
+      return "row";
   }
 }
 

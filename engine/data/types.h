@@ -1,7 +1,8 @@
 #pragma once
-// Types of columns (job-format 2.1) and their layout in memory: Arrow's, with three deviations of docs/adr/0003: bool is a byte, Utf8View carries a
-// pointer instead of (buffer, offset), and validity is 64-bit words. Nested kinds have names here already; version 1 does not build columns of them.
-// Values; any thread.
+// Types of columns (job-format 2.1) and their layout in memory: Arrow's, with three deviations of
+// docs/adr/0003: bool is a byte, Utf8View carries a pointer instead of (buffer, offset), and
+// validity is 64-bit words. Nested kinds have names here already; version 1 does not build columns
+// of them. Values; any thread.
 
 #include <cstdint>
 #include <cstring>
@@ -39,24 +40,32 @@ inline constexpr int kDecimalPrecisionMax = 38;
 
 struct Type {
   TypeKind kind = TypeKind::kNull;
-  uint8_t precision = 0, scale = 0;              // decimal
+  uint8_t precision = 0, scale = 0;                             // decimal
   std::shared_ptr<const std::vector<Type>> children = nullptr;  // array, map, row: later
 
   static Type Of(TypeKind kind) { return {kind, 0, 0, nullptr}; }
-  static Type Decimal(int precision, int scale) { return {TypeKind::kDecimal, static_cast<uint8_t>(precision), static_cast<uint8_t>(scale), nullptr}; }
-  friend bool operator==(const Type& a, const Type& b) { return a.kind == b.kind && a.precision == b.precision && a.scale == b.scale; }
+  static Type Decimal(int precision, int scale) {
+    return {TypeKind::kDecimal, static_cast<uint8_t>(precision), static_cast<uint8_t>(scale),
+            nullptr};
+  }
+  friend bool operator==(const Type& a, const Type& b) {
+    return a.kind == b.kind && a.precision == b.precision && a.scale == b.scale;
+  }
 
   /// "int64", "decimal(18,2)": the spelling of job files.
   std::string ToString() const;
   /// Bytes of one value in a column.
   size_t width() const;
-  bool is_text() const { return kind == TypeKind::kString || kind == TypeKind::kBytes || kind == TypeKind::kJson; }
+  bool is_text() const {
+    return kind == TypeKind::kString || kind == TypeKind::kBytes || kind == TypeKind::kJson;
+  }
   bool is_integer() const { return kind == TypeKind::kInt32 || kind == TypeKind::kInt64; }
   bool is_float() const { return kind == TypeKind::kFloat32 || kind == TypeKind::kFloat64; }
   bool is_numeric() const { return is_integer() || is_float() || kind == TypeKind::kDecimal; }
 };
 
-/// A string or bytes value: 16 bytes, up to 12 of them inline, longer ones in an arena that the batch (or the caller) keeps alive. After Umbra's strings.
+/// A string or bytes value: 16 bytes, up to 12 of them inline, longer ones in an arena that the
+/// batch (or the caller) keeps alive. After Umbra's strings.
 class Utf8View {
  public:
   static constexpr uint32_t kInlineMax = 12;
@@ -80,7 +89,8 @@ class Utf8View {
     std::memcpy(&pointer, rest_ + 4, sizeof(pointer));
     return pointer;
   }
-  /// Valid while both this view and the bytes it borrows live: an inline value lies in the view itself.
+  /// Valid while both this view and the bytes it borrows live: an inline value lies in the view
+  /// itself.
   std::string_view view() const { return {data(), size_}; }
 
   friend bool operator==(const Utf8View& a, const Utf8View& b) {
@@ -88,7 +98,8 @@ class Utf8View {
     std::memcpy(&head_a, &a, 8);
     std::memcpy(&head_b, &b, 8);
     if (head_a != head_b) return false;  // size and first four bytes
-    return a.is_inline() ? std::memcmp(a.rest_, b.rest_, kInlineMax) == 0 : std::memcmp(a.data(), b.data(), a.size_) == 0;
+    return a.is_inline() ? std::memcmp(a.rest_, b.rest_, kInlineMax) == 0
+                         : std::memcmp(a.data(), b.data(), a.size_) == 0;
   }
 
  private:
@@ -115,39 +126,85 @@ static_assert(sizeof(Utf8View) == 16);
 /// C++ type of a column's values by kind.
 template <TypeKind kKind>
 struct PhysicalOf;
-template <> struct PhysicalOf<TypeKind::kBool> { using T = uint8_t; };
-template <> struct PhysicalOf<TypeKind::kInt32> { using T = int32_t; };
-template <> struct PhysicalOf<TypeKind::kInt64> { using T = int64_t; };
-template <> struct PhysicalOf<TypeKind::kFloat32> { using T = float; };
-template <> struct PhysicalOf<TypeKind::kFloat64> { using T = double; };
-template <> struct PhysicalOf<TypeKind::kDecimal> { using T = Int128; };
-template <> struct PhysicalOf<TypeKind::kString> { using T = Utf8View; };
-template <> struct PhysicalOf<TypeKind::kBytes> { using T = Utf8View; };
-template <> struct PhysicalOf<TypeKind::kDate> { using T = int32_t; };
-template <> struct PhysicalOf<TypeKind::kTimestamp> { using T = int64_t; };
-template <> struct PhysicalOf<TypeKind::kDuration> { using T = int64_t; };
+template <>
+struct PhysicalOf<TypeKind::kBool> {
+  using T = uint8_t;
+};
+template <>
+struct PhysicalOf<TypeKind::kInt32> {
+  using T = int32_t;
+};
+template <>
+struct PhysicalOf<TypeKind::kInt64> {
+  using T = int64_t;
+};
+template <>
+struct PhysicalOf<TypeKind::kFloat32> {
+  using T = float;
+};
+template <>
+struct PhysicalOf<TypeKind::kFloat64> {
+  using T = double;
+};
+template <>
+struct PhysicalOf<TypeKind::kDecimal> {
+  using T = Int128;
+};
+template <>
+struct PhysicalOf<TypeKind::kString> {
+  using T = Utf8View;
+};
+template <>
+struct PhysicalOf<TypeKind::kBytes> {
+  using T = Utf8View;
+};
+template <>
+struct PhysicalOf<TypeKind::kDate> {
+  using T = int32_t;
+};
+template <>
+struct PhysicalOf<TypeKind::kTimestamp> {
+  using T = int64_t;
+};
+template <>
+struct PhysicalOf<TypeKind::kDuration> {
+  using T = int64_t;
+};
 template <TypeKind kKind>
 using Physical = typename PhysicalOf<kKind>::T;
 
-/// Calls `body.template operator()<kKind>()` for the kind of a column: the one switch over kinds, outside the loop over rows.
+/// Calls `body.template operator()<kKind>()` for the kind of a column: the one switch over kinds,
+/// outside the loop over rows.
 template <class Body>
 decltype(auto) VisitKind(TypeKind kind, Body&& body) {
   switch (kind) {
-    case TypeKind::kBool: return body.template operator()<TypeKind::kBool>();
-    case TypeKind::kInt32: return body.template operator()<TypeKind::kInt32>();
-    case TypeKind::kInt64: return body.template operator()<TypeKind::kInt64>();
-    case TypeKind::kFloat32: return body.template operator()<TypeKind::kFloat32>();
-    case TypeKind::kFloat64: return body.template operator()<TypeKind::kFloat64>();
-    case TypeKind::kDecimal: return body.template operator()<TypeKind::kDecimal>();
-    case TypeKind::kBytes: return body.template operator()<TypeKind::kBytes>();
-    case TypeKind::kDate: return body.template operator()<TypeKind::kDate>();
-    case TypeKind::kTimestamp: return body.template operator()<TypeKind::kTimestamp>();
-    case TypeKind::kDuration: return body.template operator()<TypeKind::kDuration>();
-    default: return body.template operator()<TypeKind::kString>();
+    case TypeKind::kBool:
+      return body.template operator()<TypeKind::kBool>();
+    case TypeKind::kInt32:
+      return body.template operator()<TypeKind::kInt32>();
+    case TypeKind::kInt64:
+      return body.template operator()<TypeKind::kInt64>();
+    case TypeKind::kFloat32:
+      return body.template operator()<TypeKind::kFloat32>();
+    case TypeKind::kFloat64:
+      return body.template operator()<TypeKind::kFloat64>();
+    case TypeKind::kDecimal:
+      return body.template operator()<TypeKind::kDecimal>();
+    case TypeKind::kBytes:
+      return body.template operator()<TypeKind::kBytes>();
+    case TypeKind::kDate:
+      return body.template operator()<TypeKind::kDate>();
+    case TypeKind::kTimestamp:
+      return body.template operator()<TypeKind::kTimestamp>();
+    case TypeKind::kDuration:
+      return body.template operator()<TypeKind::kDuration>();
+    default:
+      return body.template operator()<TypeKind::kString>();
   }
 }
 
-/// A type name of a job file, without `?`: "int64", "decimal(18,2)". Wire variants of timestamp are the source's matter (schema.h). Empty: not a type.
+/// A type name of a job file, without `?`: "int64", "decimal(18,2)". Wire variants of timestamp are
+/// the source's matter (schema.h). Empty: not a type.
 std::optional<Type> ParseType(std::string_view text);
 
 }  // namespace weir

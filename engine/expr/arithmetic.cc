@@ -25,7 +25,8 @@ std::string NumberText(T value) {
 template <class A, class B>
 void ExplainOverflow(const KernelCall& call, uint32_t row, A a, B b) {
   call.Fail(row, RecordCode::kExpressionOverflow,
-            NumberText(a) + " " + call.node.text + " " + NumberText(b) + " does not fit " + call.node.type.ToString());
+            NumberText(a) + " " + call.node.text + " " + NumberText(b) + " does not fit " +
+                call.node.type.ToString());
 }
 
 template <class T>
@@ -38,7 +39,9 @@ struct Add {
       return __builtin_add_overflow(a, b, r);
     }
   }
-  static void Explain(const KernelCall& call, uint32_t row, T a, T b) { ExplainOverflow(call, row, a, b); }
+  static void Explain(const KernelCall& call, uint32_t row, T a, T b) {
+    ExplainOverflow(call, row, a, b);
+  }
 };
 template <class T>
 struct Subtract {
@@ -50,7 +53,9 @@ struct Subtract {
       return __builtin_sub_overflow(a, b, r);
     }
   }
-  static void Explain(const KernelCall& call, uint32_t row, T a, T b) { ExplainOverflow(call, row, a, b); }
+  static void Explain(const KernelCall& call, uint32_t row, T a, T b) {
+    ExplainOverflow(call, row, a, b);
+  }
 };
 template <class T>
 struct Times {
@@ -62,7 +67,9 @@ struct Times {
       return __builtin_mul_overflow(a, b, r);
     }
   }
-  static void Explain(const KernelCall& call, uint32_t row, T a, T b) { ExplainOverflow(call, row, a, b); }
+  static void Explain(const KernelCall& call, uint32_t row, T a, T b) {
+    ExplainOverflow(call, row, a, b);
+  }
 };
 template <class T>
 struct Quotient {
@@ -101,16 +108,20 @@ struct Remainder {
     *r = b == -1 ? 0 : a % b;
     return false;
   }
-  static void Explain(const KernelCall& call, uint32_t row, T, T) { call.Fail(row, RecordCode::kExpressionDivisionByZero, kDivisionByZero); }
+  static void Explain(const KernelCall& call, uint32_t row, T, T) {
+    call.Fail(row, RecordCode::kExpressionDivisionByZero, kDivisionByZero);
+  }
 };
 
-/// Division by a constant as a multiplication by its reciprocal: the estimate is at most two too small.
+/// Division by a constant as a multiplication by its reciprocal: the estimate is at most two too
+/// small.
 template <class T, bool kQuotient>
 void DivideByConstant(const KernelCall& call) {
   using U = std::make_unsigned_t<T>;
   using Twice = std::conditional_t<sizeof(T) == 4, uint64_t, Uint128>;
   const T divisor = call.arguments[1].Values<T>()[0];
-  const U magnitude = divisor < 0 ? static_cast<U>(0) - static_cast<U>(divisor) : static_cast<U>(divisor);
+  const U magnitude =
+      divisor < 0 ? static_cast<U>(0) - static_cast<U>(divisor) : static_cast<U>(divisor);
   const U reciprocal = static_cast<U>(~U{0} / magnitude);
   constexpr int kBits = sizeof(T) * 8;
   const T* in = call.arguments[0].Values<T>();
@@ -140,20 +151,27 @@ void DivideLoop(const KernelCall& call) {
   CheckedBinaryLoop<T, T, T, std::conditional_t<kQuotient, Quotient<T>, Remainder<T>>>(call);
 }
 
-// Decimals. The plain loops serve what provably fits; the exact ones work on magnitudes of 256 bits where 128 do not suffice.
+// Decimals. The plain loops serve what provably fits; the exact ones work on magnitudes of 256 bits
+// where 128 do not suffice.
 
 struct DecimalScales {
   int a = 0, b = 0, exact = 0, result = 0;  // of the operands, of the exact result, of the result
 };
 
 struct PlainAdd {
-  static Int128 Apply(Int128 a, Int128 b) { return static_cast<Int128>(static_cast<Uint128>(a) + static_cast<Uint128>(b)); }
+  static Int128 Apply(Int128 a, Int128 b) {
+    return static_cast<Int128>(static_cast<Uint128>(a) + static_cast<Uint128>(b));
+  }
 };
 struct PlainSubtract {
-  static Int128 Apply(Int128 a, Int128 b) { return static_cast<Int128>(static_cast<Uint128>(a) - static_cast<Uint128>(b)); }
+  static Int128 Apply(Int128 a, Int128 b) {
+    return static_cast<Int128>(static_cast<Uint128>(a) - static_cast<Uint128>(b));
+  }
 };
 struct PlainTimes {
-  static Int128 Apply(Int128 a, Int128 b) { return static_cast<Int128>(static_cast<Uint128>(a) * static_cast<Uint128>(b)); }
+  static Int128 Apply(Int128 a, Int128 b) {
+    return static_cast<Int128>(static_cast<Uint128>(a) * static_cast<Uint128>(b));
+  }
 };
 
 /// magnitude / divisor, half away from zero; empty above 38 digits.
@@ -175,7 +193,8 @@ std::optional<Int128> RoundedQuotient(const Wide& dividend, const Wide& divisor,
 /// |value| * 10^power, power <= 76.
 Wide Scaled(Int128 value, int power) {
   const Uint128 magnitude = MagnitudeOf(value);
-  if (power <= kDecimalPrecisionMax) return Multiply(magnitude, static_cast<Uint128>(PowerOfTen(power)));
+  if (power <= kDecimalPrecisionMax)
+    return Multiply(magnitude, static_cast<Uint128>(PowerOfTen(power)));
   const Wide first = Multiply(magnitude, static_cast<Uint128>(PowerOfTen(kDecimalPrecisionMax)));
   const auto rest = static_cast<Uint128>(PowerOfTen(power - kDecimalPrecisionMax));
   Wide product = Multiply(first.low, rest);
@@ -189,17 +208,21 @@ std::optional<Int128> ExactAdd(const DecimalScales& s, Int128 a, Int128 b) {
   const Wide y = Scaled(b, s.exact - s.b);
   const bool a_negative = a < 0;
   const bool b_negative = b < 0;
-  if (a_negative == b_negative) return RoundedQuotient(x + y, PowerWide(s.exact - s.result), a_negative);
+  if (a_negative == b_negative)
+    return RoundedQuotient(x + y, PowerWide(s.exact - s.result), a_negative);
   const bool x_larger = y < x;
-  return RoundedQuotient(x_larger ? x - y : y - x, PowerWide(s.exact - s.result), x_larger ? a_negative : b_negative);
+  return RoundedQuotient(x_larger ? x - y : y - x, PowerWide(s.exact - s.result),
+                         x_larger ? a_negative : b_negative);
 }
 std::optional<Int128> ExactTimes(const DecimalScales& s, Int128 a, Int128 b) {
-  return RoundedQuotient(Multiply(MagnitudeOf(a), MagnitudeOf(b)), PowerWide(s.exact - s.result), (a < 0) != (b < 0));
+  return RoundedQuotient(Multiply(MagnitudeOf(a), MagnitudeOf(b)), PowerWide(s.exact - s.result),
+                         (a < 0) != (b < 0));
 }
 std::optional<Int128> ExactQuotient(const DecimalScales& s, Int128 a, Int128 b) {
   // a / 10^sa / (b / 10^sb) * 10^result
   const int power = s.result - s.a + s.b;
-  if (power >= 0) return RoundedQuotient(Scaled(a, power), Wide{0, MagnitudeOf(b)}, (a < 0) != (b < 0));
+  if (power >= 0)
+    return RoundedQuotient(Scaled(a, power), Wide{0, MagnitudeOf(b)}, (a < 0) != (b < 0));
   return RoundedQuotient(Wide{0, MagnitudeOf(a)}, Scaled(b, -power), (a < 0) != (b < 0));
 }
 std::optional<Int128> ExactRemainder(const DecimalScales& s, Int128 a, Int128 b) {
@@ -229,7 +252,8 @@ void DecimalLoop(const KernelCall& call) {
     if constexpr (kOp == '%') result = ExactRemainder(scales, a, b);
     if (!result || MagnitudeOf(*result) >= limit) {
       call.Fail(row, RecordCode::kExpressionOverflow,
-                DecimalToString(a, scales.a) + " " + call.node.text + " " + DecimalToString(b, scales.b) + " does not fit " + call.node.type.ToString());
+                DecimalToString(a, scales.a) + " " + call.node.text + " " +
+                    DecimalToString(b, scales.b) + " does not fit " + call.node.type.ToString());
       return;
     }
     out[row] = *result;
@@ -259,18 +283,33 @@ std::optional<Operation> DecimalArithmetic(char op, const Type& a, const Type& b
   scales->b = b.scale;
   scales->exact = op == '*' ? a.scale + b.scale : std::max(a.scale, b.scale);
   scales->result = result.scale;
-  const int precision = op == '*' ? a.precision + b.precision : std::max(a.precision - a.scale, b.precision - b.scale) + scales->exact + 1;
+  const int precision =
+      op == '*' ? a.precision + b.precision
+                : std::max(a.precision - a.scale, b.precision - b.scale) + scales->exact + 1;
   const bool fits = precision <= kDecimalPrecisionMax && result.scale == scales->exact;
   ExpressionNode::KernelFunction kernel = nullptr;
   switch (op) {
-    case '+': kernel = fits && a.scale == b.scale ? BinaryLoop<Int128, Int128, Int128, PlainAdd> : fits ? AlignedDecimalLoop<'+'> : DecimalLoop<'+'>; break;
-    case '-':
-      kernel = fits && a.scale == b.scale ? BinaryLoop<Int128, Int128, Int128, PlainSubtract> : fits ? AlignedDecimalLoop<'-'> : DecimalLoop<'-'>;
+    case '+':
+      kernel = fits && a.scale == b.scale ? BinaryLoop<Int128, Int128, Int128, PlainAdd>
+               : fits                     ? AlignedDecimalLoop<'+'>
+                                          : DecimalLoop<'+'>;
       break;
-    case '*': kernel = fits ? BinaryLoop<Int128, Int128, Int128, PlainTimes> : DecimalLoop<'*'>; break;
-    case '/': kernel = DecimalLoop<'/'>; break;
-    case '%': kernel = DecimalLoop<'%'>; break;
-    default: return std::nullopt;
+    case '-':
+      kernel = fits && a.scale == b.scale ? BinaryLoop<Int128, Int128, Int128, PlainSubtract>
+               : fits                     ? AlignedDecimalLoop<'-'>
+                                          : DecimalLoop<'-'>;
+      break;
+    case '*':
+      kernel = fits ? BinaryLoop<Int128, Int128, Int128, PlainTimes> : DecimalLoop<'*'>;
+      break;
+    case '/':
+      kernel = DecimalLoop<'/'>;
+      break;
+    case '%':
+      kernel = DecimalLoop<'%'>;
+      break;
+    default:
+      return std::nullopt;
   }
   return Operation{result, kernel, std::move(scales)};
 }
@@ -278,10 +317,14 @@ std::optional<Operation> DecimalArithmetic(char op, const Type& a, const Type& b
 template <class T>
 ExpressionNode::KernelFunction NumberKernel(char op) {
   switch (op) {
-    case '+': return CheckedBinaryLoop<T, T, T, Add<T>>;
-    case '-': return CheckedBinaryLoop<T, T, T, Subtract<T>>;
-    case '*': return CheckedBinaryLoop<T, T, T, Times<T>>;
-    default: break;
+    case '+':
+      return CheckedBinaryLoop<T, T, T, Add<T>>;
+    case '-':
+      return CheckedBinaryLoop<T, T, T, Subtract<T>>;
+    case '*':
+      return CheckedBinaryLoop<T, T, T, Times<T>>;
+    default:
+      break;
   }
   if constexpr (std::is_floating_point_v<T>) {
     return op == '/' ? CheckedBinaryLoop<T, T, T, Quotient<T>> : nullptr;
@@ -294,15 +337,21 @@ ExpressionNode::KernelFunction NumberKernel(char op) {
 
 struct BitAnd {
   template <class T>
-  static T Apply(T a, T b) { return a & b; }
+  static T Apply(T a, T b) {
+    return a & b;
+  }
 };
 struct BitOr {
   template <class T>
-  static T Apply(T a, T b) { return a | b; }
+  static T Apply(T a, T b) {
+    return a | b;
+  }
 };
 struct BitXor {
   template <class T>
-  static T Apply(T a, T b) { return a ^ b; }
+  static T Apply(T a, T b) {
+    return a ^ b;
+  }
 };
 template <class T, bool kLeft>
 struct Shift {
@@ -310,21 +359,28 @@ struct Shift {
     constexpr int kBits = sizeof(T) * 8;
     *r = 0;
     if (bits < 0 || bits >= kBits) return true;
-    *r = kLeft ? static_cast<T>(static_cast<std::make_unsigned_t<T>>(a) << bits) : static_cast<T>(a >> bits);
+    *r = kLeft ? static_cast<T>(static_cast<std::make_unsigned_t<T>>(a) << bits)
+               : static_cast<T>(a >> bits);
     return false;
   }
   static void Explain(const KernelCall& call, uint32_t row, T, int32_t bits) {
-    call.Fail(row, RecordCode::kExpressionOverflow, "shift by " + std::to_string(bits) + " bits of " + call.node.type.ToString());
+    call.Fail(row, RecordCode::kExpressionOverflow,
+              "shift by " + std::to_string(bits) + " bits of " + call.node.type.ToString());
   }
 };
 template <class T>
 ExpressionNode::KernelFunction BitKernel(char op) {
   switch (op) {
-    case '&': return BinaryLoop<T, T, T, BitAnd>;
-    case '|': return BinaryLoop<T, T, T, BitOr>;
-    case '#': return BinaryLoop<T, T, T, BitXor>;
-    case '<': return CheckedBinaryLoop<T, int32_t, T, Shift<T, true>>;
-    default: return CheckedBinaryLoop<T, int32_t, T, Shift<T, false>>;
+    case '&':
+      return BinaryLoop<T, T, T, BitAnd>;
+    case '|':
+      return BinaryLoop<T, T, T, BitOr>;
+    case '#':
+      return BinaryLoop<T, T, T, BitXor>;
+    case '<':
+      return CheckedBinaryLoop<T, int32_t, T, Shift<T, true>>;
+    default:
+      return CheckedBinaryLoop<T, int32_t, T, Shift<T, false>>;
   }
 }
 
@@ -344,7 +400,8 @@ struct Negate {
     }
   }
   static void Explain(const KernelCall& call, uint32_t row, T a) {
-    call.Fail(row, RecordCode::kExpressionOverflow, "the negative of " + NumberText(a) + " does not fit " + call.node.type.ToString());
+    call.Fail(row, RecordCode::kExpressionOverflow,
+              "the negative of " + NumberText(a) + " does not fit " + call.node.type.ToString());
   }
 };
 template <class T>
@@ -359,19 +416,27 @@ struct Absolute {
       return false;
     }
   }
-  static void Explain(const KernelCall& call, uint32_t row, T a) { Negate<T>::Explain(call, row, a); }
+  static void Explain(const KernelCall& call, uint32_t row, T a) {
+    Negate<T>::Explain(call, row, a);
+  }
 };
 
 template <template <class> class Op>
 std::optional<Operation> SignOperation(const Type& type) {
   switch (type.kind) {
-    case TypeKind::kInt32: return Operation{type, CheckedUnaryLoop<int32_t, int32_t, Op<int32_t>>, nullptr};
+    case TypeKind::kInt32:
+      return Operation{type, CheckedUnaryLoop<int32_t, int32_t, Op<int32_t>>, nullptr};
     case TypeKind::kInt64:
-    case TypeKind::kDuration: return Operation{type, CheckedUnaryLoop<int64_t, int64_t, Op<int64_t>>, nullptr};
-    case TypeKind::kFloat32: return Operation{type, CheckedUnaryLoop<float, float, Op<float>>, nullptr};
-    case TypeKind::kFloat64: return Operation{type, CheckedUnaryLoop<double, double, Op<double>>, nullptr};
-    case TypeKind::kDecimal: return Operation{type, CheckedUnaryLoop<Int128, Int128, Op<Int128>>, nullptr};
-    default: return std::nullopt;
+    case TypeKind::kDuration:
+      return Operation{type, CheckedUnaryLoop<int64_t, int64_t, Op<int64_t>>, nullptr};
+    case TypeKind::kFloat32:
+      return Operation{type, CheckedUnaryLoop<float, float, Op<float>>, nullptr};
+    case TypeKind::kFloat64:
+      return Operation{type, CheckedUnaryLoop<double, double, Op<double>>, nullptr};
+    case TypeKind::kDecimal:
+      return Operation{type, CheckedUnaryLoop<Int128, Int128, Op<Int128>>, nullptr};
+    default:
+      return std::nullopt;
   }
 }
 
@@ -379,7 +444,9 @@ std::optional<Operation> SignOperation(const Type& type) {
 
 struct DateMinusDate {
   static bool Apply(int32_t a, int32_t b, int32_t* r) { return __builtin_sub_overflow(a, b, r); }
-  static void Explain(const KernelCall& call, uint32_t row, int32_t a, int32_t b) { ExplainOverflow(call, row, a, b); }
+  static void Explain(const KernelCall& call, uint32_t row, int32_t a, int32_t b) {
+    ExplainOverflow(call, row, a, b);
+  }
 };
 struct DurationTimes {
   static bool Apply(int64_t a, double factor, int64_t* r) {
@@ -389,7 +456,9 @@ struct DurationTimes {
     *r = std::llround(product);
     return false;
   }
-  static void Explain(const KernelCall& call, uint32_t row, int64_t a, double b) { ExplainOverflow(call, row, a, b); }
+  static void Explain(const KernelCall& call, uint32_t row, int64_t a, double b) {
+    ExplainOverflow(call, row, a, b);
+  }
 };
 struct DurationQuotient {
   static bool Apply(int64_t a, double divisor, int64_t* r) {
@@ -410,13 +479,15 @@ struct DurationQuotient {
 Type CapDecimal(int precision, int scale) {
   if (precision <= kDecimalPrecisionMax) return Type::Decimal(precision, scale);
   const int digits = precision - scale;
-  return Type::Decimal(kDecimalPrecisionMax, std::max(kDecimalPrecisionMax - digits, std::min(scale, 6)));
+  return Type::Decimal(kDecimalPrecisionMax,
+                       std::max(kDecimalPrecisionMax - digits, std::min(scale, 6)));
 }
 
 Type DecimalResult(char op, const Type& a, const Type& b) {
   const int p1 = a.precision, s1 = a.scale, p2 = b.precision, s2 = b.scale;
   switch (op) {
-    case '*': return CapDecimal(p1 + p2 + 1, s1 + s2);
+    case '*':
+      return CapDecimal(p1 + p2 + 1, s1 + s2);
     case '/': {
       const int scale = std::max(6, s1 + p2 + 1);
       return CapDecimal(p1 - s1 + s2 + scale, scale);
@@ -436,20 +507,32 @@ std::optional<Operation> ArithmeticOf(char op, const Type& a, const Type& b) {
   if (a.kind != b.kind) return std::nullopt;
   ExpressionNode::KernelFunction kernel = nullptr;
   switch (a.kind) {
-    case TypeKind::kInt32: kernel = NumberKernel<int32_t>(op); break;
-    case TypeKind::kInt64: kernel = NumberKernel<int64_t>(op); break;
-    case TypeKind::kFloat32: kernel = NumberKernel<float>(op); break;
-    case TypeKind::kFloat64: kernel = NumberKernel<double>(op); break;
-    case TypeKind::kDecimal: return DecimalArithmetic(op, a, b);
-    default: break;
+    case TypeKind::kInt32:
+      kernel = NumberKernel<int32_t>(op);
+      break;
+    case TypeKind::kInt64:
+      kernel = NumberKernel<int64_t>(op);
+      break;
+    case TypeKind::kFloat32:
+      kernel = NumberKernel<float>(op);
+      break;
+    case TypeKind::kFloat64:
+      kernel = NumberKernel<double>(op);
+      break;
+    case TypeKind::kDecimal:
+      return DecimalArithmetic(op, a, b);
+    default:
+      break;
   }
   if (kernel == nullptr) return std::nullopt;
   return Operation{a, kernel, nullptr};
 }
 
 std::optional<Operation> BitOperationOf(char op, const Type& a, const Type& b) {
-  if (!a.is_integer() || b.kind != (op == '<' || op == '>' ? TypeKind::kInt32 : a.kind)) return std::nullopt;
-  return Operation{a, a.kind == TypeKind::kInt32 ? BitKernel<int32_t>(op) : BitKernel<int64_t>(op), nullptr};
+  if (!a.is_integer() || b.kind != (op == '<' || op == '>' ? TypeKind::kInt32 : a.kind))
+    return std::nullopt;
+  return Operation{a, a.kind == TypeKind::kInt32 ? BitKernel<int32_t>(op) : BitKernel<int64_t>(op),
+                   nullptr};
 }
 
 std::optional<Operation> NegationOf(const Type& type) { return SignOperation<Negate>(type); }
@@ -459,21 +542,29 @@ std::optional<Operation> TimeArithmeticOf(char op, const Type& a, const Type& b)
   constexpr auto kAdd = CheckedBinaryLoop<int64_t, int64_t, int64_t, Add<int64_t>>;
   constexpr auto kSubtract = CheckedBinaryLoop<int64_t, int64_t, int64_t, Subtract<int64_t>>;
   const TypeKind left = a.kind, right = b.kind;
-  if (left == TypeKind::kTimestamp && right == TypeKind::kDuration && (op == '+' || op == '-')) return Operation{a, op == '+' ? kAdd : kSubtract, nullptr};
-  if (left == TypeKind::kTimestamp && right == TypeKind::kTimestamp && op == '-') return Operation{Type::Of(TypeKind::kDuration), kSubtract, nullptr};
-  if (left == TypeKind::kDuration && right == TypeKind::kDuration && (op == '+' || op == '-')) return Operation{a, op == '+' ? kAdd : kSubtract, nullptr};
+  if (left == TypeKind::kTimestamp && right == TypeKind::kDuration && (op == '+' || op == '-'))
+    return Operation{a, op == '+' ? kAdd : kSubtract, nullptr};
+  if (left == TypeKind::kTimestamp && right == TypeKind::kTimestamp && op == '-')
+    return Operation{Type::Of(TypeKind::kDuration), kSubtract, nullptr};
+  if (left == TypeKind::kDuration && right == TypeKind::kDuration && (op == '+' || op == '-'))
+    return Operation{a, op == '+' ? kAdd : kSubtract, nullptr};
   if (left == TypeKind::kDate && right == TypeKind::kInt32 && (op == '+' || op == '-')) {
-    return Operation{a, op == '+' ? CheckedBinaryLoop<int32_t, int32_t, int32_t, Add<int32_t>> : CheckedBinaryLoop<int32_t, int32_t, int32_t, DateMinusDate>,
+    return Operation{a,
+                     op == '+' ? CheckedBinaryLoop<int32_t, int32_t, int32_t, Add<int32_t>>
+                               : CheckedBinaryLoop<int32_t, int32_t, int32_t, DateMinusDate>,
                      nullptr};
   }
   if (left == TypeKind::kDate && right == TypeKind::kDate && op == '-') {
-    return Operation{Type::Of(TypeKind::kInt32), CheckedBinaryLoop<int32_t, int32_t, int32_t, DateMinusDate>, nullptr};
+    return Operation{Type::Of(TypeKind::kInt32),
+                     CheckedBinaryLoop<int32_t, int32_t, int32_t, DateMinusDate>, nullptr};
   }
   if (left == TypeKind::kDuration && right == TypeKind::kInt64 && op == '*') {
     return Operation{a, CheckedBinaryLoop<int64_t, int64_t, int64_t, Times<int64_t>>, nullptr};
   }
   if (left == TypeKind::kDuration && right == TypeKind::kFloat64 && (op == '*' || op == '/')) {
-    return Operation{a, op == '*' ? CheckedBinaryLoop<int64_t, double, int64_t, DurationTimes> : CheckedBinaryLoop<int64_t, double, int64_t, DurationQuotient>,
+    return Operation{a,
+                     op == '*' ? CheckedBinaryLoop<int64_t, double, int64_t, DurationTimes>
+                               : CheckedBinaryLoop<int64_t, double, int64_t, DurationQuotient>,
                      nullptr};
   }
   return std::nullopt;

@@ -18,13 +18,16 @@ const Type kStringType = Type::Of(TypeKind::kString);
 
 bool EqualIgnoringCase(std::string_view a, std::string_view b) {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [&](char x, char y) { return lower(x) == lower(y); });
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
+                                            [&](char x, char y) { return lower(x) == lower(y); });
 }
 
 std::string Quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
 
 std::string_view StringOf(const PgQuery__Node* node) {
-  return node != nullptr && node->node_case == PG_QUERY__NODE__NODE_STRING ? std::string_view(node->string->sval) : std::string_view();
+  return node != nullptr && node->node_case == PG_QUERY__NODE__NODE_STRING
+             ? std::string_view(node->string->sval)
+             : std::string_view();
 }
 
 Column OneRow(const Type& type, auto&& append) {
@@ -38,7 +41,8 @@ std::optional<Type> DecimalTypeOf(std::string_view digits) {
   if (!digits.empty() && (digits.front() == '-' || digits.front() == '+')) digits.remove_prefix(1);
   const size_t point = digits.find('.');
   std::string_view whole = digits.substr(0, point);
-  const std::string_view fraction = point == std::string_view::npos ? std::string_view() : digits.substr(point + 1);
+  const std::string_view fraction =
+      point == std::string_view::npos ? std::string_view() : digits.substr(point + 1);
   while (!whole.empty() && whole.front() == '0') whole.remove_prefix(1);
   const size_t precision = std::max<size_t>(1, whole.size() + fraction.size());
   if (precision > kDecimalPrecisionMax) return std::nullopt;
@@ -61,14 +65,37 @@ struct NameOfType {
   TypeKind kind;
 };
 constexpr std::array<NameOfType, 31> kTypeNames = {{
-    {"bool", TypeKind::kBool},         {"boolean", TypeKind::kBool},       {"int32", TypeKind::kInt32},          {"integer", TypeKind::kInt32},
-    {"int", TypeKind::kInt32},         {"int4", TypeKind::kInt32},         {"int64", TypeKind::kInt64},          {"bigint", TypeKind::kInt64},
-    {"int8", TypeKind::kInt64},        {"float32", TypeKind::kFloat32},    {"real", TypeKind::kFloat32},         {"float4", TypeKind::kFloat32},
-    {"float64", TypeKind::kFloat64},   {"double precision", TypeKind::kFloat64}, {"float8", TypeKind::kFloat64}, {"decimal", TypeKind::kDecimal},
-    {"numeric", TypeKind::kDecimal},   {"string", TypeKind::kString},      {"text", TypeKind::kString},          {"varchar", TypeKind::kString},
-    {"bytes", TypeKind::kBytes},       {"bytea", TypeKind::kBytes},        {"date", TypeKind::kDate},            {"timestamp", TypeKind::kTimestamp},
-    {"timestamptz", TypeKind::kTimestamp}, {"duration", TypeKind::kDuration}, {"interval", TypeKind::kDuration}, {"json", TypeKind::kJson},
-    {"jsonb", TypeKind::kJson},        {"character varying", TypeKind::kString}, {"double", TypeKind::kFloat64},
+    {"bool", TypeKind::kBool},
+    {"boolean", TypeKind::kBool},
+    {"int32", TypeKind::kInt32},
+    {"integer", TypeKind::kInt32},
+    {"int", TypeKind::kInt32},
+    {"int4", TypeKind::kInt32},
+    {"int64", TypeKind::kInt64},
+    {"bigint", TypeKind::kInt64},
+    {"int8", TypeKind::kInt64},
+    {"float32", TypeKind::kFloat32},
+    {"real", TypeKind::kFloat32},
+    {"float4", TypeKind::kFloat32},
+    {"float64", TypeKind::kFloat64},
+    {"double precision", TypeKind::kFloat64},
+    {"float8", TypeKind::kFloat64},
+    {"decimal", TypeKind::kDecimal},
+    {"numeric", TypeKind::kDecimal},
+    {"string", TypeKind::kString},
+    {"text", TypeKind::kString},
+    {"varchar", TypeKind::kString},
+    {"bytes", TypeKind::kBytes},
+    {"bytea", TypeKind::kBytes},
+    {"date", TypeKind::kDate},
+    {"timestamp", TypeKind::kTimestamp},
+    {"timestamptz", TypeKind::kTimestamp},
+    {"duration", TypeKind::kDuration},
+    {"interval", TypeKind::kDuration},
+    {"json", TypeKind::kJson},
+    {"jsonb", TypeKind::kJson},
+    {"character varying", TypeKind::kString},
+    {"double", TypeKind::kFloat64},
 }};
 
 }  // namespace
@@ -111,13 +138,17 @@ std::optional<Type> CommonType(const Type& a, const Type& b) {
     if (a.is_integer() && b.is_integer()) return Type::Of(TypeKind::kInt64);
     return Type::Of(TypeKind::kFloat64);  // float32 with an integer, float32 with float64
   }
-  const auto time = [](const Type& type) { return type.kind == TypeKind::kDate || type.kind == TypeKind::kTimestamp; };
+  const auto time = [](const Type& type) {
+    return type.kind == TypeKind::kDate || type.kind == TypeKind::kTimestamp;
+  };
   if (time(a) && time(b)) return Type::Of(TypeKind::kTimestamp);
   return std::nullopt;
 }
 
-NodeRef Binder::Problem(const PgQuery__Node* at, const char* code, std::string message, std::string help) {
-  Report(problems_, at == nullptr ? TextSpan{0, text_.size()} : text_.SpanOf(at), code, std::move(message), std::move(help));
+NodeRef Binder::Problem(const PgQuery__Node* at, const char* code, std::string message,
+                        std::string help) {
+  Report(problems_, at == nullptr ? TextSpan{0, text_.size()} : text_.SpanOf(at), code,
+         std::move(message), std::move(help));
   return nullptr;
 }
 
@@ -129,8 +160,9 @@ NodeRef Binder::Node(ExpressionNode node) {
   return Fold(std::make_shared<const ExpressionNode>(std::move(node)));
 }
 
-NodeRef Binder::Strict(const Type& type, std::string text, ExpressionNode::KernelFunction kernel, std::vector<NodeRef> arguments,
-                       std::shared_ptr<const void> data, bool may_be_null) {
+NodeRef Binder::Strict(const Type& type, std::string text, ExpressionNode::KernelFunction kernel,
+                       std::vector<NodeRef> arguments, std::shared_ptr<const void> data,
+                       bool may_be_null) {
   ExpressionNode node;
   node.type = type;
   node.text = std::move(text);
@@ -180,8 +212,10 @@ NodeRef Binder::Cast(const NodeRef& node, const Type& type, const PgQuery__Node*
   const ExpressionNode::KernelFunction kernel = CastKernel(node->type, type);
   if (kernel == nullptr) {
     const bool clock = type.kind == TypeKind::kTimestamp && node->type.is_numeric();
-    const bool epoch = type.is_numeric() && (node->type.kind == TypeKind::kTimestamp || node->type.kind == TypeKind::kDuration);
-    return Problem(at, kProblemCast, "there is no cast from " + node->type.ToString() + " to " + type.ToString(),
+    const bool epoch = type.is_numeric() && (node->type.kind == TypeKind::kTimestamp ||
+                                             node->type.kind == TypeKind::kDuration);
+    return Problem(at, kProblemCast,
+                   "there is no cast from " + node->type.ToString() + " to " + type.ToString(),
                    clock   ? "from_epoch(x, 'ms') makes a timestamp of a number"
                    : epoch ? "to_epoch(x, 'ms') or EXTRACT(epoch FROM x) make a number of it"
                            : "");
@@ -195,7 +229,9 @@ bool Binder::Unify(std::vector<NodeRef>& nodes, const PgQuery__Node* at, std::st
     const std::optional<Type> common = CommonType(type, node->type);
     if (!common) {
       const bool text = type.kind == TypeKind::kString || node->type.kind == TypeKind::kString;
-      Problem(at, kProblemIncomparable, std::string(what) + " have no common type: " + type.ToString() + " and " + node->type.ToString(),
+      Problem(at, kProblemIncomparable,
+              std::string(what) + " have no common type: " + type.ToString() + " and " +
+                  node->type.ToString(),
               text ? "write a CAST: text and other types are not converted implicitly" : "");
       return false;
     }
@@ -210,7 +246,8 @@ bool Binder::Unify(std::vector<NodeRef>& nodes, const PgQuery__Node* at, std::st
 }
 
 NodeRef Binder::Share(const NodeRef& operand, bool* let) {
-  *let = operand->kind != NodeKind::kColumn && operand->kind != NodeKind::kConstant && operand->kind != NodeKind::kSlot;
+  *let = operand->kind != NodeKind::kColumn && operand->kind != NodeKind::kConstant &&
+         operand->kind != NodeKind::kSlot;
   if (!*let) return operand;
   auto slot = std::make_shared<ExpressionNode>();
   slot->kind = NodeKind::kSlot;
@@ -263,9 +300,11 @@ NodeRef Binder::Not(NodeRef operand) {
   return Node(std::move(node));
 }
 
-NodeRef Binder::Case(std::vector<NodeRef> conditions_and_results, NodeRef otherwise, const PgQuery__Node* at) {
+NodeRef Binder::Case(std::vector<NodeRef> conditions_and_results, NodeRef otherwise,
+                     const PgQuery__Node* at) {
   std::vector<NodeRef> results;
-  for (size_t i = 1; i < conditions_and_results.size(); i += 2) results.push_back(conditions_and_results[i]);
+  for (size_t i = 1; i < conditions_and_results.size(); i += 2)
+    results.push_back(conditions_and_results[i]);
   results.push_back(std::move(otherwise));
   if (!Unify(results, at, "the results of CASE")) return nullptr;
   ExpressionNode node;
@@ -280,7 +319,9 @@ NodeRef Binder::Case(std::vector<NodeRef> conditions_and_results, NodeRef otherw
   }
   node.nullable |= results.back()->nullable;
   node.arguments.push_back(std::move(results.back()));
-  if (node.type.kind == TypeKind::kNull) return Problem(at, kProblemUntypedNull, "all results are NULL, so the type is unknown", "write CAST(NULL AS string), say");
+  if (node.type.kind == TypeKind::kNull)
+    return Problem(at, kProblemUntypedNull, "all results are NULL, so the type is unknown",
+                   "write CAST(NULL AS string), say");
   return Node(std::move(node));
 }
 
@@ -291,29 +332,44 @@ NodeRef Binder::Compare(std::string_view op, NodeRef a, NodeRef b, const PgQuery
     std::string help;
     const bool a_text = a->type.kind == TypeKind::kString;
     const bool b_text = b->type.kind == TypeKind::kString;
-    if (at != nullptr && a_text != b_text && at->node_case == PG_QUERY__NODE__NODE_A_EXPR && at->a_expr->lexpr != nullptr && at->a_expr->rexpr != nullptr &&
+    if (at != nullptr && a_text != b_text && at->node_case == PG_QUERY__NODE__NODE_A_EXPR &&
+        at->a_expr->lexpr != nullptr && at->a_expr->rexpr != nullptr &&
         at->a_expr->rexpr->node_case != PG_QUERY__NODE__NODE_LIST) {
       const std::string left(text_.TextOf(text_.SpanOf(at->a_expr->lexpr)));
       const std::string right(text_.TextOf(text_.SpanOf(at->a_expr->rexpr)));
       const NodeRef& other = a_text ? b : a;
       const std::string& other_text = a_text ? right : left;
       const std::string& text = a_text ? left : right;
-      const std::string as_text = other->kind == NodeKind::kConstant ? Quoted(other_text) : "CAST(" + other_text + " AS string)";
+      const std::string as_text = other->kind == NodeKind::kConstant
+                                      ? Quoted(other_text)
+                                      : "CAST(" + other_text + " AS string)";
       const bool literal_text = (a_text ? a : b)->kind == NodeKind::kConstant;
-      const std::string as_other = literal_text && other->type.kind == TypeKind::kTimestamp ? "TIMESTAMP " + text
-                                   : literal_text && other->type.kind == TypeKind::kDate    ? "DATE " + text
-                                                                                            : "CAST(" + text + " AS " + other->type.ToString() + ")";
+      const std::string as_other = literal_text && other->type.kind == TypeKind::kTimestamp
+                                       ? "TIMESTAMP " + text
+                                   : literal_text && other->type.kind == TypeKind::kDate
+                                       ? "DATE " + text
+                                       : "CAST(" + text + " AS " + other->type.ToString() + ")";
       const std::string sign = " " + std::string(op) + " ";
-      help = a_text ? "write " + left + sign + as_text + ", or " + as_other + sign + right : "write " + left + sign + as_other + ", or " + as_text + sign + right;
+      help = a_text ? "write " + left + sign + as_text + ", or " + as_other + sign + right
+                    : "write " + left + sign + as_other + ", or " + as_text + sign + right;
     }
-    return Problem(at, kProblemIncomparable, "cannot compare " + a->type.ToString() + " with " + b->type.ToString(), std::move(help));
+    return Problem(at, kProblemIncomparable,
+                   "cannot compare " + a->type.ToString() + " with " + b->type.ToString(),
+                   std::move(help));
   }
-  if (common->kind == TypeKind::kNull) return Problem(at, kProblemUntypedNull, "NULL beside NULL has no type", "write CAST(NULL AS string), say");
-  // Decimals may keep their own precision; and their scale where the common type could not hold both.
-  if (common->kind == TypeKind::kDecimal && a->type.kind != TypeKind::kNull && b->type.kind != TypeKind::kNull) {
+  if (common->kind == TypeKind::kNull)
+    return Problem(at, kProblemUntypedNull, "NULL beside NULL has no type",
+                   "write CAST(NULL AS string), say");
+  // Decimals may keep their own precision; and their scale where the common type could not hold
+  // both.
+  if (common->kind == TypeKind::kDecimal && a->type.kind != TypeKind::kNull &&
+      b->type.kind != TypeKind::kNull) {
     const int scale = std::max(a->type.scale, b->type.scale);
     const bool exact = common->scale == scale && common->precision <= kDecimalPrecisionMax &&
-                       std::max(AsDecimal(a->type).precision - a->type.scale, AsDecimal(b->type).precision - b->type.scale) + scale <= kDecimalPrecisionMax;
+                       std::max(AsDecimal(a->type).precision - a->type.scale,
+                                AsDecimal(b->type).precision - b->type.scale) +
+                               scale <=
+                           kDecimalPrecisionMax;
     for (NodeRef* side : {&a, &b}) {
       const Type own = AsDecimal((*side)->type);
       *side = Coerce(*side, exact && own.scale != scale ? *common : own);
@@ -332,7 +388,9 @@ NodeRef Binder::Compare(std::string_view op, NodeRef a, NodeRef b, const PgQuery
                                 : op == "<"  ? Comparison::kLess
                                              : Comparison::kLessEqual;
   const ExpressionNode::KernelFunction kernel = CompareKernel(comparison, a->type, b->type);
-  if (kernel == nullptr) return Problem(at, kProblemPlanned, "comparing " + a->type.ToString() + " is planned, not in this version");
+  if (kernel == nullptr)
+    return Problem(at, kProblemPlanned,
+                   "comparing " + a->type.ToString() + " is planned, not in this version");
   return Strict(kBoolType, std::string(op), kernel, {std::move(a), std::move(b)});
 }
 
@@ -340,7 +398,8 @@ NodeRef Binder::Arithmetic(char op, NodeRef a, NodeRef b, const PgQuery__Node* a
   if (a == nullptr || b == nullptr) return nullptr;
   const std::string name(1, op);
   if (a->type.kind == TypeKind::kNull && b->type.kind == TypeKind::kNull) {
-    return Problem(at, kProblemUntypedNull, "NULL beside NULL has no type", "write CAST(NULL AS int64), say");
+    return Problem(at, kProblemUntypedNull, "NULL beside NULL has no type",
+                   "write CAST(NULL AS int64), say");
   }
   if (a->type.kind == TypeKind::kNull) a = MakeNull(b->type);
   if (b->type.kind == TypeKind::kNull) b = MakeNull(a->type);
@@ -358,15 +417,21 @@ NodeRef Binder::Arithmetic(char op, NodeRef a, NodeRef b, const PgQuery__Node* a
     operation = ArithmeticOf(op, a->type, b->type);
   } else {
     const auto is_time = [](const NodeRef& node) {
-      return node->type.kind == TypeKind::kTimestamp || node->type.kind == TypeKind::kDuration || node->type.kind == TypeKind::kDate;
+      return node->type.kind == TypeKind::kTimestamp || node->type.kind == TypeKind::kDuration ||
+             node->type.kind == TypeKind::kDate;
     };
-    if ((op == '+' || op == '*') && !(is_time(a) && a->type.kind != TypeKind::kDuration) && is_time(b)) std::swap(a, b);
-    if (a->type.kind == TypeKind::kDate && (b->type.kind == TypeKind::kDuration || b->type.kind == TypeKind::kTimestamp)) {
+    if ((op == '+' || op == '*') && !(is_time(a) && a->type.kind != TypeKind::kDuration) &&
+        is_time(b))
+      std::swap(a, b);
+    if (a->type.kind == TypeKind::kDate &&
+        (b->type.kind == TypeKind::kDuration || b->type.kind == TypeKind::kTimestamp)) {
       a = Coerce(a, Type::Of(TypeKind::kTimestamp));
     }
-    if (b->type.kind == TypeKind::kDate && a->type.kind == TypeKind::kTimestamp) b = Coerce(b, Type::Of(TypeKind::kTimestamp));
+    if (b->type.kind == TypeKind::kDate && a->type.kind == TypeKind::kTimestamp)
+      b = Coerce(b, Type::Of(TypeKind::kTimestamp));
     if (a->type.kind == TypeKind::kDuration && b->type.is_numeric()) {
-      b = Coerce(b, Type::Of(b->type.is_integer() && op == '*' ? TypeKind::kInt64 : TypeKind::kFloat64));
+      b = Coerce(
+          b, Type::Of(b->type.is_integer() && op == '*' ? TypeKind::kInt64 : TypeKind::kFloat64));
     }
     if (a == nullptr || b == nullptr) return nullptr;
     operation = TimeArithmeticOf(op, a->type, b->type);
@@ -375,29 +440,38 @@ NodeRef Binder::Arithmetic(char op, NodeRef a, NodeRef b, const PgQuery__Node* a
     const bool text = a->type.kind == TypeKind::kString || b->type.kind == TypeKind::kString;
     const bool texts = a->type.kind == TypeKind::kString && b->type.kind == TypeKind::kString;
     const bool days = a->type.kind == TypeKind::kTimestamp && b->type.is_numeric();
-    return Problem(at, kProblemOperator, "operator " + name + " is not defined for " + a->type.ToString() + " and " + b->type.ToString(),
+    return Problem(at, kProblemOperator,
+                   "operator " + name + " is not defined for " + a->type.ToString() + " and " +
+                       b->type.ToString(),
                    texts && op == '+' ? "texts are joined by ||"
-                   : text            ? "write a CAST: text and other types are not converted implicitly"
-                   : days            ? "write a duration, INTERVAL '5 minutes'"
-                   : op == '%'       ? "a remainder of float64 is not defined; cast to decimal"
-                                     : "");
+                   : text      ? "write a CAST: text and other types are not converted implicitly"
+                   : days      ? "write a duration, INTERVAL '5 minutes'"
+                   : op == '%' ? "a remainder of float64 is not defined; cast to decimal"
+                               : "");
   }
-  return Strict(operation->result, name, operation->kernel, {std::move(a), std::move(b)}, operation->data);
+  return Strict(operation->result, name, operation->kernel, {std::move(a), std::move(b)},
+                operation->data);
 }
 
-std::optional<std::string> Binder::ConstantText(const FunctionCall& call, size_t argument, std::string_view what) {
+std::optional<std::string> Binder::ConstantText(const FunctionCall& call, size_t argument,
+                                                std::string_view what) {
   const NodeRef& node = call.arguments[argument];
   if (node->kind != NodeKind::kConstant || node->type.kind != TypeKind::kString || node->nullable) {
-    Problem(call.raw[argument], kProblemPattern, std::string(what) + " must be a constant text", "write it in single quotes");
+    Problem(call.raw[argument], kProblemPattern, std::string(what) + " must be a constant text",
+            "write it in single quotes");
     return std::nullopt;
   }
   return std::string(node->constant.Values<Utf8View>()[0].view());
 }
 
-std::optional<double> Binder::ConstantNumber(const FunctionCall& call, size_t argument, std::string_view what) {
-  const NodeRef node = call.arguments[argument]->type.is_numeric() ? Coerce(call.arguments[argument], Type::Of(TypeKind::kFloat64)) : nullptr;
+std::optional<double> Binder::ConstantNumber(const FunctionCall& call, size_t argument,
+                                             std::string_view what) {
+  const NodeRef node = call.arguments[argument]->type.is_numeric()
+                           ? Coerce(call.arguments[argument], Type::Of(TypeKind::kFloat64))
+                           : nullptr;
   if (node == nullptr || node->kind != NodeKind::kConstant || node->nullable) {
-    Problem(call.raw[argument], kProblemArguments, std::string(what) + " must be a constant number");
+    Problem(call.raw[argument], kProblemArguments,
+            std::string(what) + " must be a constant number");
     return std::nullopt;
   }
   return node->constant.Values<double>()[0];
@@ -405,18 +479,24 @@ std::optional<double> Binder::ConstantNumber(const FunctionCall& call, size_t ar
 
 NodeRef Binder::WrongArguments(const FunctionCall& call) {
   std::string types;
-  for (const NodeRef& argument : call.arguments) types += (types.empty() ? "" : ", ") + argument->type.ToString();
-  return Problem(call.node, kProblemArguments, std::string(call.function.doc.name) + "(" + types + ") is not defined",
+  for (const NodeRef& argument : call.arguments)
+    types += (types.empty() ? "" : ", ") + argument->type.ToString();
+  return Problem(call.node, kProblemArguments,
+                 std::string(call.function.doc.name) + "(" + types + ") is not defined",
                  "its form is " + std::string(call.function.doc.signature));
 }
 
 NodeRef Binder::Bind(const PgQuery__Node* node) {
   if (node == nullptr) return nullptr;
   if (depth_ >= kExpressionDepthMax) {
-    return Problem(node, kProblemTooLarge, "nested deeper than " + std::to_string(kExpressionDepthMax) + " levels", "compute parts of it in a project node before");
+    return Problem(node, kProblemTooLarge,
+                   "nested deeper than " + std::to_string(kExpressionDepthMax) + " levels",
+                   "compute parts of it in a project node before");
   }
   if (++nodes_ > kExpressionNodesMax) {
-    if (nodes_ == kExpressionNodesMax + 1) Problem(node, kProblemTooLarge, "more than " + std::to_string(kExpressionNodesMax) + " operands and operators");
+    if (nodes_ == kExpressionNodesMax + 1)
+      Problem(node, kProblemTooLarge,
+              "more than " + std::to_string(kExpressionNodesMax) + " operands and operators");
     return nullptr;
   }
   ++depth_;
@@ -433,45 +513,70 @@ NodeRef Binder::BindCondition(const PgQuery__Node* node, std::string_view place)
   if (bound == nullptr) return nullptr;
   if (bound->type.kind == TypeKind::kNull) return MakeNull(kBoolType);
   if (bound->type.kind != TypeKind::kBool) {
-    return Problem(node, kProblemWrongType, std::string(place) + " must be bool, not " + bound->type.ToString(), "compare it with something");
+    return Problem(node, kProblemWrongType,
+                   std::string(place) + " must be bool, not " + bound->type.ToString(),
+                   "compare it with something");
   }
   return bound;
 }
 
 NodeRef Binder::BindNode(const PgQuery__Node* node) {
   switch (node->node_case) {
-    case PG_QUERY__NODE__NODE_COLUMN_REF: return BindColumn(node);
-    case PG_QUERY__NODE__NODE_A_CONST: return BindLiteral(node);
-    case PG_QUERY__NODE__NODE_A_EXPR: return BindOperator(node);
-    case PG_QUERY__NODE__NODE_BOOL_EXPR: return BindLogic(node);
-    case PG_QUERY__NODE__NODE_NULL_TEST: return BindIsNull(node);
-    case PG_QUERY__NODE__NODE_BOOLEAN_TEST: return BindIsBool(node);
-    case PG_QUERY__NODE__NODE_CASE_EXPR: return BindCase(node);
-    case PG_QUERY__NODE__NODE_COALESCE_EXPR: return BindCoalesce(node);
-    case PG_QUERY__NODE__NODE_MIN_MAX_EXPR: return BindExtreme(node);
-    case PG_QUERY__NODE__NODE_TYPE_CAST: return BindCast(node);
-    case PG_QUERY__NODE__NODE_FUNC_CALL: return BindCall(node);
+    case PG_QUERY__NODE__NODE_COLUMN_REF:
+      return BindColumn(node);
+    case PG_QUERY__NODE__NODE_A_CONST:
+      return BindLiteral(node);
+    case PG_QUERY__NODE__NODE_A_EXPR:
+      return BindOperator(node);
+    case PG_QUERY__NODE__NODE_BOOL_EXPR:
+      return BindLogic(node);
+    case PG_QUERY__NODE__NODE_NULL_TEST:
+      return BindIsNull(node);
+    case PG_QUERY__NODE__NODE_BOOLEAN_TEST:
+      return BindIsBool(node);
+    case PG_QUERY__NODE__NODE_CASE_EXPR:
+      return BindCase(node);
+    case PG_QUERY__NODE__NODE_COALESCE_EXPR:
+      return BindCoalesce(node);
+    case PG_QUERY__NODE__NODE_MIN_MAX_EXPR:
+      return BindExtreme(node);
+    case PG_QUERY__NODE__NODE_TYPE_CAST:
+      return BindCast(node);
+    case PG_QUERY__NODE__NODE_FUNC_CALL:
+      return BindCall(node);
     case PG_QUERY__NODE__NODE_A_ARRAY_EXPR:
     case PG_QUERY__NODE__NODE_A_INDIRECTION:
-    case PG_QUERY__NODE__NODE_ROW_EXPR: return Problem(node, kProblemPlanned, "arrays, maps and rows are planned, not in this version");
+    case PG_QUERY__NODE__NODE_ROW_EXPR:
+      return Problem(node, kProblemPlanned,
+                     "arrays, maps and rows are planned, not in this version");
     case PG_QUERY__NODE__NODE_SUB_LINK:
-      return Problem(node, kProblemSyntax, "subqueries are not allowed in an expression", "rows of another input are reached by a join node");
+      return Problem(node, kProblemSyntax, "subqueries are not allowed in an expression",
+                     "rows of another input are reached by a join node");
     case PG_QUERY__NODE__NODE_SQLVALUE_FUNCTION: {
       const TextSpan span = text_.TokenAt(node->sqlvalue_function->location);
       const std::string word(text_.TextOf(span));
       const bool user = EqualIgnoringCase(word, "user");
-      return Problem(node, kProblemUnknownFunction, Quoted(word) + " is a function of SQL that is not available",
-                     user ? "if it is a column, quote it: \\\"user\\\" in the JSON file" : "time comes from columns: _event_time, or _processing_time");
+      return Problem(node, kProblemUnknownFunction,
+                     Quoted(word) + " is a function of SQL that is not available",
+                     user ? "if it is a column, quote it: \\\"user\\\" in the JSON file"
+                          : "time comes from columns: _event_time, or _processing_time");
     }
-    case PG_QUERY__NODE__NODE_COLLATE_CLAUSE: return Problem(node, kProblemSyntax, "COLLATE is not allowed: texts compare byte-wise");
-    case PG_QUERY__NODE__NODE_GROUPING_FUNC: return Problem(node, kProblemSyntax, "GROUPING is not allowed");
-    case PG_QUERY__NODE__NODE_NAMED_ARG_EXPR: return Problem(node, kProblemSyntax, "named arguments are not allowed", "give arguments by position");
-    default: return Problem(node, kProblemSyntax, "this form of SQL is not allowed in an expression");
+    case PG_QUERY__NODE__NODE_COLLATE_CLAUSE:
+      return Problem(node, kProblemSyntax, "COLLATE is not allowed: texts compare byte-wise");
+    case PG_QUERY__NODE__NODE_GROUPING_FUNC:
+      return Problem(node, kProblemSyntax, "GROUPING is not allowed");
+    case PG_QUERY__NODE__NODE_NAMED_ARG_EXPR:
+      return Problem(node, kProblemSyntax, "named arguments are not allowed",
+                     "give arguments by position");
+    default:
+      return Problem(node, kProblemSyntax, "this form of SQL is not allowed in an expression");
   }
 }
 
 NodeRef Binder::BindGroup(const PgQuery__Node* node, const std::string& name, bool quoted) {
-  const auto same = [&](const std::string& known) { return quoted ? known == name : EqualIgnoringCase(known, name); };
+  const auto same = [&](const std::string& known) {
+    return quoted ? known == name : EqualIgnoringCase(known, name);
+  };
   for (size_t i = 0; aggregates_->groups != nullptr && i < aggregates_->groups->size(); ++i) {
     const Field& field = aggregates_->groups->fields()[i];
     if (!same(field.name)) continue;
@@ -493,7 +598,8 @@ NodeRef Binder::BindGroup(const PgQuery__Node* node, const std::string& name, bo
     for (const Field& field : input.schema->fields()) in_input |= same(field.name);
   }
   if (in_input) {
-    return Problem(node, kProblemNotGrouped, "column " + Quoted(name) + " is neither a key nor inside an aggregate",
+    return Problem(node, kProblemNotGrouped,
+                   "column " + Quoted(name) + " is neither a key nor inside an aggregate",
                    "add it to key_by, or write max(" + name + "), say");
   }
   std::vector<std::string> known;
@@ -502,25 +608,31 @@ NodeRef Binder::BindGroup(const PgQuery__Node* node, const std::string& name, bo
   }
   for (const auto& entry : aggregates_->named) known.push_back(entry.first);
   const std::vector<std::string> close = Suggest(name, known);
-  return Problem(node, kProblemUnknownColumn, "column " + Quoted(name) + " does not exist", close.empty() ? "" : "did you mean " + Quoted(close.front()) + "?");
+  return Problem(node, kProblemUnknownColumn, "column " + Quoted(name) + " does not exist",
+                 close.empty() ? "" : "did you mean " + Quoted(close.front()) + "?");
 }
 
 NodeRef Binder::BindColumn(const PgQuery__Node* node) {
   const PgQuery__ColumnRef& reference = *node->column_ref;
   std::vector<std::string> parts;
   for (size_t i = 0; i < reference.n_fields; ++i) {
-    if (reference.fields[i]->node_case == PG_QUERY__NODE__NODE_A_STAR) return Problem(node, kProblemSyntax, "'*' stands only in count(*)");
+    if (reference.fields[i]->node_case == PG_QUERY__NODE__NODE_A_STAR)
+      return Problem(node, kProblemSyntax, "'*' stands only in count(*)");
     parts.emplace_back(StringOf(reference.fields[i]));
   }
   const std::vector<bool> quoted = text_.QuotedParts(reference.location, parts.size());
   if (aggregates_ != nullptr && !inside_aggregate_) {
     if (parts.size() == 1) return BindGroup(node, parts[0], quoted[0]);
-    return Problem(node, kProblemUnknownColumn, "column " + Quoted(parts[0] + "." + parts[1]) + " does not exist");
+    return Problem(node, kProblemUnknownColumn,
+                   "column " + Quoted(parts[0] + "." + parts[1]) + " does not exist");
   }
-  if (parts.size() > 2) return Problem(node, kProblemPlanned, "fields of rows are planned, not in this version");
+  if (parts.size() > 2)
+    return Problem(node, kProblemPlanned, "fields of rows are planned, not in this version");
   const std::string& name = parts.back();
   const bool name_quoted = quoted.back();
-  const auto same = [](std::string_view known, std::string_view wanted, bool exact) { return exact ? known == wanted : EqualIgnoringCase(known, wanted); };
+  const auto same = [](std::string_view known, std::string_view wanted, bool exact) {
+    return exact ? known == wanted : EqualIgnoringCase(known, wanted);
+  };
   const Field* found = nullptr;
   const Scope::Input* found_input = nullptr;
   size_t found_index = 0;
@@ -555,13 +667,16 @@ NodeRef Binder::BindColumn(const PgQuery__Node* node) {
     std::string list;
     for (const std::string& alias : aliases) list += (list.empty() ? "" : ", ") + alias;
     return Problem(node, kProblemUnknownColumn, "there is no input " + Quoted(parts[0]),
-                   !close.empty() ? "did you mean " + Quoted(close.front()) + "?" : list.empty() ? "" : "inputs: " + list);
+                   !close.empty() ? "did you mean " + Quoted(close.front()) + "?"
+                   : list.empty() ? ""
+                                  : "inputs: " + list);
   }
   if (found == nullptr) {
     const std::vector<std::string> close = Suggest(name, known);
     ExpressionProblem problem;
     problem.code = kProblemUnknownColumn;
-    problem.message = "column " + Quoted(parts.size() == 1 ? name : parts[0] + "." + name) + " does not exist";
+    problem.message =
+        "column " + Quoted(parts.size() == 1 ? name : parts[0] + "." + name) + " does not exist";
     std::string list;
     for (const Scope::Input& input : scope_.inputs) {
       if (parts.size() == 2 && !same(input.alias, parts[0], quoted[0])) continue;
@@ -580,7 +695,8 @@ NodeRef Binder::BindColumn(const PgQuery__Node* node) {
   }
   if (matches > 1) {
     return Problem(node, kProblemAmbiguous, "column " + Quoted(name) + " is ambiguous",
-                   twins ? "quote the one you mean: \\\"" + found->name + "\\\" in the JSON file" : "qualify it by its input: " + found_input->alias + "." + name);
+                   twins ? "quote the one you mean: \\\"" + found->name + "\\\" in the JSON file"
+                         : "qualify it by its input: " + found_input->alias + "." + name);
   }
   if (found->name == kProcessingTimeColumn && !scope_.clock_warning.empty()) {
     ExpressionProblem problem;
@@ -597,11 +713,14 @@ NodeRef Binder::BindColumn(const PgQuery__Node* node) {
   column.type = found->type;
   column.nullable = found->nullable;
   column.evaluate = EvaluateColumn;
-  column.text = scope_.inputs.size() > 1 && !found_input->alias.empty() ? found_input->alias + "." + found->name : found->name;
+  column.text = scope_.inputs.size() > 1 && !found_input->alias.empty()
+                    ? found_input->alias + "." + found->name
+                    : found->name;
   column.column = ColumnIndex{static_cast<uint16_t>(found_index)};
   column.foldable = false;
   if (column.type.kind > TypeKind::kDuration) {
-    return Problem(node, kProblemPlanned, "type " + column.type.ToString() + " is planned, not in this version");
+    return Problem(node, kProblemPlanned,
+                   "type " + column.type.ToString() + " is planned, not in this version");
   }
   return std::make_shared<const ExpressionNode>(std::move(column));
 }
@@ -611,51 +730,78 @@ NodeRef Binder::BindLiteral(const PgQuery__Node* node) {
   if (constant.isnull != 0) return MakeNull(Type::Of(TypeKind::kNull));
   switch (constant.val_case) {
     case PG_QUERY__A__CONST__VAL_IVAL:
-      return MakeConstant(OneRow(Type::Of(TypeKind::kInt32), [&](ColumnBuilder& builder) { builder.Append<int32_t>(constant.ival->ival); }));
+      return MakeConstant(OneRow(Type::Of(TypeKind::kInt32), [&](ColumnBuilder& builder) {
+        builder.Append<int32_t>(constant.ival->ival);
+      }));
     case PG_QUERY__A__CONST__VAL_BOOLVAL:
-      return MakeConstant(OneRow(kBoolType, [&](ColumnBuilder& builder) { builder.Append<uint8_t>(constant.boolval->boolval != 0 ? 1 : 0); }));
+      return MakeConstant(OneRow(kBoolType, [&](ColumnBuilder& builder) {
+        builder.Append<uint8_t>(constant.boolval->boolval != 0 ? 1 : 0);
+      }));
     case PG_QUERY__A__CONST__VAL_SVAL: {
       const std::string_view text(constant.sval->sval);
-      return MakeConstant(OneRow(kStringType, [&](ColumnBuilder& builder) { builder.AppendString(text); }));
+      return MakeConstant(
+          OneRow(kStringType, [&](ColumnBuilder& builder) { builder.AppendString(text); }));
     }
-    case PG_QUERY__A__CONST__VAL_FVAL: break;
-    default: return Problem(node, kProblemLiteral, "this literal is not allowed");
+    case PG_QUERY__A__CONST__VAL_FVAL:
+      break;
+    default:
+      return Problem(node, kProblemLiteral, "this literal is not allowed");
   }
   const std::string_view digits(constant.fval->fval);
   if (digits.find_first_of("eE") != std::string_view::npos) {
     const std::optional<double> value = ParseFloat(digits);
     if (!value) return Problem(node, kProblemLiteral, Quoted(digits) + " does not fit float64");
-    return MakeConstant(OneRow(Type::Of(TypeKind::kFloat64), [&](ColumnBuilder& builder) { builder.Append<double>(*value); }));
+    return MakeConstant(OneRow(Type::Of(TypeKind::kFloat64),
+                               [&](ColumnBuilder& builder) { builder.Append<double>(*value); }));
   }
   if (digits.find('.') == std::string_view::npos) {
     if (const std::optional<int64_t> value = ParseInteger(digits)) {
-      return MakeConstant(OneRow(Type::Of(TypeKind::kInt64), [&](ColumnBuilder& builder) { builder.Append<int64_t>(*value); }));
+      return MakeConstant(OneRow(Type::Of(TypeKind::kInt64),
+                                 [&](ColumnBuilder& builder) { builder.Append<int64_t>(*value); }));
     }
   }
   const std::optional<Type> type = DecimalTypeOf(digits);
-  const std::optional<Int128> value = type ? ParseDecimal(digits, type->precision, type->scale) : std::nullopt;
+  const std::optional<Int128> value =
+      type ? ParseDecimal(digits, type->precision, type->scale) : std::nullopt;
   if (!value) {
-    return Problem(node, kProblemLiteral, "a number of more than " + std::to_string(kDecimalPrecisionMax) + " digits", "write it as float64: 1.5e0");
+    return Problem(node, kProblemLiteral,
+                   "a number of more than " + std::to_string(kDecimalPrecisionMax) + " digits",
+                   "write it as float64: 1.5e0");
   }
-  return MakeConstant(OneRow(*type, [&](ColumnBuilder& builder) { builder.Append<Int128>(*value); }));
+  return MakeConstant(
+      OneRow(*type, [&](ColumnBuilder& builder) { builder.Append<Int128>(*value); }));
 }
 
 NodeRef Binder::BindOperator(const PgQuery__Node* node) {
   const PgQuery__AExpr& expression = *node->a_expr;
-  if (expression.n_name != 1) return Problem(node, kProblemSyntax, "operators qualified by a schema are not allowed");
+  if (expression.n_name != 1)
+    return Problem(node, kProblemSyntax, "operators qualified by a schema are not allowed");
   switch (expression.kind) {
-    case PG_QUERY__A__EXPR__KIND__AEXPR_OP: break;
-    case PG_QUERY__A__EXPR__KIND__AEXPR_DISTINCT: return BindDistinct(node, false);
-    case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_DISTINCT: return BindDistinct(node, true);
-    case PG_QUERY__A__EXPR__KIND__AEXPR_NULLIF: return BindNullIf(node);
-    case PG_QUERY__A__EXPR__KIND__AEXPR_IN: return BindIn(node);
-    case PG_QUERY__A__EXPR__KIND__AEXPR_LIKE: return BindLike(node, false);
-    case PG_QUERY__A__EXPR__KIND__AEXPR_ILIKE: return BindLike(node, true);
-    case PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN: return BindBetween(node, false);
-    case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN: return BindBetween(node, true);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_OP:
+      break;
+    case PG_QUERY__A__EXPR__KIND__AEXPR_DISTINCT:
+      return BindDistinct(node, false);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_DISTINCT:
+      return BindDistinct(node, true);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_NULLIF:
+      return BindNullIf(node);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_IN:
+      return BindIn(node);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_LIKE:
+      return BindLike(node, false);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_ILIKE:
+      return BindLike(node, true);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN:
+      return BindBetween(node, false);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN:
+      return BindBetween(node, true);
     case PG_QUERY__A__EXPR__KIND__AEXPR_OP_ANY:
-    case PG_QUERY__A__EXPR__KIND__AEXPR_OP_ALL: return Problem(node, kProblemPlanned, "ANY and ALL over arrays are planned, not in this version", "write IN (...)");
-    default: return Problem(node, kProblemSyntax, "this operator is not allowed", "see the operators of the reference");
+    case PG_QUERY__A__EXPR__KIND__AEXPR_OP_ALL:
+      return Problem(node, kProblemPlanned,
+                     "ANY and ALL over arrays are planned, not in this version", "write IN (...)");
+    default:
+      return Problem(node, kProblemSyntax, "this operator is not allowed",
+                     "see the operators of the reference");
   }
   const std::string op(StringOf(expression.name[0]));
   return expression.lexpr == nullptr ? BindUnary(node, op) : BindNamedOperator(node, op);
@@ -666,35 +812,47 @@ NodeRef Binder::BindUnary(const PgQuery__Node* node, const std::string& op) {
   if (operand == nullptr) return nullptr;
   if (op == "+" && operand->type.is_numeric()) return operand;
   if (op == "-") {
-    if (operand->type.kind == TypeKind::kNull) return Problem(node, kProblemUntypedNull, "-NULL has no type", "write CAST(NULL AS int64), say");
+    if (operand->type.kind == TypeKind::kNull)
+      return Problem(node, kProblemUntypedNull, "-NULL has no type",
+                     "write CAST(NULL AS int64), say");
     if (const std::optional<Operation> operation = NegationOf(operand->type)) {
       return Strict(operation->result, "-", operation->kernel, {std::move(operand)});
     }
   }
-  return Problem(node, kProblemOperator, "operator " + op + " is not defined for " + operand->type.ToString());
+  return Problem(node, kProblemOperator,
+                 "operator " + op + " is not defined for " + operand->type.ToString());
 }
 
 NodeRef Binder::BindNamedOperator(const PgQuery__Node* node, const std::string& op) {
   static constexpr std::array<std::string_view, 6> kComparisons = {"=", "<>", "<", "<=", ">", ">="};
   NodeRef a = Bind(node->a_expr->lexpr);
   NodeRef b = Bind(node->a_expr->rexpr);
-  if (std::find(kComparisons.begin(), kComparisons.end(), op) != kComparisons.end()) return Compare(op, std::move(a), std::move(b), node);
-  if (op.size() == 1 && std::string_view("+-*/%").find(op[0]) != std::string_view::npos) return Arithmetic(op[0], std::move(a), std::move(b), node);
+  if (std::find(kComparisons.begin(), kComparisons.end(), op) != kComparisons.end())
+    return Compare(op, std::move(a), std::move(b), node);
+  if (op.size() == 1 && std::string_view("+-*/%").find(op[0]) != std::string_view::npos)
+    return Arithmetic(op[0], std::move(a), std::move(b), node);
   if (a == nullptr || b == nullptr) return nullptr;
   if (op == "||") {
-    if (a->type.kind == TypeKind::kNull && b->type.kind == TypeKind::kNull) a = MakeNull(kStringType);
+    if (a->type.kind == TypeKind::kNull && b->type.kind == TypeKind::kNull)
+      a = MakeNull(kStringType);
     if (a->type.kind == TypeKind::kNull) a = MakeNull(b->type);
     if (b->type.kind == TypeKind::kNull) b = MakeNull(a->type);
     if (a->type == b->type && a->type.is_text()) {
       const Type type = a->type;
       return Strict(type, "||", ConcatKernel(), {std::move(a), std::move(b)});
     }
-    return Problem(node, kProblemOperator, "operator || is not defined for " + a->type.ToString() + " and " + b->type.ToString(),
-                   "cast to string: " + std::string(text_.TextOf(text_.SpanOf(a->type.is_text() ? node->a_expr->rexpr : node->a_expr->lexpr))) + "::string");
+    return Problem(
+        node, kProblemOperator,
+        "operator || is not defined for " + a->type.ToString() + " and " + b->type.ToString(),
+        "cast to string: " +
+            std::string(text_.TextOf(
+                text_.SpanOf(a->type.is_text() ? node->a_expr->rexpr : node->a_expr->lexpr))) +
+            "::string");
   }
   if (op == "&" || op == "|" || op == "#" || op == "<<" || op == ">>") {
     const bool shift = op.size() == 2;
-    if (a->type.kind == TypeKind::kNull) a = MakeNull(b->type.is_integer() && !shift ? b->type : Type::Of(TypeKind::kInt64));
+    if (a->type.kind == TypeKind::kNull)
+      a = MakeNull(b->type.is_integer() && !shift ? b->type : Type::Of(TypeKind::kInt64));
     if (b->type.kind == TypeKind::kNull) b = MakeNull(shift ? Type::Of(TypeKind::kInt32) : a->type);
     if (!shift && a->type.is_integer() && b->type.is_integer()) {
       const Type common = *CommonType(a->type, b->type);
@@ -704,27 +862,41 @@ NodeRef Binder::BindNamedOperator(const PgQuery__Node* node, const std::string& 
     if (const std::optional<Operation> operation = BitOperationOf(op[0], a->type, b->type)) {
       return Strict(operation->result, op, operation->kernel, {std::move(a), std::move(b)});
     }
-    return Problem(node, kProblemOperator, "operator " + op + " is not defined for " + a->type.ToString() + " and " + b->type.ToString());
+    return Problem(node, kProblemOperator,
+                   "operator " + op + " is not defined for " + a->type.ToString() + " and " +
+                       b->type.ToString());
   }
   if (op == "~" || op == "~*" || op == "!~" || op == "!~*") {
     if (a->type.kind == TypeKind::kNull) a = MakeNull(kStringType);
     if (a->type.kind != TypeKind::kString || b->type.kind != TypeKind::kString) {
-      return Problem(node, kProblemOperator, "operator " + op + " is not defined for " + a->type.ToString() + " and " + b->type.ToString());
+      return Problem(node, kProblemOperator,
+                     "operator " + op + " is not defined for " + a->type.ToString() + " and " +
+                         b->type.ToString());
     }
     if (b->kind != NodeKind::kConstant || b->nullable) {
-      return Problem(node->a_expr->rexpr, kProblemPattern, "a regular expression must be a constant text", "write it in single quotes");
+      return Problem(node->a_expr->rexpr, kProblemPattern,
+                     "a regular expression must be a constant text", "write it in single quotes");
     }
     std::string error;
     auto regex = CompileRegex(b->constant.Values<Utf8View>()[0].view(), op.back() == '*', &error);
-    if (regex == nullptr) return Problem(node->a_expr->rexpr, kProblemPattern, "not a regular expression: " + error, "the syntax is RE2's");
-    NodeRef matches = Strict(kBoolType, op.front() == '!' ? op.substr(1) : op, RegexMatchKernel(), {std::move(a), std::move(b)}, std::move(regex));
+    if (regex == nullptr)
+      return Problem(node->a_expr->rexpr, kProblemPattern, "not a regular expression: " + error,
+                     "the syntax is RE2's");
+    NodeRef matches = Strict(kBoolType, op.front() == '!' ? op.substr(1) : op, RegexMatchKernel(),
+                             {std::move(a), std::move(b)}, std::move(regex));
     return op.front() == '!' ? Not(std::move(matches)) : matches;
   }
-  if (op == "->" || op == "->>") return Problem(node, kProblemPlanned, "operator " + op + " of json is planned, not in this version");
-  if (op == "^") return Problem(node, kProblemOperator, "operator ^ is not defined", "write power(x, y)");
-  if (op == "==") return Problem(node, kProblemOperator, "operator == is not defined", "SQL compares with a single =");
+  if (op == "->" || op == "->>")
+    return Problem(node, kProblemPlanned,
+                   "operator " + op + " of json is planned, not in this version");
+  if (op == "^")
+    return Problem(node, kProblemOperator, "operator ^ is not defined", "write power(x, y)");
+  if (op == "==")
+    return Problem(node, kProblemOperator, "operator == is not defined",
+                   "SQL compares with a single =");
   if (op == "&&") return Problem(node, kProblemOperator, "operator && is not defined", "write AND");
-  return Problem(node, kProblemOperator, "operator " + op + " is not defined", "see the operators of the reference");
+  return Problem(node, kProblemOperator, "operator " + op + " is not defined",
+                 "see the operators of the reference");
 }
 
 NodeRef Binder::BindLike(const PgQuery__Node* node, bool ignore_case) {
@@ -734,11 +906,14 @@ NodeRef Binder::BindLike(const PgQuery__Node* node, bool ignore_case) {
   const PgQuery__Node* pattern_node = expression.rexpr;
   std::optional<char32_t> escape = U'\\';
   // LIKE ... ESCAPE: the parser wraps the pattern into pg_catalog.like_escape(pattern, escape).
-  if (pattern_node->node_case == PG_QUERY__NODE__NODE_FUNC_CALL && pattern_node->func_call->n_funcname == 2 &&
-      StringOf(pattern_node->func_call->funcname[1]) == "like_escape" && pattern_node->func_call->n_args == 2) {
+  if (pattern_node->node_case == PG_QUERY__NODE__NODE_FUNC_CALL &&
+      pattern_node->func_call->n_funcname == 2 &&
+      StringOf(pattern_node->func_call->funcname[1]) == "like_escape" &&
+      pattern_node->func_call->n_args == 2) {
     const PgQuery__Node* sign = pattern_node->func_call->args[1];
     pattern_node = pattern_node->func_call->args[0];
-    const bool literal = sign->node_case == PG_QUERY__NODE__NODE_A_CONST && sign->a_const->val_case == PG_QUERY__A__CONST__VAL_SVAL;
+    const bool literal = sign->node_case == PG_QUERY__NODE__NODE_A_CONST &&
+                         sign->a_const->val_case == PG_QUERY__A__CONST__VAL_SVAL;
     escape = literal ? EscapeCharacter(sign->a_const->sval->sval) : std::nullopt;
     if (!escape) return Problem(sign, kProblemPattern, "ESCAPE takes one character, or none: ''");
   }
@@ -747,19 +922,24 @@ NodeRef Binder::BindLike(const PgQuery__Node* node, bool ignore_case) {
   if (text->type.kind == TypeKind::kNull) text = MakeNull(kStringType);
   if (pattern->type.kind == TypeKind::kNull) pattern = MakeNull(kStringType);
   if (text->type.kind != TypeKind::kString || pattern->type.kind != TypeKind::kString) {
-    return Problem(node, kProblemOperator, "LIKE is not defined for " + text->type.ToString() + " and " + pattern->type.ToString(), "both sides must be string");
+    return Problem(
+        node, kProblemOperator,
+        "LIKE is not defined for " + text->type.ToString() + " and " + pattern->type.ToString(),
+        "both sides must be string");
   }
   std::shared_ptr<const LikePattern> compiled;
   if (pattern->kind == NodeKind::kConstant && !pattern->nullable) {
     std::string error;
-    compiled = CompileLike(pattern->constant.Values<Utf8View>()[0].view(), *escape, ignore_case, &error);
+    compiled =
+        CompileLike(pattern->constant.Values<Utf8View>()[0].view(), *escape, ignore_case, &error);
     if (compiled == nullptr) return Problem(pattern_node, kProblemPattern, error);
   } else {
     compiled = DynamicLike(*escape, ignore_case);
   }
   std::string name = ignore_case ? "ILIKE" : "LIKE";
   if (*escape != U'\\') name += " with escape " + std::to_string(static_cast<uint32_t>(*escape));
-  NodeRef matches = Strict(kBoolType, std::move(name), LikeKernel(*compiled), {std::move(text), std::move(pattern)}, compiled);
+  NodeRef matches = Strict(kBoolType, std::move(name), LikeKernel(*compiled),
+                           {std::move(text), std::move(pattern)}, compiled);
   return negated ? Not(std::move(matches)) : matches;
 }
 
@@ -767,7 +947,8 @@ NodeRef Binder::BindIn(const PgQuery__Node* node) {
   const PgQuery__AExpr& expression = *node->a_expr;
   const bool negated = StringOf(expression.name[0]) == "<>";
   std::vector<NodeRef> nodes = {Bind(expression.lexpr)};
-  if (expression.rexpr == nullptr || expression.rexpr->node_case != PG_QUERY__NODE__NODE_LIST) return Problem(node, kProblemSyntax, "IN takes a list of values");
+  if (expression.rexpr == nullptr || expression.rexpr->node_case != PG_QUERY__NODE__NODE_LIST)
+    return Problem(node, kProblemSyntax, "IN takes a list of values");
   const PgQuery__List& list = *expression.rexpr->list;
   for (size_t i = 0; i < list.n_items; ++i) nodes.push_back(Bind(list.items[i]));
   for (const NodeRef& some : nodes) {
@@ -778,7 +959,9 @@ NodeRef Binder::BindIn(const PgQuery__Node* node) {
   }
   if (!Unify(nodes, node, "the values of IN")) return nullptr;
   const Type type = nodes.front()->type;
-  if (type.kind == TypeKind::kNull) return Problem(node, kProblemUntypedNull, "all values are NULL, so the type is unknown", "write CAST(NULL AS string), say");
+  if (type.kind == TypeKind::kNull)
+    return Problem(node, kProblemUntypedNull, "all values are NULL, so the type is unknown",
+                   "write CAST(NULL AS string), say");
   std::vector<NodeRef> constants;
   bool has_null = false;
   bool constant = true;
@@ -807,7 +990,8 @@ NodeRef Binder::BindIn(const PgQuery__Node* node) {
   bool let = false;
   const NodeRef operand = Share(nodes[0], &let);
   std::vector<NodeRef> equalities;
-  for (size_t i = 1; i < nodes.size(); ++i) equalities.push_back(Compare("=", operand, nodes[i], node));
+  for (size_t i = 1; i < nodes.size(); ++i)
+    equalities.push_back(Compare("=", operand, nodes[i], node));
   NodeRef any = Combine(NodeKind::kOr, std::move(equalities));
   if (negated) any = Not(std::move(any));
   return let ? Let(nodes[0], std::move(any)) : any;
@@ -823,14 +1007,20 @@ NodeRef Binder::BindBetween(const PgQuery__Node* node, bool negated) {
   bool let = false;
   const NodeRef shared = Share(operand, &let);
   NodeRef first = Compare(negated ? "<" : ">=", shared, std::move(low), node);
-  NodeRef second = first == nullptr ? nullptr : Compare(negated ? ">" : "<=", shared, std::move(high), node);
-  NodeRef both = first == nullptr || second == nullptr ? nullptr : Combine(negated ? NodeKind::kOr : NodeKind::kAnd, {std::move(first), std::move(second)});
+  NodeRef second =
+      first == nullptr ? nullptr : Compare(negated ? ">" : "<=", shared, std::move(high), node);
+  NodeRef both = first == nullptr || second == nullptr
+                     ? nullptr
+                     : Combine(negated ? NodeKind::kOr : NodeKind::kAnd,
+                               {std::move(first), std::move(second)});
   return let ? Let(std::move(operand), std::move(both)) : both;
 }
 
 NodeRef Binder::BindDistinct(const PgQuery__Node* node, bool equal) {
   std::vector<NodeRef> sides = {Bind(node->a_expr->lexpr), Bind(node->a_expr->rexpr)};
-  if (sides[0] == nullptr || sides[1] == nullptr || !Unify(sides, node, "the sides of IS DISTINCT FROM")) return nullptr;
+  if (sides[0] == nullptr || sides[1] == nullptr ||
+      !Unify(sides, node, "the sides of IS DISTINCT FROM"))
+    return nullptr;
   const Type type = sides[0]->type;
   ExpressionNode distinct;
   distinct.type = kBoolType;
@@ -849,7 +1039,9 @@ NodeRef Binder::BindLogic(const PgQuery__Node* node) {
   std::vector<NodeRef> arguments;
   bool ok = true;
   for (size_t i = 0; i < expression.n_args; ++i) {
-    NodeRef argument = BindCondition(expression.args[i], negation ? "the operand of NOT" : conjunction ? "an operand of AND" : "an operand of OR");
+    NodeRef argument = BindCondition(expression.args[i], negation      ? "the operand of NOT"
+                                                         : conjunction ? "an operand of AND"
+                                                                       : "an operand of OR");
     ok &= argument != nullptr;
     if (!ok) continue;
     if (!negation && argument->kind == kind) {
@@ -876,12 +1068,14 @@ NodeRef Binder::BindIsNull(const PgQuery__Node* node) {
 }
 
 NodeRef Binder::BindIsBool(const PgQuery__Node* node) {
-  NodeRef operand = BindCondition(node->boolean_test->arg, "the operand of IS TRUE, FALSE and UNKNOWN");
+  NodeRef operand =
+      BindCondition(node->boolean_test->arg, "the operand of IS TRUE, FALSE and UNKNOWN");
   if (operand == nullptr) return nullptr;
   const int test = static_cast<int>(node->boolean_test->booltesttype);
   ExpressionNode result;
   result.type = kBoolType;
-  if (test == PG_QUERY__BOOL_TEST_TYPE__IS_UNKNOWN || test == PG_QUERY__BOOL_TEST_TYPE__IS_NOT_UNKNOWN) {
+  if (test == PG_QUERY__BOOL_TEST_TYPE__IS_UNKNOWN ||
+      test == PG_QUERY__BOOL_TEST_TYPE__IS_NOT_UNKNOWN) {
     result.kind = NodeKind::kIsNull;
     result.evaluate = EvaluateIsNull;
     result.negated = test == PG_QUERY__BOOL_TEST_TYPE__IS_NOT_UNKNOWN;
@@ -889,12 +1083,17 @@ NodeRef Binder::BindIsBool(const PgQuery__Node* node) {
     result.arguments = {std::move(operand)};
     return Node(std::move(result));
   }
-  const bool value = test == PG_QUERY__BOOL_TEST_TYPE__IS_TRUE || test == PG_QUERY__BOOL_TEST_TYPE__IS_NOT_TRUE;
-  const bool equal = test == PG_QUERY__BOOL_TEST_TYPE__IS_TRUE || test == PG_QUERY__BOOL_TEST_TYPE__IS_FALSE;
+  const bool value =
+      test == PG_QUERY__BOOL_TEST_TYPE__IS_TRUE || test == PG_QUERY__BOOL_TEST_TYPE__IS_NOT_TRUE;
+  const bool equal =
+      test == PG_QUERY__BOOL_TEST_TYPE__IS_TRUE || test == PG_QUERY__BOOL_TEST_TYPE__IS_FALSE;
   result.text = equal ? "IS NOT DISTINCT FROM" : "IS DISTINCT FROM";
   result.evaluate = EvaluateLenient;
   result.kernel = DistinctKernel(equal, kBoolType);
-  result.arguments = {std::move(operand), MakeConstant(OneRow(kBoolType, [&](ColumnBuilder& builder) { builder.Append<uint8_t>(value ? 1 : 0); }))};
+  result.arguments = {std::move(operand),
+                      MakeConstant(OneRow(kBoolType, [&](ColumnBuilder& builder) {
+                        builder.Append<uint8_t>(value ? 1 : 0);
+                      }))};
   return Node(std::move(result));
 }
 
@@ -924,7 +1123,8 @@ NodeRef Binder::BindCase(const PgQuery__Node* node) {
     parts.push_back(std::move(condition));
     parts.push_back(std::move(result));
   }
-  NodeRef otherwise = expression.defresult == nullptr ? MakeNull(Type::Of(TypeKind::kNull)) : Bind(expression.defresult);
+  NodeRef otherwise = expression.defresult == nullptr ? MakeNull(Type::Of(TypeKind::kNull))
+                                                      : Bind(expression.defresult);
   ok &= otherwise != nullptr;
   NodeRef body = ok ? Case(std::move(parts), std::move(otherwise), node) : nullptr;
   return let ? Let(std::move(operand), std::move(body)) : body;
@@ -947,7 +1147,8 @@ NodeRef Binder::BindCoalesce(const PgQuery__Node* node) {
   coalesce.nullable = true;
   for (const NodeRef& some : nodes) coalesce.nullable &= some->nullable;
   coalesce.arguments = std::move(nodes);
-  if (coalesce.type.kind == TypeKind::kNull) return Problem(node, kProblemUntypedNull, "all arguments are NULL, so the type is unknown");
+  if (coalesce.type.kind == TypeKind::kNull)
+    return Problem(node, kProblemUntypedNull, "all arguments are NULL, so the type is unknown");
   return Node(std::move(coalesce));
 }
 
@@ -960,14 +1161,16 @@ NodeRef Binder::BindExtreme(const PgQuery__Node* node) {
     nodes.push_back(Bind(expression.args[i]));
     ok &= nodes.back() != nullptr;
   }
-  if (!ok || !Unify(nodes, node, greatest ? "the arguments of greatest" : "the arguments of least")) return nullptr;
+  if (!ok || !Unify(nodes, node, greatest ? "the arguments of greatest" : "the arguments of least"))
+    return nullptr;
   ExpressionNode extreme;
   extreme.type = nodes.front()->type;
   extreme.evaluate = EvaluateLenient;
   extreme.text = greatest ? "greatest" : "least";
   extreme.nullable = true;
   for (const NodeRef& some : nodes) extreme.nullable &= some->nullable;
-  if (extreme.type.kind == TypeKind::kNull) return Problem(node, kProblemUntypedNull, "all arguments are NULL, so the type is unknown");
+  if (extreme.type.kind == TypeKind::kNull)
+    return Problem(node, kProblemUntypedNull, "all arguments are NULL, so the type is unknown");
   extreme.kernel = ExtremeKernel(greatest, extreme.type);
   extreme.arguments = std::move(nodes);
   return Node(std::move(extreme));
@@ -977,11 +1180,13 @@ NodeRef Binder::BindNullIf(const PgQuery__Node* node) {
   NodeRef a = Bind(node->a_expr->lexpr);
   NodeRef b = Bind(node->a_expr->rexpr);
   if (a == nullptr || b == nullptr) return nullptr;
-  if (a->type.kind == TypeKind::kNull) return Problem(node, kProblemUntypedNull, "the first argument of nullif is a bare NULL");
+  if (a->type.kind == TypeKind::kNull)
+    return Problem(node, kProblemUntypedNull, "the first argument of nullif is a bare NULL");
   bool let = false;
   const NodeRef shared = Share(a, &let);
   NodeRef equal = Compare("=", shared, std::move(b), node);
-  NodeRef body = equal == nullptr ? nullptr : Case({std::move(equal), MakeNull(a->type)}, shared, node);
+  NodeRef body =
+      equal == nullptr ? nullptr : Case({std::move(equal), MakeNull(a->type)}, shared, node);
   return let ? Let(std::move(a), std::move(body)) : body;
 }
 
@@ -989,22 +1194,27 @@ std::optional<Type> Binder::TypeFromText(std::string_view text) const {
   if (const std::optional<Type> type = ParseType(text)) return type;
   const std::optional<TypeKind> kind = TypeByName(text.substr(0, text.find('(')));
   if (!kind) return std::nullopt;
-  if (*kind != TypeKind::kDecimal) return text.find('(') == std::string_view::npos ? std::optional<Type>(Type::Of(*kind)) : std::nullopt;
+  if (*kind != TypeKind::kDecimal)
+    return text.find('(') == std::string_view::npos ? std::optional<Type>(Type::Of(*kind))
+                                                    : std::nullopt;
   const size_t open = text.find('(');
   if (open == std::string_view::npos) return std::nullopt;
   std::string spelled = "decimal" + std::string(text.substr(open));
-  if (spelled.find(',') == std::string::npos && spelled.back() == ')') spelled.insert(spelled.size() - 1, ",0");
+  if (spelled.find(',') == std::string::npos && spelled.back() == ')')
+    spelled.insert(spelled.size() - 1, ",0");
   return ParseType(spelled);
 }
 
 std::optional<Type> Binder::TypeOf(const PgQuery__TypeName& name, const PgQuery__Node* at) {
-  const std::string spelled(name.n_names == 0 ? std::string_view() : StringOf(name.names[name.n_names - 1]));
+  const std::string spelled(name.n_names == 0 ? std::string_view()
+                                              : StringOf(name.names[name.n_names - 1]));
   const std::optional<TypeKind> kind = TypeByName(spelled);
   if (!kind || name.setof != 0) {
     std::vector<std::string> known;
     for (const NameOfType& entry : kTypeNames) known.emplace_back(entry.name);
     const std::vector<std::string> close = Suggest(spelled, known);
-    Problem(at, kProblemCast, "there is no type " + Quoted(spelled), close.empty() ? "" : "did you mean " + Quoted(close.front()) + "?");
+    Problem(at, kProblemCast, "there is no type " + Quoted(spelled),
+            close.empty() ? "" : "did you mean " + Quoted(close.front()) + "?");
     return std::nullopt;
   }
   if (name.n_array_bounds != 0 || *kind == TypeKind::kJson) {
@@ -1014,7 +1224,9 @@ std::optional<Type> Binder::TypeOf(const PgQuery__TypeName& name, const PgQuery_
   if (*kind != TypeKind::kDecimal) {
     if (name.n_typmods != 0) {
       Problem(at, kProblemCast, "type " + Quoted(spelled) + " takes no parameters here",
-              *kind == TypeKind::kDuration ? "write INTERVAL '5 minutes', the unit inside the quotes" : "");
+              *kind == TypeKind::kDuration
+                  ? "write INTERVAL '5 minutes', the unit inside the quotes"
+                  : "");
       return std::nullopt;
     }
     return Type::Of(*kind);
@@ -1023,11 +1235,14 @@ std::optional<Type> Binder::TypeOf(const PgQuery__TypeName& name, const PgQuery_
   bool ok = name.n_typmods == 1 || name.n_typmods == 2;
   for (size_t i = 0; ok && i < name.n_typmods; ++i) {
     const PgQuery__Node* number = name.typmods[i];
-    ok = number->node_case == PG_QUERY__NODE__NODE_A_CONST && number->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL;
+    ok = number->node_case == PG_QUERY__NODE__NODE_A_CONST &&
+         number->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL;
     if (ok) numbers[i] = number->a_const->ival->ival;
   }
-  if (!ok || numbers[0] < 1 || numbers[0] > kDecimalPrecisionMax || numbers[1] < 0 || numbers[1] > numbers[0]) {
-    Problem(at, kProblemCast, "a decimal needs its precision (1 to 38) and scale (0 to precision)", "write decimal(18,2)");
+  if (!ok || numbers[0] < 1 || numbers[0] > kDecimalPrecisionMax || numbers[1] < 0 ||
+      numbers[1] > numbers[0]) {
+    Problem(at, kProblemCast, "a decimal needs its precision (1 to 38) and scale (0 to precision)",
+            "write decimal(18,2)");
     return std::nullopt;
   }
   return Type::Decimal(numbers[0], numbers[1]);
@@ -1040,11 +1255,14 @@ NodeRef Binder::BindCast(const PgQuery__Node* node) {
   const std::optional<Type> type = TypeOf(*cast.type_name, node);
   if (!type || operand == nullptr) return nullptr;
   // A typed literal, DATE '...', that is none is a mistake in the text, not a bad row.
-  if (cast.location < 0 && operand->kind == NodeKind::kConstant && operand->type.kind == TypeKind::kString && !operand->nullable) {
+  if (cast.location < 0 && operand->kind == NodeKind::kConstant &&
+      operand->type.kind == TypeKind::kString && !operand->nullable) {
     const std::string_view text = operand->constant.Values<Utf8View>()[0].view();
     if (!ConstantFromText(*type, text)) {
       return Problem(node, kProblemLiteral, Quoted(text) + " is no " + type->ToString(),
-                     type->kind == TypeKind::kDuration    ? "INTERVAL '1 hour 30 minutes': microseconds to weeks; months and years have no fixed length"
+                     type->kind == TypeKind::kDuration
+                         ? "INTERVAL '1 hour 30 minutes': microseconds to weeks; months and years "
+                           "have no fixed length"
                      : type->kind == TypeKind::kTimestamp ? "TIMESTAMP '2026-01-31T12:00:00Z'"
                      : type->kind == TypeKind::kDate      ? "DATE '2026-01-31'"
                                                           : "");
@@ -1059,7 +1277,8 @@ NodeRef Binder::BindCall(const PgQuery__Node* node) {
   std::vector<const PgQuery__Node*> raw(call.args, call.args + call.n_args);
   if (call.n_funcname == 2) {
     // Forms of SQL's own grammar arrive as calls in pg_catalog.
-    if (call.funcformat != PG_QUERY__COERCION_FORM__COERCE_SQL_SYNTAX) return Problem(node, kProblemSyntax, "names qualified by a schema are not allowed");
+    if (call.funcformat != PG_QUERY__COERCION_FORM__COERCE_SQL_SYNTAX)
+      return Problem(node, kProblemSyntax, "names qualified by a schema are not allowed");
     if (name == "extract") name = "date_part";
     if (name == "position") name = "strpos";
     if (name == "timezone") {
@@ -1069,13 +1288,19 @@ NodeRef Binder::BindCall(const PgQuery__Node* node) {
   } else if (call.n_funcname != 1) {
     return Problem(node, kProblemSyntax, "names qualified by a schema are not allowed");
   }
-  if (call.over != nullptr) return Problem(node, kProblemSyntax, "OVER is not allowed", "rankings and windows are nodes: top_n, aggregate");
-  if (call.agg_within_group != 0) return Problem(node, kProblemSyntax, "WITHIN GROUP is not allowed", name.starts_with("percentile") ? "write percentile(x, 0.99)" : "");
+  if (call.over != nullptr)
+    return Problem(node, kProblemSyntax, "OVER is not allowed",
+                   "rankings and windows are nodes: top_n, aggregate");
+  if (call.agg_within_group != 0)
+    return Problem(node, kProblemSyntax, "WITHIN GROUP is not allowed",
+                   name.starts_with("percentile") ? "write percentile(x, 0.99)" : "");
   if (call.func_variadic != 0) return Problem(node, kProblemSyntax, "VARIADIC is not allowed");
   const Function* function = FindFunction(name);
   if (function == nullptr) {
     if (name == "now") {
-      return Problem(node, kProblemUnknownFunction, "function 'now' does not exist: expressions have no clock", "time comes from columns: _event_time, or _processing_time");
+      return Problem(node, kProblemUnknownFunction,
+                     "function 'now' does not exist: expressions have no clock",
+                     "time comes from columns: _event_time, or _processing_time");
     }
     std::vector<std::string> known;
     for (const Function& entry : FunctionTable()) {
@@ -1093,10 +1318,15 @@ NodeRef Binder::BindCall(const PgQuery__Node* node) {
     problems_.push_back(std::move(problem));
     return nullptr;
   }
-  if (function->doc.planned) return Problem(node, kProblemPlanned, "function " + Quoted(name) + " is planned, not in this version");
+  if (function->doc.planned)
+    return Problem(node, kProblemPlanned,
+                   "function " + Quoted(name) + " is planned, not in this version");
   if (function->doc.aggregate) return BindAggregate(*function, node);
-  if (call.agg_distinct != 0 || call.agg_filter != nullptr || call.n_agg_order != 0 || call.agg_star != 0) {
-    return Problem(node, kProblemAggregate, Quoted(name) + " is no aggregate: DISTINCT, FILTER, ORDER BY and * have no meaning in it");
+  if (call.agg_distinct != 0 || call.agg_filter != nullptr || call.n_agg_order != 0 ||
+      call.agg_star != 0) {
+    return Problem(
+        node, kProblemAggregate,
+        Quoted(name) + " is no aggregate: DISTINCT, FILTER, ORDER BY and * have no meaning in it");
   }
   return BindKnownCall(*function, node, std::move(raw));
 }
@@ -1110,13 +1340,16 @@ bool Binder::BindArguments(FunctionCall& call) {
   return ok;
 }
 
-NodeRef Binder::BindKnownCall(const Function& function, const PgQuery__Node* node, std::vector<const PgQuery__Node*> raw) {
+NodeRef Binder::BindKnownCall(const Function& function, const PgQuery__Node* node,
+                              std::vector<const PgQuery__Node*> raw) {
   FunctionCall call{function, node, std::move(raw), {}};
   if (function.bind == nullptr) return BindArguments(call) ? BindSimple(call) : nullptr;
   const auto count = static_cast<int>(call.raw.size());
   if (count < function.least || count > function.most) {
     if (!function.binds_arguments) BindArguments(call);
-    return Problem(node, kProblemArguments, std::string(function.doc.name) + " does not take " + std::to_string(count) + (count == 1 ? " argument" : " arguments"),
+    return Problem(node, kProblemArguments,
+                   std::string(function.doc.name) + " does not take " + std::to_string(count) +
+                       (count == 1 ? " argument" : " arguments"),
                    "its form is " + std::string(function.doc.signature));
   }
   if (!function.binds_arguments && !BindArguments(call)) return nullptr;
@@ -1141,7 +1374,9 @@ NodeRef Binder::BindSimple(FunctionCall& call) {
     TypeKind wanted = TypeKind::kString;
     bool fits = false;
     switch (*letter) {
-      case 's': fits = type.kind == TypeKind::kString; break;
+      case 's':
+        fits = type.kind == TypeKind::kString;
+        break;
       case 'y':
         wanted = TypeKind::kBytes;
         fits = type.kind == TypeKind::kBytes;
@@ -1172,7 +1407,8 @@ NodeRef Binder::BindSimple(FunctionCall& call) {
     if (argument == nullptr) return nullptr;
   }
   if (used != call.arguments.size()) return WrongArguments(call);
-  return Strict(Type::Of(call.function.result), std::string(call.function.doc.name), call.function.kernel, std::move(call.arguments), nullptr,
+  return Strict(Type::Of(call.function.result), std::string(call.function.doc.name),
+                call.function.kernel, std::move(call.arguments), nullptr,
                 call.function.may_be_null);
 }
 

@@ -1,7 +1,8 @@
 #pragma once
-// Binder: from a syntax tree to typed nodes against a scope: names, the common types of job-format 3.2, the allow-list of functions, folding of constants.
-// One binder per text; one thread. Every method that makes a node answers null after it has reported a problem, and null operands make null results, so
-// all problems of a text come out at once and none of them twice.
+// Binder: from a syntax tree to typed nodes against a scope: names, the common types of
+// job-format 3.2, the allow-list of functions, folding of constants. One binder per text; one
+// thread. Every method that makes a node answers null after it has reported a problem, and null
+// operands make null results, so all problems of a text come out at once and none of them twice.
 
 #include <optional>
 #include <string>
@@ -26,10 +27,12 @@ struct FunctionCall {
   std::vector<NodeRef> arguments;
 };
 
-/// An entry of the table of functions. Most are strict with fixed parameter kinds and one kernel; the others bind themselves.
+/// An entry of the table of functions. Most are strict with fixed parameter kinds and one kernel;
+/// the others bind themselves.
 struct Function {
   FunctionDoc doc;
-  /// One letter per parameter: s string, y bytes, i integer (int64), n number (float64), t timestamp, u duration, b bool; `?` before the optional ones.
+  /// One letter per parameter: s string, y bytes, i integer (int64), n number (float64), t
+  /// timestamp, u duration, b bool; `?` before the optional ones.
   const char* parameters = nullptr;
   TypeKind result = TypeKind::kNull;
   ExpressionNode::KernelFunction kernel = nullptr;
@@ -44,13 +47,16 @@ std::span<const Function> FunctionTable();
 
 /// The common type of job-format 3.2; kNull takes the other. Empty: none.
 std::optional<Type> CommonType(const Type& a, const Type& b);
-/// A type name as casts spell it, Weir's or SQL's, without parameters: "bigint". Decimal comes without precision.
+/// A type name as casts spell it, Weir's or SQL's, without parameters: "bigint". Decimal comes
+/// without precision.
 std::optional<TypeKind> TypeByName(std::string_view name);
 
 class Binder {
  public:
-  Binder(const Scope& scope, const ParsedText& text, std::vector<ExpressionProblem>& problems) : scope_(scope), text_(text), problems_(problems) {}
-  /// For aggregate expressions: names outside of calls are groups or named results; calls are collected.
+  Binder(const Scope& scope, const ParsedText& text, std::vector<ExpressionProblem>& problems)
+      : scope_(scope), text_(text), problems_(problems) {}
+  /// For aggregate expressions: names outside of calls are groups or named results; calls are
+  /// collected.
   void SetAggregates(const AggregateScope* aggregates, std::vector<AggregateCall>* calls) {
     aggregates_ = aggregates;
     calls_ = calls;
@@ -61,22 +67,28 @@ class Binder {
   NodeRef BindCondition(const PgQuery__Node* node, std::string_view place);
 
   // For functions that bind themselves.
-  NodeRef Problem(const PgQuery__Node* at, const char* code, std::string message, std::string help = {});
+  NodeRef Problem(const PgQuery__Node* at, const char* code, std::string message,
+                  std::string help = {});
   /// A strict node; folded if all arguments are constant.
-  NodeRef Strict(const Type& type, std::string text, ExpressionNode::KernelFunction kernel, std::vector<NodeRef> arguments,
-                 std::shared_ptr<const void> data = nullptr, bool may_be_null = false);
+  NodeRef Strict(const Type& type, std::string text, ExpressionNode::KernelFunction kernel,
+                 std::vector<NodeRef> arguments, std::shared_ptr<const void> data = nullptr,
+                 bool may_be_null = false);
   NodeRef Node(ExpressionNode node);
-  /// An implicit conversion that exists (number to wider number, date to timestamp, bare NULL to anything).
+  /// An implicit conversion that exists (number to wider number, date to timestamp, bare NULL to
+  /// anything).
   NodeRef Coerce(const NodeRef& node, const Type& type);
   NodeRef Cast(const NodeRef& node, const Type& type, const PgQuery__Node* at);
   NodeRef Compare(std::string_view op, NodeRef a, NodeRef b, const PgQuery__Node* at);
   NodeRef Arithmetic(char op, NodeRef a, NodeRef b, const PgQuery__Node* at);
-  NodeRef Case(std::vector<NodeRef> conditions_and_results, NodeRef otherwise, const PgQuery__Node* at);
+  NodeRef Case(std::vector<NodeRef> conditions_and_results, NodeRef otherwise,
+               const PgQuery__Node* at);
   /// All to their common type, or a problem.
   bool Unify(std::vector<NodeRef>& nodes, const PgQuery__Node* at, std::string_view what);
   /// The value of a constant string argument; `what` names it in the problem.
-  std::optional<std::string> ConstantText(const FunctionCall& call, size_t argument, std::string_view what);
-  std::optional<double> ConstantNumber(const FunctionCall& call, size_t argument, std::string_view what);
+  std::optional<std::string> ConstantText(const FunctionCall& call, size_t argument,
+                                          std::string_view what);
+  std::optional<double> ConstantNumber(const FunctionCall& call, size_t argument,
+                                       std::string_view what);
   NodeRef WrongArguments(const FunctionCall& call);
   /// Binds the raw arguments; false if one failed.
   bool BindArguments(FunctionCall& call);
@@ -110,7 +122,8 @@ class Binder {
   NodeRef BindIsBool(const PgQuery__Node* node);
   NodeRef BindCast(const PgQuery__Node* node);
   NodeRef BindCall(const PgQuery__Node* node);
-  NodeRef BindKnownCall(const Function& function, const PgQuery__Node* node, std::vector<const PgQuery__Node*> raw);
+  NodeRef BindKnownCall(const Function& function, const PgQuery__Node* node,
+                        std::vector<const PgQuery__Node*> raw);
   NodeRef BindSimple(FunctionCall& call);
   NodeRef BindAggregate(const Function& function, const PgQuery__Node* node);
   NodeRef Combine(NodeKind kind, std::vector<NodeRef> arguments);

@@ -16,7 +16,9 @@ namespace {
 constexpr int64_t kMicrosPerDay = 86'400'000'000;
 constexpr size_t kQuotedBytesMax = 64;
 
-bool IsBlank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v'; }
+bool IsBlank(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
+}
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
@@ -30,7 +32,8 @@ std::string_view Trimmed(std::string_view text) {
 void FailText(const KernelCall& call, uint32_t row, std::string_view text) {
   const bool cut = text.size() > kQuotedBytesMax;
   call.Fail(row, RecordCode::kExpressionCast,
-            "'" + std::string(text.substr(0, kQuotedBytesMax)) + (cut ? "...'" : "'") + " is no " + call.node.type.ToString());
+            "'" + std::string(text.substr(0, kQuotedBytesMax)) + (cut ? "...'" : "'") + " is no " +
+                call.node.type.ToString());
 }
 void FailValue(const KernelCall& call, uint32_t row, const std::string& value) {
   call.Fail(row, RecordCode::kExpressionCast, value + " does not fit " + call.node.type.ToString());
@@ -53,7 +56,9 @@ void ParseLoop(const KernelCall& call, Parse&& parse) {
 }
 std::optional<int32_t> ParseInt32(std::string_view text) {
   const std::optional<int64_t> value = ParseInteger(text);
-  if (!value || *value < std::numeric_limits<int32_t>::min() || *value > std::numeric_limits<int32_t>::max()) return std::nullopt;
+  if (!value || *value < std::numeric_limits<int32_t>::min() ||
+      *value > std::numeric_limits<int32_t>::max())
+    return std::nullopt;
   return static_cast<int32_t>(*value);
 }
 std::optional<float> ParseFloat32(std::string_view text) {
@@ -71,13 +76,15 @@ void TextToFloat32(const KernelCall& call) { ParseLoop<float>(call, ParseFloat32
 void TextToFloat64(const KernelCall& call) { ParseLoop<double>(call, ParseFloat); }
 void TextToDecimal(const KernelCall& call) {
   const Type& type = call.node.type;
-  ParseLoop<Int128>(call, [&](std::string_view text) { return ParseDecimal(text, type.precision, type.scale); });
+  ParseLoop<Int128>(
+      call, [&](std::string_view text) { return ParseDecimal(text, type.precision, type.scale); });
 }
 void TextToDate(const KernelCall& call) {
   ParseLoop<int32_t>(call, [](std::string_view text) { return weir::ParseDate(Trimmed(text)); });
 }
 void TextToTimestamp(const KernelCall& call) {
-  ParseLoop<int64_t>(call, [](std::string_view text) { return weir::ParseTimestamp(Trimmed(text)); });
+  ParseLoop<int64_t>(call,
+                     [](std::string_view text) { return weir::ParseTimestamp(Trimmed(text)); });
 }
 void TextToDuration(const KernelCall& call) { ParseLoop<int64_t>(call, ParseInterval); }
 
@@ -99,7 +106,9 @@ void IntegerToText(const KernelCall& call) {
   });
 }
 void BoolToText(const KernelCall& call) {
-  PrintLoop<uint8_t>(call, [](uint8_t value) { return value != 0 ? std::string_view("true") : std::string_view("false"); });
+  PrintLoop<uint8_t>(call, [](uint8_t value) {
+    return value != 0 ? std::string_view("true") : std::string_view("false");
+  });
 }
 template <class A>
 void FloatToText(const KernelCall& call) {
@@ -118,7 +127,8 @@ void BytesToText(const KernelCall& call) {
   auto* out = call.Out<Utf8View>();
   call.ForEachValid([&](uint32_t row) {
     out[row] = in[row];
-    if (!IsValidUtf8(in[row].view())) call.Fail(row, RecordCode::kExpressionCast, "bytes are not valid UTF-8");
+    if (!IsValidUtf8(in[row].view()))
+      call.Fail(row, RecordCode::kExpressionCast, "bytes are not valid UTF-8");
   });
 }
 void TextToBytes(const KernelCall& call) {
@@ -154,7 +164,8 @@ struct NumberCast {
       *r = static_cast<R>(rounded);
       return false;
     } else if constexpr (std::is_same_v<A, double> && std::is_same_v<R, float>) {
-      if (std::isfinite(a) && std::fabs(a) > static_cast<double>(std::numeric_limits<float>::max())) {
+      if (std::isfinite(a) &&
+          std::fabs(a) > static_cast<double>(std::numeric_limits<float>::max())) {
         *r = static_cast<float>(a > 0 ? 1 : -1);
         return true;
       }
@@ -165,7 +176,9 @@ struct NumberCast {
       return false;
     }
   }
-  static void Explain(const KernelCall& call, uint32_t row, A a) { FailValue(call, row, ValueText(call, a)); }
+  static void Explain(const KernelCall& call, uint32_t row, A a) {
+    FailValue(call, row, ValueText(call, a));
+  }
 };
 
 template <class A>
@@ -192,7 +205,8 @@ void IntegerToDecimal(const KernelCall& call) {
   }
   call.ForEachValid([&](uint32_t row) {
     Int128 value = 0;
-    if (__builtin_mul_overflow(static_cast<Int128>(in[row]), factor, &value) || !FitsPrecision(value, type.precision)) {
+    if (__builtin_mul_overflow(static_cast<Int128>(in[row]), factor, &value) ||
+        !FitsPrecision(value, type.precision)) {
       FailValue(call, row, std::to_string(in[row]));
     } else {
       out[row] = value;
@@ -206,7 +220,9 @@ void FloatToDecimal(const KernelCall& call) {
   const Reader<A> in(call.arguments[0]);
   auto* out = call.Out<Int128>();
   call.ForEachValid([&](uint32_t row) {
-    const std::optional<Int128> value = std::isfinite(in[row]) ? ParseDecimal(FloatText(in[row]), type.precision, type.scale) : std::nullopt;
+    const std::optional<Int128> value =
+        std::isfinite(in[row]) ? ParseDecimal(FloatText(in[row]), type.precision, type.scale)
+                               : std::nullopt;
     if (value) {
       out[row] = *value;
     } else {
@@ -222,7 +238,8 @@ void DecimalToInteger(const KernelCall& call) {
   R* out = call.Out<R>();
   call.ForEachValid([&](uint32_t row) {
     const std::optional<Int128> value = Rescale(in[row], scale, 0);
-    if (!value || *value < std::numeric_limits<R>::min() || *value > std::numeric_limits<R>::max()) {
+    if (!value || *value < std::numeric_limits<R>::min() ||
+        *value > std::numeric_limits<R>::max()) {
       FailValue(call, row, DecimalToString(in[row], scale));
     } else {
       out[row] = static_cast<R>(*value);
@@ -234,7 +251,8 @@ void DecimalToFloat(const KernelCall& call) {
   const int scale = call.node.arguments[0]->type.scale;
   const Reader<Int128> in(call.arguments[0]);
   R* out = call.Out<R>();
-  call.ForEachValid([&](uint32_t row) { out[row] = static_cast<R>(DecimalToDouble(in[row], scale)); });
+  call.ForEachValid(
+      [&](uint32_t row) { out[row] = static_cast<R>(DecimalToDouble(in[row], scale)); });
 }
 void DecimalToDecimal(const KernelCall& call) {
   const Type& from = call.node.arguments[0]->type;
@@ -243,7 +261,9 @@ void DecimalToDecimal(const KernelCall& call) {
   auto* out = call.Out<Int128>();
   if (to.scale >= from.scale && to.precision - to.scale >= from.precision - from.scale) {
     const auto factor = static_cast<Uint128>(PowerOfTen(to.scale - from.scale));
-    call.rows.ForEach([=](uint32_t row) { out[row] = static_cast<Int128>(static_cast<Uint128>(in[row]) * factor); });
+    call.rows.ForEach([=](uint32_t row) {
+      out[row] = static_cast<Int128>(static_cast<Uint128>(in[row]) * factor);
+    });
     return;
   }
   call.ForEachValid([&](uint32_t row) {
@@ -258,51 +278,83 @@ void DecimalToDecimal(const KernelCall& call) {
 
 // Times.
 struct DateToTimestamp {
-  static bool Apply(int32_t days, int64_t* r) { return __builtin_mul_overflow(int64_t{days}, kMicrosPerDay, r); }
-  static void Explain(const KernelCall& call, uint32_t row, int32_t days) { FailValue(call, row, DateToString(days)); }
+  static bool Apply(int32_t days, int64_t* r) {
+    return __builtin_mul_overflow(int64_t{days}, kMicrosPerDay, r);
+  }
+  static void Explain(const KernelCall& call, uint32_t row, int32_t days) {
+    FailValue(call, row, DateToString(days));
+  }
 };
 struct TimestampToDate {
-  static int32_t Apply(int64_t us) { return static_cast<int32_t>(us / kMicrosPerDay - (us % kMicrosPerDay < 0 ? 1 : 0)); }
+  static int32_t Apply(int64_t us) {
+    return static_cast<int32_t>(us / kMicrosPerDay - (us % kMicrosPerDay < 0 ? 1 : 0));
+  }
 };
 
 ExpressionNode::KernelFunction FromText(TypeKind to) {
   switch (to) {
-    case TypeKind::kBool: return TextToBool;
-    case TypeKind::kInt32: return TextToInt32;
-    case TypeKind::kInt64: return TextToInt64;
-    case TypeKind::kFloat32: return TextToFloat32;
-    case TypeKind::kFloat64: return TextToFloat64;
-    case TypeKind::kDecimal: return TextToDecimal;
-    case TypeKind::kBytes: return TextToBytes;
-    case TypeKind::kDate: return TextToDate;
-    case TypeKind::kTimestamp: return TextToTimestamp;
-    case TypeKind::kDuration: return TextToDuration;
-    default: return nullptr;
+    case TypeKind::kBool:
+      return TextToBool;
+    case TypeKind::kInt32:
+      return TextToInt32;
+    case TypeKind::kInt64:
+      return TextToInt64;
+    case TypeKind::kFloat32:
+      return TextToFloat32;
+    case TypeKind::kFloat64:
+      return TextToFloat64;
+    case TypeKind::kDecimal:
+      return TextToDecimal;
+    case TypeKind::kBytes:
+      return TextToBytes;
+    case TypeKind::kDate:
+      return TextToDate;
+    case TypeKind::kTimestamp:
+      return TextToTimestamp;
+    case TypeKind::kDuration:
+      return TextToDuration;
+    default:
+      return nullptr;
   }
 }
 ExpressionNode::KernelFunction ToText(TypeKind from) {
   switch (from) {
-    case TypeKind::kBool: return BoolToText;
-    case TypeKind::kInt32: return IntegerToText<int32_t>;
-    case TypeKind::kInt64: return IntegerToText<int64_t>;
-    case TypeKind::kFloat32: return FloatToText<float>;
-    case TypeKind::kFloat64: return FloatToText<double>;
-    case TypeKind::kDecimal: return DecimalToText;
-    case TypeKind::kBytes: return BytesToText;
-    case TypeKind::kDate: return DateToText;
-    case TypeKind::kTimestamp: return TimestampToText;
-    case TypeKind::kDuration: return DurationToText;
-    default: return nullptr;
+    case TypeKind::kBool:
+      return BoolToText;
+    case TypeKind::kInt32:
+      return IntegerToText<int32_t>;
+    case TypeKind::kInt64:
+      return IntegerToText<int64_t>;
+    case TypeKind::kFloat32:
+      return FloatToText<float>;
+    case TypeKind::kFloat64:
+      return FloatToText<double>;
+    case TypeKind::kDecimal:
+      return DecimalToText;
+    case TypeKind::kBytes:
+      return BytesToText;
+    case TypeKind::kDate:
+      return DateToText;
+    case TypeKind::kTimestamp:
+      return TimestampToText;
+    case TypeKind::kDuration:
+      return DurationToText;
+    default:
+      return nullptr;
   }
 }
 
 template <class A>
 ExpressionNode::KernelFunction FromNumber(TypeKind to) {
   switch (to) {
-    case TypeKind::kInt32: return CheckedUnaryLoop<A, int32_t, NumberCast<A, int32_t>>;
-    case TypeKind::kInt64: return CheckedUnaryLoop<A, int64_t, NumberCast<A, int64_t>>;
-    case TypeKind::kFloat32: return CheckedUnaryLoop<A, float, NumberCast<A, float>>;
-    case TypeKind::kFloat64: return CheckedUnaryLoop<A, double, NumberCast<A, double>>;
+    case TypeKind::kInt32:
+      return CheckedUnaryLoop<A, int32_t, NumberCast<A, int32_t>>;
+    case TypeKind::kInt64:
+      return CheckedUnaryLoop<A, int64_t, NumberCast<A, int64_t>>;
+    case TypeKind::kFloat32:
+      return CheckedUnaryLoop<A, float, NumberCast<A, float>>;
+    case TypeKind::kFloat64:
+      return CheckedUnaryLoop<A, double, NumberCast<A, double>>;
     case TypeKind::kDecimal:
       if constexpr (std::is_integral_v<A>) {
         return IntegerToDecimal<A>;
@@ -312,7 +364,8 @@ ExpressionNode::KernelFunction FromNumber(TypeKind to) {
     case TypeKind::kBool:
       if constexpr (std::is_integral_v<A>) return NumberToBool<A>;
       return nullptr;
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 
@@ -327,11 +380,18 @@ std::string_view TakeWhile(std::string_view& text, bool (*wanted)(char)) {
 std::optional<int64_t> UnitMicros(std::string_view word) {
   std::string unit;
   for (const char c : word) unit.push_back(Lower(c));
-  if (unit == "us" || unit == "usec" || unit == "usecs" || unit == "microsecond" || unit == "microseconds") return 1;
-  if (unit == "ms" || unit == "msec" || unit == "msecs" || unit == "millisecond" || unit == "milliseconds") return 1000;
-  if (unit == "s" || unit == "sec" || unit == "secs" || unit == "second" || unit == "seconds") return 1'000'000;
-  if (unit == "m" || unit == "min" || unit == "mins" || unit == "minute" || unit == "minutes") return 60'000'000;
-  if (unit == "h" || unit == "hr" || unit == "hrs" || unit == "hour" || unit == "hours") return 3'600'000'000;
+  if (unit == "us" || unit == "usec" || unit == "usecs" || unit == "microsecond" ||
+      unit == "microseconds")
+    return 1;
+  if (unit == "ms" || unit == "msec" || unit == "msecs" || unit == "millisecond" ||
+      unit == "milliseconds")
+    return 1000;
+  if (unit == "s" || unit == "sec" || unit == "secs" || unit == "second" || unit == "seconds")
+    return 1'000'000;
+  if (unit == "m" || unit == "min" || unit == "mins" || unit == "minute" || unit == "minutes")
+    return 60'000'000;
+  if (unit == "h" || unit == "hr" || unit == "hrs" || unit == "hour" || unit == "hours")
+    return 3'600'000'000;
   if (unit == "d" || unit == "day" || unit == "days") return kMicrosPerDay;
   if (unit == "w" || unit == "week" || unit == "weeks") return 7 * kMicrosPerDay;
   return std::nullopt;
@@ -355,26 +415,42 @@ ExpressionNode::KernelFunction CastKernel(const Type& from, const Type& to) {
   if (from.kind == TypeKind::kString) return FromText(to.kind);
   if (to.kind == TypeKind::kString) return ToText(from.kind);
   switch (from.kind) {
-    case TypeKind::kInt32: return FromNumber<int32_t>(to.kind);
-    case TypeKind::kInt64: return FromNumber<int64_t>(to.kind);
-    case TypeKind::kFloat32: return FromNumber<float>(to.kind);
-    case TypeKind::kFloat64: return FromNumber<double>(to.kind);
+    case TypeKind::kInt32:
+      return FromNumber<int32_t>(to.kind);
+    case TypeKind::kInt64:
+      return FromNumber<int64_t>(to.kind);
+    case TypeKind::kFloat32:
+      return FromNumber<float>(to.kind);
+    case TypeKind::kFloat64:
+      return FromNumber<double>(to.kind);
     case TypeKind::kDecimal:
       switch (to.kind) {
-        case TypeKind::kInt32: return DecimalToInteger<int32_t>;
-        case TypeKind::kInt64: return DecimalToInteger<int64_t>;
-        case TypeKind::kFloat32: return DecimalToFloat<float>;
-        case TypeKind::kFloat64: return DecimalToFloat<double>;
-        case TypeKind::kDecimal: return DecimalToDecimal;
-        default: return nullptr;
+        case TypeKind::kInt32:
+          return DecimalToInteger<int32_t>;
+        case TypeKind::kInt64:
+          return DecimalToInteger<int64_t>;
+        case TypeKind::kFloat32:
+          return DecimalToFloat<float>;
+        case TypeKind::kFloat64:
+          return DecimalToFloat<double>;
+        case TypeKind::kDecimal:
+          return DecimalToDecimal;
+        default:
+          return nullptr;
       }
     case TypeKind::kBool:
-      if (to.kind == TypeKind::kInt32) return CheckedUnaryLoop<uint8_t, int32_t, NumberCast<uint8_t, int32_t>>;
-      if (to.kind == TypeKind::kInt64) return CheckedUnaryLoop<uint8_t, int64_t, NumberCast<uint8_t, int64_t>>;
+      if (to.kind == TypeKind::kInt32)
+        return CheckedUnaryLoop<uint8_t, int32_t, NumberCast<uint8_t, int32_t>>;
+      if (to.kind == TypeKind::kInt64)
+        return CheckedUnaryLoop<uint8_t, int64_t, NumberCast<uint8_t, int64_t>>;
       return nullptr;
-    case TypeKind::kDate: return to.kind == TypeKind::kTimestamp ? CheckedUnaryLoop<int32_t, int64_t, DateToTimestamp> : nullptr;
-    case TypeKind::kTimestamp: return to.kind == TypeKind::kDate ? UnaryLoop<int64_t, int32_t, TimestampToDate> : nullptr;
-    default: return nullptr;
+    case TypeKind::kDate:
+      return to.kind == TypeKind::kTimestamp ? CheckedUnaryLoop<int32_t, int64_t, DateToTimestamp>
+                                             : nullptr;
+    case TypeKind::kTimestamp:
+      return to.kind == TypeKind::kDate ? UnaryLoop<int64_t, int32_t, TimestampToDate> : nullptr;
+    default:
+      return nullptr;
   }
 }
 
@@ -383,7 +459,9 @@ std::optional<bool> ParseBool(std::string_view text) {
   std::string word;
   for (const char c : text.substr(0, 8)) word.push_back(Lower(c));
   // PostgreSQL's: any unambiguous beginning of these.
-  const auto begins = [&](std::string_view whole, size_t least) { return word.size() >= least && whole.starts_with(word); };
+  const auto begins = [&](std::string_view whole, size_t least) {
+    return word.size() >= least && whole.starts_with(word);
+  };
   if (begins("true", 1) || begins("yes", 1) || word == "on" || word == "1") return true;
   if (begins("false", 1) || begins("no", 1) || begins("off", 2) || word == "0") return false;
   return std::nullopt;
@@ -415,7 +493,8 @@ std::optional<Int128> ParseDecimal(std::string_view text, int precision, int sca
   size_t at = 0;
   bool negative = false;
   if (at < text.size() && (text[at] == '-' || text[at] == '+')) negative = text[at++] == '-';
-  // Significant digits, cut where they cannot matter, and where the point stands relative to their start.
+  // Significant digits, cut where they cannot matter, and where the point stands relative to their
+  // start.
   std::array<char, kDecimalPrecisionMax + 2> digits{};
   size_t count = 0;
   int64_t point = 0;
@@ -443,9 +522,12 @@ std::optional<Int128> ParseDecimal(std::string_view text, int precision, int sca
       if (at == text.size() || !IsDigit(text[at])) return std::nullopt;
     }
     int32_t exponent = 0;
-    const auto [end, error] = std::from_chars(text.data() + at, text.data() + text.size(), exponent);
-    if (end != text.data() + text.size() || error == std::errc::invalid_argument) return std::nullopt;
-    if (error == std::errc::result_out_of_range) exponent = text[at] == '-' ? -1'000'000 : 1'000'000;
+    const auto [end, error] =
+        std::from_chars(text.data() + at, text.data() + text.size(), exponent);
+    if (end != text.data() + text.size() || error == std::errc::invalid_argument)
+      return std::nullopt;
+    if (error == std::errc::result_out_of_range)
+      exponent = text[at] == '-' ? -1'000'000 : 1'000'000;
     point += exponent;
   }
   if (count == 0) return Int128{0};
@@ -453,7 +535,9 @@ std::optional<Int128> ParseDecimal(std::string_view text, int precision, int sca
   if (kept > kDecimalPrecisionMax) return std::nullopt;
   if (kept < 0) return Int128{0};
   Int128 value = 0;
-  for (int64_t i = 0; i < kept; ++i) value = value * 10 + (static_cast<size_t>(i) < count ? digits[static_cast<size_t>(i)] - '0' : 0);
+  for (int64_t i = 0; i < kept; ++i)
+    value =
+        value * 10 + (static_cast<size_t>(i) < count ? digits[static_cast<size_t>(i)] - '0' : 0);
   if (static_cast<size_t>(kept) < count && digits[static_cast<size_t>(kept)] >= '5') value += 1;
   if (!FitsPrecision(value, precision)) return std::nullopt;
   return negative ? -value : value;
@@ -482,17 +566,22 @@ std::optional<int64_t> ParseInterval(std::string_view text) {
         text.remove_prefix(1);
         seconds = TakeWhile(text, [](char c) { return IsDigit(c) || c == '.'; });
       }
-      if (minutes.size() != 2 || seconds.empty() || number.find('.') != std::string_view::npos) return std::nullopt;
-      if (!AddAmount(number, negative, 3'600'000'000, &total) || !AddAmount(minutes, negative, 60'000'000, &total) ||
+      if (minutes.size() != 2 || seconds.empty() || number.find('.') != std::string_view::npos)
+        return std::nullopt;
+      if (!AddAmount(number, negative, 3'600'000'000, &total) ||
+          !AddAmount(minutes, negative, 60'000'000, &total) ||
           !AddAmount(seconds, negative, 1'000'000, &total)) {
         return std::nullopt;
       }
     } else {
       TakeWhile(text, IsBlank);
-      const std::optional<int64_t> unit = UnitMicros(TakeWhile(text, [](char c) { return Lower(c) >= 'a' && Lower(c) <= 'z'; }));
+      const std::optional<int64_t> unit =
+          UnitMicros(TakeWhile(text, [](char c) { return Lower(c) >= 'a' && Lower(c) <= 'z'; }));
       if (!unit || !AddAmount(number, negative, *unit, &total)) return std::nullopt;
     }
-    if (!text.empty() && !IsBlank(text.front()) && !IsDigit(text.front()) && text.front() != '-' && text.front() != '+') return std::nullopt;
+    if (!text.empty() && !IsBlank(text.front()) && !IsDigit(text.front()) && text.front() != '-' &&
+        text.front() != '+')
+      return std::nullopt;
     TakeWhile(text, IsBlank);
   }
   return total;
@@ -517,10 +606,14 @@ bool IsValidUtf8(std::string_view text) {
       if (end - at < 2 || !trail(1)) return false;
       at += 2;
     } else if ((*at & 0xF0) == 0xE0) {
-      if (end - at < 3 || !trail(1) || !trail(2) || (*at == 0xE0 && at[1] < 0xA0) || (*at == 0xED && at[1] > 0x9F)) return false;
+      if (end - at < 3 || !trail(1) || !trail(2) || (*at == 0xE0 && at[1] < 0xA0) ||
+          (*at == 0xED && at[1] > 0x9F))
+        return false;
       at += 3;
     } else if (*at >= 0xF0 && *at <= 0xF4) {
-      if (end - at < 4 || !trail(1) || !trail(2) || !trail(3) || (*at == 0xF0 && at[1] < 0x90) || (*at == 0xF4 && at[1] > 0x8F)) return false;
+      if (end - at < 4 || !trail(1) || !trail(2) || !trail(3) || (*at == 0xF0 && at[1] < 0x90) ||
+          (*at == 0xF4 && at[1] > 0x8F))
+        return false;
       at += 4;
     } else {
       return false;

@@ -99,7 +99,8 @@ ExpressionNode::KernelFunction KernelOf(const Type& a, const Type& b) {
   return VisitKind(a.kind, []<TypeKind kKind>() -> ExpressionNode::KernelFunction {
     using T = Physical<kKind>;
     if constexpr (std::is_same_v<T, Utf8View>) {
-      if constexpr (kComparison == Comparison::kEqual || kComparison == Comparison::kNotEqual) return TextEqualLoop<kComparison>;
+      if constexpr (kComparison == Comparison::kEqual || kComparison == Comparison::kNotEqual)
+        return TextEqualLoop<kComparison>;
       return BinaryValidLoop<T, T, uint8_t, Compare<kComparison>>;
     } else {
       return BinaryLoop<T, T, uint8_t, Compare<kComparison>>;
@@ -136,7 +137,8 @@ void ExtremeLoop(const KernelCall& call) {
     const Reader<T> in(argument);
     call.rows.ForEach([&](uint32_t row) {
       if (!argument.IsValid(row)) return;
-      if (seen[row] == 0 || (kGreatest ? LessThan(out[row], in[row]) : LessThan(in[row], out[row]))) out[row] = in[row];
+      if (seen[row] == 0 || (kGreatest ? LessThan(out[row], in[row]) : LessThan(in[row], out[row])))
+        out[row] = in[row];
       seen[row] = 1;
       if (valid != nullptr) valid[row] = 1;
     });
@@ -161,7 +163,8 @@ bool Contains(const InList& list, std::span<const T> items, const T& value) {
   if constexpr (std::is_same_v<T, Utf8View>) {
     if (!list.texts.empty()) return list.texts.contains(value.view());
   } else if (list.sorted) {
-    const auto at = std::lower_bound(items.begin(), items.end(), value, [](const T& a, const T& b) { return LessThan(a, b); });
+    const auto at = std::lower_bound(items.begin(), items.end(), value,
+                                     [](const T& a, const T& b) { return LessThan(a, b); });
     return at != items.end() && EqualTo(*at, value);
   }
   bool found = false;
@@ -188,10 +191,14 @@ void InLoop(const KernelCall& call) {
 ExpressionNode::KernelFunction CompareKernel(Comparison comparison, const Type& a, const Type& b) {
   if (a.kind != b.kind || a.kind > TypeKind::kDuration) return nullptr;
   switch (comparison) {
-    case Comparison::kEqual: return KernelOf<Comparison::kEqual>(a, b);
-    case Comparison::kNotEqual: return KernelOf<Comparison::kNotEqual>(a, b);
-    case Comparison::kLess: return KernelOf<Comparison::kLess>(a, b);
-    default: return KernelOf<Comparison::kLessEqual>(a, b);
+    case Comparison::kEqual:
+      return KernelOf<Comparison::kEqual>(a, b);
+    case Comparison::kNotEqual:
+      return KernelOf<Comparison::kNotEqual>(a, b);
+    case Comparison::kLess:
+      return KernelOf<Comparison::kLess>(a, b);
+    default:
+      return KernelOf<Comparison::kLessEqual>(a, b);
   }
 }
 
@@ -216,7 +223,8 @@ ExpressionNode::KernelFunction InKernel(bool negated, const Type& type) {
   });
 }
 
-std::shared_ptr<const InList> MakeInList(const Type& type, std::span<const NodeRef> constants, bool has_null) {
+std::shared_ptr<const InList> MakeInList(const Type& type, std::span<const NodeRef> constants,
+                                         bool has_null) {
   auto list = std::make_shared<InList>();
   list->has_null = has_null;
   ColumnBuilder builder(type, static_cast<uint32_t>(constants.size()));
@@ -229,13 +237,16 @@ std::shared_ptr<const InList> MakeInList(const Type& type, std::span<const NodeR
   }
   std::vector<uint32_t> order(constants.size());
   for (uint32_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return CompareValues(type, list->values, a, list->values, b) < 0; });
+  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+    return CompareValues(type, list->values, a, list->values, b) < 0;
+  });
   list->values = list->values.Take(order);
   list->sorted = true;
   return list;
 }
 
-int CompareValues(const Type& type, const Column& a, uint32_t a_row, const Column& b, uint32_t b_row) {
+int CompareValues(const Type& type, const Column& a, uint32_t a_row, const Column& b,
+                  uint32_t b_row) {
   return VisitKind(type.kind, [&]<TypeKind kKind>() {
     using T = Physical<kKind>;
     const T& x = a.Values<T>()[a_row];

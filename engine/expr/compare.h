@@ -1,6 +1,7 @@
 #pragma once
-// Comparisons, membership and the kernels that choose among equal types: total orders, NaN equal to NaN and last, strings byte-wise. The binder brings both
-// sides to the common type first. Chosen at binding; loops run per batch.
+// Comparisons, membership and the kernels that choose among equal types: total orders, NaN equal to
+// NaN and last, strings byte-wise. The binder brings both sides to the common type first. Chosen at
+// binding; loops run per batch.
 
 #include <optional>
 #include <span>
@@ -22,9 +23,11 @@ ExpressionNode::KernelFunction ExtremeKernel(bool greatest, const Type& type);
 struct InList;
 ExpressionNode::KernelFunction InKernel(bool negated, const Type& type);
 /// REQUIRES: constants of `type`, not NULL. `has_null`: a miss is NULL, not false.
-std::shared_ptr<const InList> MakeInList(const Type& type, std::span<const NodeRef> constants, bool has_null);
+std::shared_ptr<const InList> MakeInList(const Type& type, std::span<const NodeRef> constants,
+                                         bool has_null);
 
 /// -1, 0, 1 in the order above.
-int CompareValues(const Type& type, const Column& a, uint32_t a_row, const Column& b, uint32_t b_row);
+int CompareValues(const Type& type, const Column& a, uint32_t a_row, const Column& b,
+                  uint32_t b_row);
 
 }  // namespace weir

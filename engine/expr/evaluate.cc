@@ -1,4 +1,5 @@
-// The walk over the tree: kinds of nodes that decide which rows their arguments see, and what all strict functions share.
+// The walk over the tree: kinds of nodes that decide which rows their arguments see, and what all
+// strict functions share.
 
 #include <algorithm>
 #include <array>
@@ -40,7 +41,8 @@ uint64_t PackBytes(const uint8_t* bytes) {
 }
 
 /// valid[row] = all of the arguments are; null if none has a NULL.
-std::shared_ptr<Buffer> MergeValid(const Evaluator& evaluator, const std::vector<Vector>& arguments, const Rows& rows) {
+std::shared_ptr<Buffer> MergeValid(const Evaluator& evaluator, const std::vector<Vector>& arguments,
+                                   const Rows& rows) {
   std::shared_ptr<Buffer> merged;
   for (const Vector& argument : arguments) {
     if (argument.all_valid()) continue;
@@ -68,12 +70,14 @@ std::shared_ptr<Buffer> MergeValid(const Evaluator& evaluator, const std::vector
 
 void KeepArenas(const Vector& from, Vector& to) {
   for (const auto& arenas : from.arenas) {
-    if (std::find(to.arenas.begin(), to.arenas.end(), arenas) == to.arenas.end()) to.arenas.push_back(arenas);
+    if (std::find(to.arenas.begin(), to.arenas.end(), arenas) == to.arenas.end())
+      to.arenas.push_back(arenas);
   }
 }
 
 /// Values and NULLs of `rows` from one vector into another at the same positions.
-void CopyRows(const Evaluator& evaluator, const Type& type, const Vector& from, const Rows& rows, Vector& to) {
+void CopyRows(const Evaluator& evaluator, const Type& type, const Vector& from, const Rows& rows,
+              Vector& to) {
   VisitKind(type.kind, [&]<TypeKind kKind>() {
     using T = Physical<kKind>;
     T* out = to.Mutable<T>();
@@ -102,7 +106,8 @@ Vector ConstantNull() {
 }
 
 /// AND and OR: the value `decides` (false, true) ends a row.
-Vector EvaluateLogic(const ExpressionNode& node, Evaluator& evaluator, const Rows& rows, uint8_t decides) {
+Vector EvaluateLogic(const ExpressionNode& node, Evaluator& evaluator, const Rows& rows,
+                     uint8_t decides) {
   Vector out = evaluator.NewVector(node.type);
   auto* values = out.Mutable<uint8_t>();
   const auto undecided_value = static_cast<uint8_t>(1 - decides);
@@ -189,7 +194,8 @@ void Evaluator::Select(const ExpressionNode& node, const Rows& rows, std::vector
     const Vector passed = Evaluate(node, rows);
     const size_t before = out.size();
     if (passed.constant) {
-      if (!passed.constant_null && passed.Values<uint8_t>()[0] != 0) rows.ForEach([&](uint32_t row) { out.push_back(row); });
+      if (!passed.constant_null && passed.Values<uint8_t>()[0] != 0)
+        rows.ForEach([&](uint32_t row) { out.push_back(row); });
       return;
     }
     out.resize(before + rows.count);
@@ -209,7 +215,8 @@ void Evaluator::Select(const ExpressionNode& node, const Rows& rows, std::vector
     out.resize(static_cast<size_t>(next - out.data()));
     return;
   }
-  // Each conjunct sees the rows on which none before was false. NULL keeps a row open for errors, but it will not pass.
+  // Each conjunct sees the rows on which none before was false. NULL keeps a row open for errors,
+  // but it will not pass.
   std::vector<uint32_t> open, kept, unknown;
   Rows left = rows;
   for (const NodeRef& conjunct : node.arguments) {
@@ -241,7 +248,8 @@ void Evaluator::Select(const ExpressionNode& node, const Rows& rows, std::vector
   }
   std::sort(unknown.begin(), unknown.end());
   unknown.erase(std::unique(unknown.begin(), unknown.end()), unknown.end());
-  std::set_difference(open.begin(), open.end(), unknown.begin(), unknown.end(), std::back_inserter(out));
+  std::set_difference(open.begin(), open.end(), unknown.begin(), unknown.end(),
+                      std::back_inserter(out));
 }
 
 Column Evaluator::Finish(const ExpressionNode& node, Vector vector) {
@@ -272,8 +280,10 @@ Column Evaluator::Finish(const ExpressionNode& node, Vector vector) {
       std::memset(words->data(), 0, words->size());
       auto* bytes = words->template as<uint8_t>();
       uint32_t row = 0;
-      for (; row + 8 <= rows; row += 8) bytes[row >> 3] = static_cast<uint8_t>(PackBytes(vector.valid + row));
-      for (; row < rows; ++row) bytes[row >> 3] = static_cast<uint8_t>(bytes[row >> 3] | vector.valid[row] << (row & 7));
+      for (; row + 8 <= rows; row += 8)
+        bytes[row >> 3] = static_cast<uint8_t>(PackBytes(vector.valid + row));
+      for (; row < rows; ++row)
+        bytes[row >> 3] = static_cast<uint8_t>(bytes[row >> 3] | vector.valid[row] << (row & 7));
       // What stands under a NULL is the same in every run.
       T* values = vector.Mutable<T>();
       for (row = 0; row < rows; ++row) {
@@ -288,7 +298,8 @@ Column Evaluator::Finish(const ExpressionNode& node, Vector vector) {
       auto joined = std::make_shared<Arenas>();
       for (const auto& some : vector.arenas) {
         for (const BufferRef& arena : *some) {
-          if (std::find(joined->begin(), joined->end(), arena) == joined->end()) joined->push_back(arena);
+          if (std::find(joined->begin(), joined->end(), arena) == joined->end())
+            joined->push_back(arena);
         }
       }
       arenas = std::move(joined);
@@ -344,7 +355,9 @@ Vector EvaluateConstant(const ExpressionNode& node, Evaluator&, const Rows&) {
   return vector;
 }
 
-Vector EvaluateSlot(const ExpressionNode& node, Evaluator& evaluator, const Rows&) { return evaluator.slots[node.slot]; }
+Vector EvaluateSlot(const ExpressionNode& node, Evaluator& evaluator, const Rows&) {
+  return evaluator.slots[node.slot];
+}
 
 Vector EvaluateLet(const ExpressionNode& node, Evaluator& evaluator, const Rows& rows) {
   Vector operand = evaluator.Evaluate(*node.arguments[0], rows);
@@ -406,8 +419,12 @@ Vector EvaluateLenient(const ExpressionNode& node, Evaluator& evaluator, const R
   return out;
 }
 
-Vector EvaluateAnd(const ExpressionNode& node, Evaluator& evaluator, const Rows& rows) { return EvaluateLogic(node, evaluator, rows, 0); }
-Vector EvaluateOr(const ExpressionNode& node, Evaluator& evaluator, const Rows& rows) { return EvaluateLogic(node, evaluator, rows, 1); }
+Vector EvaluateAnd(const ExpressionNode& node, Evaluator& evaluator, const Rows& rows) {
+  return EvaluateLogic(node, evaluator, rows, 0);
+}
+Vector EvaluateOr(const ExpressionNode& node, Evaluator& evaluator, const Rows& rows) {
+  return EvaluateLogic(node, evaluator, rows, 1);
+}
 
 Vector EvaluateIsNull(const ExpressionNode& node, Evaluator& evaluator, const Rows& rows) {
   const Vector operand = evaluator.Evaluate(*node.arguments[0], rows);
@@ -458,7 +475,8 @@ Vector EvaluateCase(const ExpressionNode& node, Evaluator& evaluator, const Rows
     open.swap(next);
     left = Rows::Of(open);
   }
-  if (left.count != 0) CopyRows(evaluator, node.type, evaluator.Evaluate(*node.arguments.back(), left), left, out);
+  if (left.count != 0)
+    CopyRows(evaluator, node.type, evaluator.Evaluate(*node.arguments.back(), left), left, out);
   return out;
 }
 

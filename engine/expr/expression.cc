@@ -25,16 +25,19 @@ std::vector<ColumnIndex> SortedUnique(std::vector<ColumnIndex> columns) {
 }
 
 bool HasErrors(const std::vector<ExpressionProblem>& problems) {
-  return std::any_of(problems.begin(), problems.end(), [](const ExpressionProblem& problem) { return !problem.warning; });
+  return std::any_of(problems.begin(), problems.end(),
+                     [](const ExpressionProblem& problem) { return !problem.warning; });
 }
 
 /// Binds what was parsed and checks the type that the place expects.
-Expression Finish(const NodeRef& root, const ParsedText& parsed, const BindOptions& options, std::vector<ExpressionProblem>& problems, Binder& binder) {
+Expression Finish(const NodeRef& root, const ParsedText& parsed, const BindOptions& options,
+                  std::vector<ExpressionProblem>& problems, Binder& binder) {
   if (root == nullptr) return {};
   NodeRef node = root;
   if (node->type.kind == TypeKind::kNull) {
     if (!options.expected) {
-      Report(problems, parsed.SpanOf(parsed.root()), kProblemUntypedNull, "NULL has no type here", "write CAST(NULL AS string), say");
+      Report(problems, parsed.SpanOf(parsed.root()), kProblemUntypedNull, "NULL has no type here",
+             "write CAST(NULL AS string), say");
       return {};
     }
     node = MakeNull(*options.expected);
@@ -42,8 +45,11 @@ Expression Finish(const NodeRef& root, const ParsedText& parsed, const BindOptio
   if (options.expected && node->type != *options.expected) {
     const std::optional<Type> common = CommonType(node->type, *options.expected);
     if (!common || *common != *options.expected) {
-      Report(problems, parsed.SpanOf(parsed.root()), kProblemWrongType, "must be " + options.expected->ToString() + ", not " + node->type.ToString(),
-             options.expected->kind == TypeKind::kBool ? "compare it with something" : "write CAST(... AS " + options.expected->ToString() + ")");
+      Report(problems, parsed.SpanOf(parsed.root()), kProblemWrongType,
+             "must be " + options.expected->ToString() + ", not " + node->type.ToString(),
+             options.expected->kind == TypeKind::kBool
+                 ? "compare it with something"
+                 : "write CAST(... AS " + options.expected->ToString() + ")");
       return {};
     }
     node = binder.Coerce(node, *options.expected);
@@ -75,7 +81,8 @@ bool Expression::nullable() const {
 
 Column Expression::Evaluate(const Batch& batch, RowErrors& errors, RandomStream* random) const {
   WEIR_CHECK(root_ != nullptr);
-  // One draw per row, whatever the tree asks: so values do not depend on how rows are cut into batches.
+  // One draw per row, whatever the tree asks: so values do not depend on how rows are cut into
+  // batches.
   std::vector<uint64_t> draws;
   if (root_->random) {
     WEIR_CHECK(random != nullptr);
@@ -111,7 +118,9 @@ std::optional<ColumnIndex> Expression::as_column() const {
 std::vector<ColumnIndex> Expression::not_null_when_true() const {
   std::vector<ColumnIndex> columns;
   const auto add = [&](const ExpressionNode& node) {
-    if (node.kind == NodeKind::kIsNull && node.negated && node.arguments[0]->kind == NodeKind::kColumn) columns.push_back(node.arguments[0]->column);
+    if (node.kind == NodeKind::kIsNull && node.negated &&
+        node.arguments[0]->kind == NodeKind::kColumn)
+      columns.push_back(node.arguments[0]->column);
   };
   if (root_ != nullptr) {
     add(*root_);
@@ -138,22 +147,27 @@ KeyResult BindKey(std::string_view text, const Scope& scope) {
   const ParsedText parsed(text, ExpressionForm::kKey, result.problems);
   if (parsed.root() == nullptr) return result;
   Binder binder(scope, parsed, result.problems);
-  Expression expression = Finish(binder.Bind(parsed.root()), parsed, {.form = ExpressionForm::kKey}, result.problems, binder);
+  Expression expression = Finish(binder.Bind(parsed.root()), parsed, {.form = ExpressionForm::kKey},
+                                 result.problems, binder);
   if (!expression) return result;
   std::string name = parsed.alias();
   if (name.empty()) {
     if (expression.root()->kind != NodeKind::kColumn) {
-      Report(result.problems, {0, text.size()}, kProblemSyntax, "a computed key needs a name", "write " + std::string(text) + " AS name");
+      Report(result.problems, {0, text.size()}, kProblemSyntax, "a computed key needs a name",
+             "write " + std::string(text) + " AS name");
       return result;
     }
     const std::string& column = expression.root()->text;
-    name = scope.inputs.size() > 1 ? column.substr(column.find('.') == std::string::npos ? 0 : column.find('.') + 1) : column;
+    name = scope.inputs.size() > 1
+               ? column.substr(column.find('.') == std::string::npos ? 0 : column.find('.') + 1)
+               : column;
   }
   result.key = BoundKey{std::move(name), std::move(expression)};
   return result;
 }
 
-AggregateResult BindAggregates(std::string_view text, const AggregateScope& scope, const BindOptions& options, std::vector<AggregateCall>& calls) {
+AggregateResult BindAggregates(std::string_view text, const AggregateScope& scope,
+                               const BindOptions& options, std::vector<AggregateCall>& calls) {
   AggregateResult result;
   const ParsedText parsed(text, options.form, result.problems);
   if (parsed.root() == nullptr) return result;

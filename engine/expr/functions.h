@@ -1,5 +1,6 @@
 #pragma once
-// The table of functions: one file per group adds its entries, documentation and kernels together. Called once; the table is constant afterwards.
+// The table of functions: one file per group adds its entries, documentation and kernels together.
+// Called once; the table is constant afterwards.
 
 #include <vector>
 
@@ -9,7 +10,7 @@ namespace weir {
 
 void AddConditions(std::vector<Function>& table);  // condition, conversion, random
 void AddNumbers(std::vector<Function>& table);
-void AddTexts(std::vector<Function>& table);       // text, regex, encoding, hashes
+void AddTexts(std::vector<Function>& table);  // text, regex, encoding, hashes
 void AddTimes(std::vector<Function>& table);
 void AddAggregates(std::vector<Function>& table);
 void AddPlanned(std::vector<Function>& table);

@@ -1,4 +1,5 @@
-// text, regex, encoding, hashes. Lengths and positions count code points; what a function cuts out of a text points into the text, without a copy.
+// text, regex, encoding, hashes. Lengths and positions count code points; what a function cuts out
+// of a text points into the text, without a copy.
 
 #include <re2/re2.h>
 #include <utf8proc.h>
@@ -25,7 +26,9 @@ char32_t UpperCodePoint(char32_t c) {
   return static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c)));
 }
 void FailTextLimit(const KernelCall& call, uint32_t row) {
-  call.Fail(row, RecordCode::kExpressionLimit, "a text of more than " + std::to_string(kExpressionStringBytesMax) + " bytes, or too many of them at once");
+  call.Fail(row, RecordCode::kExpressionLimit,
+            "a text of more than " + std::to_string(kExpressionStringBytesMax) +
+                " bytes, or too many of them at once");
 }
 
 namespace {
@@ -43,10 +46,13 @@ bool IsAscii(std::string_view text) {
 }
 
 /// A part of argument 0 as a value: short ones inline, long ones where they stand.
-void Cut(const KernelCall& call, uint32_t row, std::string_view part) { call.Out<Utf8View>()[row] = Utf8View(part); }
+void Cut(const KernelCall& call, uint32_t row, std::string_view part) {
+  call.Out<Utf8View>()[row] = Utf8View(part);
+}
 
 size_t PutCodePoint(char32_t c, char* out) {
-  return static_cast<size_t>(utf8proc_encode_char(static_cast<utf8proc_int32_t>(c), reinterpret_cast<utf8proc_uint8_t*>(out)));
+  return static_cast<size_t>(utf8proc_encode_char(static_cast<utf8proc_int32_t>(c),
+                                                  reinterpret_cast<utf8proc_uint8_t*>(out)));
 }
 
 template <bool kLower>
@@ -67,7 +73,8 @@ void CaseLoop(const KernelCall& call) {
       out[row] = arena.Commit(text.size());
       return;
     }
-    char* to = arena.Reserve(text.size() * 2 + 4);  // a simple mapping makes two bytes of one at most, or three of two
+    char* to = arena.Reserve(
+        text.size() * 2 + 4);  // a simple mapping makes two bytes of one at most, or three of two
     size_t size = 0;
     for (size_t at = 0; at < text.size();) {
       const char32_t c = NextCodePoint(text, at);
@@ -94,7 +101,8 @@ NodeRef BindLength(Binder& binder, FunctionCall& call) {
   if (operand->type.kind == TypeKind::kNull) operand = MakeNull(Type::Of(TypeKind::kString));
   if (!operand->type.is_text()) return binder.WrongArguments(call);
   const bool bytes = operand->type.kind == TypeKind::kBytes;
-  return binder.Strict(Type::Of(TypeKind::kInt64), "length", bytes ? BytesLengthLoop : LengthLoop, {std::move(operand)});
+  return binder.Strict(Type::Of(TypeKind::kInt64), "length", bytes ? BytesLengthLoop : LengthLoop,
+                       {std::move(operand)});
 }
 
 // Trimming: of a blank, or of any character of the second argument.
@@ -156,7 +164,9 @@ void SubstringLoop(const KernelCall& call) {
     if (IsAscii(text)) {
       const auto size = static_cast<int64_t>(text.size());
       if (first > size) return Cut(call, row, {});
-      return Cut(call, row, text.substr(static_cast<size_t>(first - 1), static_cast<size_t>(std::min(end - 1, size) - (first - 1))));
+      return Cut(call, row,
+                 text.substr(static_cast<size_t>(first - 1),
+                             static_cast<size_t>(std::min(end - 1, size) - (first - 1))));
     }
     const size_t from = OffsetOf(text, first - 1);
     const std::string_view rest = text.substr(from);
@@ -222,7 +232,8 @@ void SplitPartLoop(const KernelCall& call) {
       call.Fail(row, RecordCode::kExpressionCast, "the number of a part must not be 0");
       return;
     }
-    if (separator.empty()) return Cut(call, row, number == 1 || number == -1 ? text : std::string_view());
+    if (separator.empty())
+      return Cut(call, row, number == 1 || number == -1 ? text : std::string_view());
     if (number > 0) {
       for (; number > 1; --number) {
         const size_t found = text.find(separator);
@@ -233,7 +244,9 @@ void SplitPartLoop(const KernelCall& call) {
     }
     // From the end; parts are still cut from the left, as for positive numbers.
     int64_t parts = 1;
-    for (size_t at = text.find(separator); at != std::string_view::npos; at = text.find(separator, at + separator.size())) ++parts;
+    for (size_t at = text.find(separator); at != std::string_view::npos;
+         at = text.find(separator, at + separator.size()))
+      ++parts;
     int64_t index = number < -parts ? -1 : parts + number;
     if (index < 0) return Cut(call, row, {});
     for (; index > 0; --index) text.remove_prefix(text.find(separator) + separator.size());
@@ -255,7 +268,9 @@ struct EndsWith {
   static bool Apply(std::string_view text, std::string_view part) { return text.ends_with(part); }
 };
 struct Contains {
-  static bool Apply(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+  static bool Apply(std::string_view text, std::string_view part) {
+    return text.find(part) != std::string_view::npos;
+  }
 };
 void PositionLoop(const KernelCall& call) {
   const TextReader in(call.arguments[0]);
@@ -276,11 +291,13 @@ void RepeatLoop(const KernelCall& call) {
   call.ForEachValid([&](uint32_t row) {
     const std::string_view text = in[row];
     const int64_t count = text.empty() ? 0 : std::max<int64_t>(0, counts[row]);
-    if (count > static_cast<int64_t>(kExpressionStringBytesMax / std::max<size_t>(1, text.size()))) return FailTextLimit(call, row);
+    if (count > static_cast<int64_t>(kExpressionStringBytesMax / std::max<size_t>(1, text.size())))
+      return FailTextLimit(call, row);
     const size_t size = text.size() * static_cast<size_t>(count);
     if (!arena.Fits(size)) return FailTextLimit(call, row);
     char* to = arena.Reserve(size);
-    for (size_t at = 0; at < size; at += text.size()) std::memcpy(to + at, text.data(), text.size());
+    for (size_t at = 0; at < size; at += text.size())
+      std::memcpy(to + at, text.data(), text.size());
     out[row] = arena.Commit(size);
   });
   arena.FinishInto(call.out);
@@ -317,7 +334,8 @@ void PadLoop(const KernelCall& call) {
     const std::string_view fill = with_fill ? fills[row] : std::string_view(" ");
     const int64_t size = CodePoints(text);
     const int64_t wanted = std::max<int64_t>(0, lengths[row]);
-    if (wanted <= size || fill.empty()) return Cut(call, row, text.substr(0, OffsetOf(text, std::min(wanted, size))));
+    if (wanted <= size || fill.empty())
+      return Cut(call, row, text.substr(0, OffsetOf(text, std::min(wanted, size))));
     if (wanted > static_cast<int64_t>(kExpressionStringBytesMax)) return FailTextLimit(call, row);
     pad.clear();
     int64_t missing = wanted - size;
@@ -373,7 +391,9 @@ NodeRef BindJoin(Binder& binder, FunctionCall& call) {
   node.kernel = JoinLoop<kSeparated>;
   for (NodeRef& argument : call.arguments) {
     if (argument->type.kind != TypeKind::kString && argument->type.kind != TypeKind::kNull) {
-      return binder.Problem(call.node, kProblemArguments, node.text + " takes only strings, not " + argument->type.ToString(), "cast it: x::string");
+      return binder.Problem(call.node, kProblemArguments,
+                            node.text + " takes only strings, not " + argument->type.ToString(),
+                            "cast it: x::string");
     }
     node.arguments.push_back(binder.Coerce(argument, string));
   }
@@ -397,13 +417,15 @@ std::shared_ptr<RegexCall> BindPattern(Binder& binder, FunctionCall& call, bool 
   auto compiled = std::make_shared<RegexCall>();
   compiled->regex = CompileRegex(*pattern, ignore_case, &error);
   if (compiled->regex == nullptr) {
-    binder.Problem(call.raw[1], kProblemPattern, "not a regular expression: " + error, "the syntax is RE2's");
+    binder.Problem(call.raw[1], kProblemPattern, "not a regular expression: " + error,
+                   "the syntax is RE2's");
     return nullptr;
   }
   return compiled;
 }
 bool TextFirst(Binder& binder, FunctionCall& call) {
-  if (call.arguments[0]->type.kind == TypeKind::kNull) call.arguments[0] = MakeNull(Type::Of(TypeKind::kString));
+  if (call.arguments[0]->type.kind == TypeKind::kNull)
+    call.arguments[0] = MakeNull(Type::Of(TypeKind::kString));
   if (call.arguments[0]->type.kind == TypeKind::kString) return true;
   binder.WrongArguments(call);
   return false;
@@ -412,7 +434,8 @@ NodeRef BindRegexLike(Binder& binder, FunctionCall& call) {
   if (!TextFirst(binder, call)) return nullptr;
   const std::shared_ptr<RegexCall> compiled = BindPattern(binder, call, false);
   if (compiled == nullptr) return nullptr;
-  return binder.Strict(Type::Of(TypeKind::kBool), "~", RegexMatchKernel(), {call.arguments[0], call.arguments[1]}, compiled->regex);
+  return binder.Strict(Type::Of(TypeKind::kBool), "~", RegexMatchKernel(),
+                       {call.arguments[0], call.arguments[1]}, compiled->regex);
 }
 
 void RegexExtractLoop(const KernelCall& call) {
@@ -422,7 +445,9 @@ void RegexExtractLoop(const KernelCall& call) {
   std::array<re2::StringPiece, kGroupsMax + 1> found;
   call.ForEachValid([&](uint32_t row) {
     const std::string_view text = in[row];
-    const bool matches = compiled.regex->Match(re2::StringPiece(text.data(), text.size()), 0, text.size(), re2::RE2::UNANCHORED, found.data(), groups);
+    const bool matches =
+        compiled.regex->Match(re2::StringPiece(text.data(), text.size()), 0, text.size(),
+                              re2::RE2::UNANCHORED, found.data(), groups);
     const re2::StringPiece& part = found[static_cast<size_t>(compiled.group)];
     if (!matches || part.data() == nullptr) {
       call.SetNull(row);
@@ -441,12 +466,15 @@ NodeRef BindRegexExtract(Binder& binder, FunctionCall& call) {
     const std::optional<double> number = binder.ConstantNumber(call, 2, "the number of the group");
     if (!number) return nullptr;
     if (!(*number >= 0 && *number <= std::min(groups, kGroupsMax))) {
-      return binder.Problem(call.raw[2], kProblemArguments, "the pattern has no such group", "it has " + std::to_string(groups) + "; 0 is the whole match");
+      return binder.Problem(call.raw[2], kProblemArguments, "the pattern has no such group",
+                            "it has " + std::to_string(groups) + "; 0 is the whole match");
     }
     compiled->group = static_cast<int>(*number);
   }
   std::vector<NodeRef> arguments = {call.arguments[0], call.arguments[1]};
-  return binder.Strict(Type::Of(TypeKind::kString), "regexp_extract" + std::to_string(compiled->group), RegexExtractLoop, std::move(arguments), compiled, true);
+  return binder.Strict(Type::Of(TypeKind::kString),
+                       "regexp_extract" + std::to_string(compiled->group), RegexExtractLoop,
+                       std::move(arguments), compiled, true);
 }
 
 void RegexReplaceLoop(const KernelCall& call) {
@@ -457,8 +485,9 @@ void RegexReplaceLoop(const KernelCall& call) {
   std::string text;
   call.ForEachValid([&](uint32_t row) {
     text.assign(in[row]);
-    const bool changed = compiled.all ? re2::RE2::GlobalReplace(&text, *compiled.regex, compiled.replacement) != 0
-                                      : re2::RE2::Replace(&text, *compiled.regex, compiled.replacement);
+    const bool changed =
+        compiled.all ? re2::RE2::GlobalReplace(&text, *compiled.regex, compiled.replacement) != 0
+                     : re2::RE2::Replace(&text, *compiled.regex, compiled.replacement);
     if (!changed) return Cut(call, row, in[row]);
     if (!arena.Fits(text.size())) return FailTextLimit(call, row);
     out[row] = arena.Add(text);
@@ -473,7 +502,8 @@ NodeRef BindRegexReplace(Binder& binder, FunctionCall& call) {
     const std::optional<std::string> flags = binder.ConstantText(call, 3, "the flags");
     if (!flags) return nullptr;
     if (flags->find_first_not_of("gi") != std::string::npos) {
-      return binder.Problem(call.raw[3], kProblemArguments, "flags are g (all matches) and i (ignore case)");
+      return binder.Problem(call.raw[3], kProblemArguments,
+                            "flags are g (all matches) and i (ignore case)");
     }
     ignore_case = flags->find('i') != std::string::npos;
     all = flags->find('g') != std::string::npos;
@@ -502,14 +532,18 @@ NodeRef BindRegexReplace(Binder& binder, FunctionCall& call) {
   }
   std::string error;
   if (!compiled->regex->CheckRewriteString(compiled->replacement, &error)) {
-    return binder.Problem(call.raw[2], kProblemArguments, "the replacement does not fit the pattern: " + error);
+    return binder.Problem(call.raw[2], kProblemArguments,
+                          "the replacement does not fit the pattern: " + error);
   }
-  std::string name = std::string("regexp_replace") + (all ? "_all" : "") + (ignore_case ? "_ignoring_case" : "");
-  return binder.Strict(Type::Of(TypeKind::kString), std::move(name), RegexReplaceLoop, {call.arguments[0], call.arguments[1], call.arguments[2]}, compiled);
+  std::string name =
+      std::string("regexp_replace") + (all ? "_all" : "") + (ignore_case ? "_ignoring_case" : "");
+  return binder.Strict(Type::Of(TypeKind::kString), std::move(name), RegexReplaceLoop,
+                       {call.arguments[0], call.arguments[1], call.arguments[2]}, compiled);
 }
 
 // Encodings.
-constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view kBase64 =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr std::string_view kHex = "0123456789abcdef";
 
 template <class Encode>
@@ -534,7 +568,8 @@ bool ToBase64(std::string_view bytes, std::string& out) {
   for (size_t at = 0; at < bytes.size(); at += 3) {
     const size_t some = std::min<size_t>(3, bytes.size() - at);
     uint32_t bits = 0;
-    for (size_t i = 0; i < 3; ++i) bits = bits << 8 | (i < some ? static_cast<unsigned char>(bytes[at + i]) : 0U);
+    for (size_t i = 0; i < 3; ++i)
+      bits = bits << 8 | (i < some ? static_cast<unsigned char>(bytes[at + i]) : 0U);
     for (size_t i = 0; i < 4; ++i) out += i <= some ? kBase64[bits >> (18 - 6 * i) & 63] : '=';
   }
   return true;
@@ -611,16 +646,25 @@ void HashLoop(const KernelCall& call) {
   auto* out = call.Out<int64_t>();
   call.ForEachValid([&](uint32_t row) { out[row] = static_cast<int64_t>(Hash64(in[row])); });
 }
-NodeRef BindOfText(Binder& binder, FunctionCall& call, const Type& result, ExpressionNode::KernelFunction kernel) {
+NodeRef BindOfText(Binder& binder, FunctionCall& call, const Type& result,
+                   ExpressionNode::KernelFunction kernel) {
   NodeRef operand = call.arguments[0];
   if (operand->type.kind == TypeKind::kNull) operand = MakeNull(Type::Of(TypeKind::kString));
   if (!operand->type.is_text()) return binder.WrongArguments(call);
   return binder.Strict(result, std::string(call.function.doc.name), kernel, {std::move(operand)});
 }
-NodeRef BindToBase64(Binder& binder, FunctionCall& call) { return BindOfText(binder, call, Type::Of(TypeKind::kString), ToBase64Loop); }
-NodeRef BindToHex(Binder& binder, FunctionCall& call) { return BindOfText(binder, call, Type::Of(TypeKind::kString), ToHexLoop); }
-NodeRef BindSha256(Binder& binder, FunctionCall& call) { return BindOfText(binder, call, Type::Of(TypeKind::kString), Sha256Loop); }
-NodeRef BindHash(Binder& binder, FunctionCall& call) { return BindOfText(binder, call, Type::Of(TypeKind::kInt64), HashLoop); }
+NodeRef BindToBase64(Binder& binder, FunctionCall& call) {
+  return BindOfText(binder, call, Type::Of(TypeKind::kString), ToBase64Loop);
+}
+NodeRef BindToHex(Binder& binder, FunctionCall& call) {
+  return BindOfText(binder, call, Type::Of(TypeKind::kString), ToHexLoop);
+}
+NodeRef BindSha256(Binder& binder, FunctionCall& call) {
+  return BindOfText(binder, call, Type::Of(TypeKind::kString), Sha256Loop);
+}
+NodeRef BindHash(Binder& binder, FunctionCall& call) {
+  return BindOfText(binder, call, Type::Of(TypeKind::kInt64), HashLoop);
+}
 
 /// Parts of an absolute URL or of what stands behind its host (RFC 3986, without decoding).
 std::optional<std::string_view> UrlPart(std::string_view url, std::string_view part) {
@@ -642,18 +686,25 @@ std::optional<std::string_view> UrlPart(std::string_view url, std::string_view p
   }
   if (url.starts_with("//")) {
     has_authority = true;
-    authority = url.substr(2, url.find('/', 2) == std::string_view::npos ? std::string_view::npos : url.find('/', 2) - 2);
+    authority = url.substr(2, url.find('/', 2) == std::string_view::npos ? std::string_view::npos
+                                                                         : url.find('/', 2) - 2);
     url.remove_prefix(2 + authority.size());
   }
-  const auto if_any = [](std::string_view text, bool there) { return there ? std::optional<std::string_view>(text) : std::nullopt; };
+  const auto if_any = [](std::string_view text, bool there) {
+    return there ? std::optional<std::string_view>(text) : std::nullopt;
+  };
   if (part == "scheme") return if_any(scheme, !scheme.empty());
   if (part == "path") return if_any(url, !url.empty());
   if (part == "query") return if_any(query, has_query);
   if (part == "fragment") return if_any(fragment, has_fragment);
-  std::string_view host = authority.substr(authority.rfind('@') == std::string_view::npos ? 0 : authority.rfind('@') + 1);
+  std::string_view host = authority.substr(
+      authority.rfind('@') == std::string_view::npos ? 0 : authority.rfind('@') + 1);
   const size_t colon = host.rfind(':');
-  const bool has_port = colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos;
-  if (part == "port") return if_any(has_port ? host.substr(colon + 1) : std::string_view(), has_port && colon + 1 < host.size());
+  const bool has_port =
+      colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos;
+  if (part == "port")
+    return if_any(has_port ? host.substr(colon + 1) : std::string_view(),
+                  has_port && colon + 1 < host.size());
   if (has_port) host = host.substr(0, colon);
   return if_any(host, has_authority && !host.empty());
 }
@@ -662,7 +713,9 @@ std::optional<std::string_view> QueryValue(std::string_view url, std::string_vie
   std::optional<std::string_view> query = UrlPart(url, "query");
   while (query && !query->empty()) {
     const std::string_view pair = query->substr(0, query->find('&'));
-    if (pair.substr(0, pair.find('=')) == key) return pair.find('=') == std::string_view::npos ? std::string_view() : pair.substr(pair.find('=') + 1);
+    if (pair.substr(0, pair.find('=')) == key)
+      return pair.find('=') == std::string_view::npos ? std::string_view()
+                                                      : pair.substr(pair.find('=') + 1);
     query->remove_prefix(std::min(query->size(), pair.size() + 1));
   }
   return std::nullopt;
@@ -673,7 +726,8 @@ void UrlPartLoop(const KernelCall& call) {
   const bool with_key = call.arguments.size() == 3;
   const TextReader keys(call.arguments[with_key ? 2 : 0]);
   call.ForEachValid([&](uint32_t row) {
-    const std::optional<std::string_view> found = with_key ? QueryValue(in[row], keys[row]) : UrlPart(in[row], part);
+    const std::optional<std::string_view> found =
+        with_key ? QueryValue(in[row], keys[row]) : UrlPart(in[row], part);
     if (found) {
       Cut(call, row, *found);
     } else {
@@ -685,19 +739,25 @@ NodeRef BindUrlPart(Binder& binder, FunctionCall& call) {
   if (!TextFirst(binder, call)) return nullptr;
   const std::optional<std::string> part = binder.ConstantText(call, 1, "the part of the URL");
   if (!part) return nullptr;
-  static constexpr std::array<std::string_view, 6> kParts = {"scheme", "host", "port", "path", "query", "fragment"};
+  static constexpr std::array<std::string_view, 6> kParts = {"scheme", "host",  "port",
+                                                             "path",   "query", "fragment"};
   if (std::find(kParts.begin(), kParts.end(), *part) == kParts.end()) {
-    return binder.Problem(call.raw[1], kProblemArguments, "there is no part '" + *part + "'", "scheme, host, port, path, query or fragment");
+    return binder.Problem(call.raw[1], kProblemArguments, "there is no part '" + *part + "'",
+                          "scheme, host, port, path, query or fragment");
   }
-  if (call.arguments.size() == 3 && (*part != "query" || call.arguments[2]->type.kind != TypeKind::kString)) return binder.WrongArguments(call);
-  return binder.Strict(Type::Of(TypeKind::kString), "url_part", UrlPartLoop, call.arguments, std::make_shared<std::string>(*part), true);
+  if (call.arguments.size() == 3 &&
+      (*part != "query" || call.arguments[2]->type.kind != TypeKind::kString))
+    return binder.WrongArguments(call);
+  return binder.Strict(Type::Of(TypeKind::kString), "url_part", UrlPartLoop, call.arguments,
+                       std::make_shared<std::string>(*part), true);
 }
 
 }  // namespace
 
 void AddTexts(std::vector<Function>& table) {
   std::string_view group = "text";
-  const auto simple = [&](FunctionDoc doc, const char* parameters, TypeKind result, ExpressionNode::KernelFunction kernel) {
+  const auto simple = [&](FunctionDoc doc, const char* parameters, TypeKind result,
+                          ExpressionNode::KernelFunction kernel) {
     doc.group = group;
     doc.null_rule = "strict";
     Function function;
@@ -707,7 +767,8 @@ void AddTexts(std::vector<Function>& table) {
     function.kernel = kernel;
     table.push_back(function);
   };
-  const auto custom = [&](FunctionDoc doc, int least, int most, NodeRef (*bind)(Binder&, FunctionCall&)) {
+  const auto custom = [&](FunctionDoc doc, int least, int most,
+                          NodeRef (*bind)(Binder&, FunctionCall&)) {
     doc.group = group;
     if (doc.null_rule.empty()) doc.null_rule = "strict";
     Function function;
@@ -718,61 +779,184 @@ void AddTexts(std::vector<Function>& table) {
     table.push_back(function);
   };
   constexpr TypeKind kString = TypeKind::kString;
-  custom({.name = "length", .signature = "length(string) -> int64 | length(bytes) -> int64", .doc = "Code points of a string, bytes of bytes.", .example = "length('weir')"}, 1, 1, BindLength);
-  simple({.name = "lower", .signature = "lower(string) -> string", .doc = "In lower case, code point by code point.", .example = "lower('Apple')"}, "s", kString, CaseLoop<true>);
-  simple({.name = "upper", .signature = "upper(string) -> string", .doc = "In upper case, code point by code point.", .example = "upper('se')"}, "s", kString, CaseLoop<false>);
-  simple({.name = "trim", .signature = "trim([BOTH | LEADING | TRAILING] [characters FROM] string) -> string", .doc = "Without blanks, or the characters given, at both ends.",
-          .example = "trim(both 'x' from 'xxax')"}, "s?s", kString, TrimLoop<true, true>);
-  simple({.name = "btrim", .signature = "btrim(string [, characters]) -> string", .doc = "Without blanks, or the characters given, at both ends.", .example = "btrim('  a ')"}, "s?s", kString,
-         TrimLoop<true, true>);
-  simple({.name = "ltrim", .signature = "ltrim(string [, characters]) -> string", .doc = "Without blanks, or the characters given, at the start.", .example = "ltrim('00042', '0')"}, "s?s", kString,
-         TrimLoop<true, false>);
-  simple({.name = "rtrim", .signature = "rtrim(string [, characters]) -> string", .doc = "Without blanks, or the characters given, at the end.", .example = "rtrim('1.500', '0')"}, "s?s", kString,
-         TrimLoop<false, true>);
-  simple({.name = "substring", .signature = "substring(string, start [, length]) -> string | substring(string FROM start FOR length)",
-          .doc = "Characters from a position on, counted from 1; a length counts from a start before the text as well.", .example = "substring('stream', 2, 3)"},
+  custom({.name = "length",
+          .signature = "length(string) -> int64 | length(bytes) -> int64",
+          .doc = "Code points of a string, bytes of bytes.",
+          .example = "length('weir')"},
+         1, 1, BindLength);
+  simple({.name = "lower",
+          .signature = "lower(string) -> string",
+          .doc = "In lower case, code point by code point.",
+          .example = "lower('Apple')"},
+         "s", kString, CaseLoop<true>);
+  simple({.name = "upper",
+          .signature = "upper(string) -> string",
+          .doc = "In upper case, code point by code point.",
+          .example = "upper('se')"},
+         "s", kString, CaseLoop<false>);
+  simple({.name = "trim",
+          .signature = "trim([BOTH | LEADING | TRAILING] [characters FROM] string) -> string",
+          .doc = "Without blanks, or the characters given, at both ends.",
+          .example = "trim(both 'x' from 'xxax')"},
+         "s?s", kString, TrimLoop<true, true>);
+  simple({.name = "btrim",
+          .signature = "btrim(string [, characters]) -> string",
+          .doc = "Without blanks, or the characters given, at both ends.",
+          .example = "btrim('  a ')"},
+         "s?s", kString, TrimLoop<true, true>);
+  simple({.name = "ltrim",
+          .signature = "ltrim(string [, characters]) -> string",
+          .doc = "Without blanks, or the characters given, at the start.",
+          .example = "ltrim('00042', '0')"},
+         "s?s", kString, TrimLoop<true, false>);
+  simple({.name = "rtrim",
+          .signature = "rtrim(string [, characters]) -> string",
+          .doc = "Without blanks, or the characters given, at the end.",
+          .example = "rtrim('1.500', '0')"},
+         "s?s", kString, TrimLoop<false, true>);
+  simple({.name = "substring",
+          .signature = "substring(string, start [, length]) -> string | substring(string FROM "
+                       "start FOR length)",
+          .doc = "Characters from a position on, counted from 1; a length counts from a start "
+                 "before the text as well.",
+          .example = "substring('stream', 2, 3)"},
          "si?i", kString, SubstringLoop);
-  simple({.name = "left", .signature = "left(string, n) -> string", .doc = "The first n characters; a negative n leaves out the last ones.", .example = "left('stream', 3)"}, "si", kString,
-         EndLoop<true>);
-  simple({.name = "right", .signature = "right(string, n) -> string", .doc = "The last n characters; a negative n leaves out the first ones.", .example = "right('stream', 3)"}, "si", kString,
-         EndLoop<false>);
-  simple({.name = "replace", .signature = "replace(string, from, to) -> string", .doc = "Every occurrence of a text replaced.", .example = "replace('a-b-c', '-', '+')"}, "sss", kString, ReplaceLoop);
-  simple({.name = "split_part", .signature = "split_part(string, separator, n) -> string", .doc = "The n-th part, from 1; from the end if n is negative; '' if there is none.",
-          .example = "split_part('a/b/c', '/', 2)"}, "ssi", kString, SplitPartLoop);
-  simple({.name = "starts_with", .signature = "starts_with(string, part) -> bool", .doc = "Whether a text begins so.", .example = "starts_with(url, 'https:')"}, "ss", TypeKind::kBool,
-         TestLoop<StartsWith>);
-  simple({.name = "ends_with", .signature = "ends_with(string, part) -> bool", .doc = "Whether a text ends so.", .example = "ends_with(path, '.png')"}, "ss", TypeKind::kBool, TestLoop<EndsWith>);
-  simple({.name = "contains", .signature = "contains(string, part) -> bool", .doc = "Whether a text holds another.", .example = "contains(url, 'item')"}, "ss", TypeKind::kBool, TestLoop<Contains>);
-  simple({.name = "strpos", .signature = "strpos(string, part) -> int64 | position(part IN string)", .doc = "Where a text first stands in another, from 1; 0 if nowhere.",
-          .example = "strpos('stream', 're')"}, "ss", TypeKind::kInt64, PositionLoop);
-  simple({.name = "repeat", .signature = "repeat(string, n) -> string", .doc = "n times; at most 1 MiB.", .example = "repeat('ab', 3)"}, "si", kString, RepeatLoop);
-  simple({.name = "reverse", .signature = "reverse(string) -> string", .doc = "The characters backwards.", .example = "reverse('abc')"}, "s", kString, ReverseLoop);
-  simple({.name = "lpad", .signature = "lpad(string, length [, fill]) -> string", .doc = "Filled at the start, or cut, to a length.", .example = "lpad('7', 3, '0')"}, "si?s", kString, PadLoop<true>);
-  simple({.name = "rpad", .signature = "rpad(string, length [, fill]) -> string", .doc = "Filled at the end, or cut, to a length.", .example = "rpad('7', 3)"}, "si?s", kString, PadLoop<false>);
+  simple({.name = "left",
+          .signature = "left(string, n) -> string",
+          .doc = "The first n characters; a negative n leaves out the last ones.",
+          .example = "left('stream', 3)"},
+         "si", kString, EndLoop<true>);
+  simple({.name = "right",
+          .signature = "right(string, n) -> string",
+          .doc = "The last n characters; a negative n leaves out the first ones.",
+          .example = "right('stream', 3)"},
+         "si", kString, EndLoop<false>);
+  simple({.name = "replace",
+          .signature = "replace(string, from, to) -> string",
+          .doc = "Every occurrence of a text replaced.",
+          .example = "replace('a-b-c', '-', '+')"},
+         "sss", kString, ReplaceLoop);
+  simple({.name = "split_part",
+          .signature = "split_part(string, separator, n) -> string",
+          .doc = "The n-th part, from 1; from the end if n is negative; '' if there is none.",
+          .example = "split_part('a/b/c', '/', 2)"},
+         "ssi", kString, SplitPartLoop);
+  simple({.name = "starts_with",
+          .signature = "starts_with(string, part) -> bool",
+          .doc = "Whether a text begins so.",
+          .example = "starts_with(url, 'https:')"},
+         "ss", TypeKind::kBool, TestLoop<StartsWith>);
+  simple({.name = "ends_with",
+          .signature = "ends_with(string, part) -> bool",
+          .doc = "Whether a text ends so.",
+          .example = "ends_with(path, '.png')"},
+         "ss", TypeKind::kBool, TestLoop<EndsWith>);
+  simple({.name = "contains",
+          .signature = "contains(string, part) -> bool",
+          .doc = "Whether a text holds another.",
+          .example = "contains(url, 'item')"},
+         "ss", TypeKind::kBool, TestLoop<Contains>);
+  simple({.name = "strpos",
+          .signature = "strpos(string, part) -> int64 | position(part IN string)",
+          .doc = "Where a text first stands in another, from 1; 0 if nowhere.",
+          .example = "strpos('stream', 're')"},
+         "ss", TypeKind::kInt64, PositionLoop);
+  simple({.name = "repeat",
+          .signature = "repeat(string, n) -> string",
+          .doc = "n times; at most 1 MiB.",
+          .example = "repeat('ab', 3)"},
+         "si", kString, RepeatLoop);
+  simple({.name = "reverse",
+          .signature = "reverse(string) -> string",
+          .doc = "The characters backwards.",
+          .example = "reverse('abc')"},
+         "s", kString, ReverseLoop);
+  simple({.name = "lpad",
+          .signature = "lpad(string, length [, fill]) -> string",
+          .doc = "Filled at the start, or cut, to a length.",
+          .example = "lpad('7', 3, '0')"},
+         "si?s", kString, PadLoop<true>);
+  simple({.name = "rpad",
+          .signature = "rpad(string, length [, fill]) -> string",
+          .doc = "Filled at the end, or cut, to a length.",
+          .example = "rpad('7', 3)"},
+         "si?s", kString, PadLoop<false>);
   group = "text, joining";
-  custom({.name = "concat", .signature = "concat(string, ...) -> string", .doc = "All texts as one.", .null_rule = "skips NULL", .example = "concat(first_name, last_name)"}, 1, 100, BindJoin<false>);
-  custom({.name = "concat_ws", .signature = "concat_ws(separator, string, ...) -> string", .doc = "All texts as one, a separator between them.",
-          .null_rule = "skips NULL; NULL if the separator is", .example = "concat_ws(' ', first_name, last_name)"}, 2, 100, BindJoin<true>);
+  custom({.name = "concat",
+          .signature = "concat(string, ...) -> string",
+          .doc = "All texts as one.",
+          .null_rule = "skips NULL",
+          .example = "concat(first_name, last_name)"},
+         1, 100, BindJoin<false>);
+  custom({.name = "concat_ws",
+          .signature = "concat_ws(separator, string, ...) -> string",
+          .doc = "All texts as one, a separator between them.",
+          .null_rule = "skips NULL; NULL if the separator is",
+          .example = "concat_ws(' ', first_name, last_name)"},
+         2, 100, BindJoin<true>);
   group = "regex (RE2)";
-  custom({.name = "regexp_like", .signature = "regexp_like(string, 'pattern') -> bool", .doc = "Whether a constant pattern matches anywhere.", .example = "regexp_like(page, '^/item/[0-9]+$')"}, 2, 2,
-         BindRegexLike);
-  custom({.name = "regexp_extract", .signature = "regexp_extract(string, 'pattern' [, group]) -> string",
-          .doc = "The first match of a constant pattern: one of its groups, 0 for all of it; by default the first group if there is one.", .null_rule = "strict; NULL without a match",
-          .example = "regexp_extract(url, 'channel_id=([^&]*)', 1)"}, 2, 3, BindRegexExtract);
-  custom({.name = "regexp_replace", .signature = "regexp_replace(string, 'pattern', 'replacement' [, 'flags']) -> string",
-          .doc = "The first match of a constant pattern replaced, with the flag g all of them; \\1 to \\9 are groups, \\& the match; the flag i ignores case.",
-          .example = "regexp_replace(phone, '[^0-9]', '', 'g')"}, 3, 4, BindRegexReplace);
+  custom({.name = "regexp_like",
+          .signature = "regexp_like(string, 'pattern') -> bool",
+          .doc = "Whether a constant pattern matches anywhere.",
+          .example = "regexp_like(page, '^/item/[0-9]+$')"},
+         2, 2, BindRegexLike);
+  custom({.name = "regexp_extract",
+          .signature = "regexp_extract(string, 'pattern' [, group]) -> string",
+          .doc = "The first match of a constant pattern: one of its groups, 0 for all of it; by "
+                 "default the first group if there is one.",
+          .null_rule = "strict; NULL without a match",
+          .example = "regexp_extract(url, 'channel_id=([^&]*)', 1)"},
+         2, 3, BindRegexExtract);
+  custom({.name = "regexp_replace",
+          .signature = "regexp_replace(string, 'pattern', 'replacement' [, 'flags']) -> string",
+          .doc = "The first match of a constant pattern replaced, with the flag g all of them; \\1 "
+                 "to \\9 are groups, \\& the match; the flag i ignores case.",
+          .example = "regexp_replace(phone, '[^0-9]', '', 'g')"},
+         3, 4, BindRegexReplace);
   group = "encoding";
-  custom({.name = "to_base64", .signature = "to_base64(bytes | string) -> string", .doc = "Bytes in base64.", .example = "to_base64('weir')"}, 1, 1, BindToBase64);
-  simple({.name = "from_base64", .signature = "from_base64(string) -> bytes", .doc = "The bytes of a text in base64.", .example = "from_base64('d2Vpcg==')"}, "s", TypeKind::kBytes, FromBase64Loop);
-  custom({.name = "to_hex", .signature = "to_hex(bytes | string) -> string", .doc = "Bytes in hex digits, lower case.", .example = "to_hex('a')"}, 1, 1, BindToHex);
-  simple({.name = "from_hex", .signature = "from_hex(string) -> bytes", .doc = "The bytes of a text in hex digits.", .example = "from_hex('61')"}, "s", TypeKind::kBytes, FromHexLoop);
-  simple({.name = "url_decode", .signature = "url_decode(string) -> string", .doc = "%XX decoded, + as a blank.", .example = "url_decode('a%20b')"}, "s", kString, UrlDecodeLoop);
-  custom({.name = "url_part", .signature = "url_part(url, 'scheme' | 'host' | 'port' | 'path' | 'query' | 'fragment' [, key]) -> string",
-          .doc = "A part of a URL; with 'query' and a key the value of that parameter.", .null_rule = "strict; NULL for an absent part", .example = "url_part(url, 'host')"}, 2, 3, BindUrlPart);
+  custom({.name = "to_base64",
+          .signature = "to_base64(bytes | string) -> string",
+          .doc = "Bytes in base64.",
+          .example = "to_base64('weir')"},
+         1, 1, BindToBase64);
+  simple({.name = "from_base64",
+          .signature = "from_base64(string) -> bytes",
+          .doc = "The bytes of a text in base64.",
+          .example = "from_base64('d2Vpcg==')"},
+         "s", TypeKind::kBytes, FromBase64Loop);
+  custom({.name = "to_hex",
+          .signature = "to_hex(bytes | string) -> string",
+          .doc = "Bytes in hex digits, lower case.",
+          .example = "to_hex('a')"},
+         1, 1, BindToHex);
+  simple({.name = "from_hex",
+          .signature = "from_hex(string) -> bytes",
+          .doc = "The bytes of a text in hex digits.",
+          .example = "from_hex('61')"},
+         "s", TypeKind::kBytes, FromHexLoop);
+  simple({.name = "url_decode",
+          .signature = "url_decode(string) -> string",
+          .doc = "%XX decoded, + as a blank.",
+          .example = "url_decode('a%20b')"},
+         "s", kString, UrlDecodeLoop);
+  custom({.name = "url_part",
+          .signature = "url_part(url, 'scheme' | 'host' | 'port' | 'path' | 'query' | 'fragment' "
+                       "[, key]) -> string",
+          .doc = "A part of a URL; with 'query' and a key the value of that parameter.",
+          .null_rule = "strict; NULL for an absent part",
+          .example = "url_part(url, 'host')"},
+         2, 3, BindUrlPart);
   group = "hash, id, net";
-  custom({.name = "xxhash64", .signature = "xxhash64(string | bytes) -> int64", .doc = "The 64-bit XXH3 hash.", .example = "xxhash64(user_id)"}, 1, 1, BindHash);
-  custom({.name = "sha256", .signature = "sha256(string | bytes) -> string", .doc = "The SHA-256 digest in hex.", .example = "sha256(email)"}, 1, 1, BindSha256);
+  custom({.name = "xxhash64",
+          .signature = "xxhash64(string | bytes) -> int64",
+          .doc = "The 64-bit XXH3 hash.",
+          .example = "xxhash64(user_id)"},
+         1, 1, BindHash);
+  custom({.name = "sha256",
+          .signature = "sha256(string | bytes) -> string",
+          .doc = "The SHA-256 digest in hex.",
+          .example = "sha256(email)"},
+         1, 1, BindSha256);
 }
 
 }  // namespace weir

@@ -1,4 +1,5 @@
-// time: calendar fields, truncation, zones, text by pattern. All arithmetic is on microseconds UTC, proleptic Gregorian; weeks are ISO weeks.
+// time: calendar fields, truncation, zones, text by pattern. All arithmetic is on microseconds UTC,
+// proleptic Gregorian; weeks are ISO weeks.
 
 #include <algorithm>
 #include <array>
@@ -26,14 +27,37 @@ int64_t FloorModulo(int64_t a, int64_t b) {
   return rest < 0 ? rest + b : rest;
 }
 
-enum class DateField : uint8_t { kYear, kIsoYear, kQuarter, kMonth, kWeek, kDay, kDow, kIsoDow, kDoy, kHour, kMinute, kSecond, kEpoch };
+enum class DateField : uint8_t {
+  kYear,
+  kIsoYear,
+  kQuarter,
+  kMonth,
+  kWeek,
+  kDay,
+  kDow,
+  kIsoDow,
+  kDoy,
+  kHour,
+  kMinute,
+  kSecond,
+  kEpoch
+};
 struct NamedField {
   std::string_view name;
   DateField field;
 };
-constexpr std::array<NamedField, 13> kFields = {{{"year", DateField::kYear}, {"isoyear", DateField::kIsoYear}, {"quarter", DateField::kQuarter}, {"month", DateField::kMonth},
-                                                 {"week", DateField::kWeek}, {"day", DateField::kDay}, {"dow", DateField::kDow}, {"isodow", DateField::kIsoDow},
-                                                 {"doy", DateField::kDoy}, {"hour", DateField::kHour}, {"minute", DateField::kMinute}, {"second", DateField::kSecond},
+constexpr std::array<NamedField, 13> kFields = {{{"year", DateField::kYear},
+                                                 {"isoyear", DateField::kIsoYear},
+                                                 {"quarter", DateField::kQuarter},
+                                                 {"month", DateField::kMonth},
+                                                 {"week", DateField::kWeek},
+                                                 {"day", DateField::kDay},
+                                                 {"dow", DateField::kDow},
+                                                 {"isodow", DateField::kIsoDow},
+                                                 {"doy", DateField::kDoy},
+                                                 {"hour", DateField::kHour},
+                                                 {"minute", DateField::kMinute},
+                                                 {"second", DateField::kSecond},
                                                  {"epoch", DateField::kEpoch}}};
 
 std::string LowerCase(std::string text) {
@@ -48,7 +72,9 @@ int64_t IsoDayOfWeek(int64_t days) { return FloorModulo(days + 3, 7) + 1; }
 int64_t DayOfYear(int64_t days, int32_t year) { return days - DaysFromCivil({year, 1, 1}) + 1; }
 /// The year that the Thursday of this week lies in.
 int32_t IsoYear(int64_t days) { return CivilFromDays(days - IsoDayOfWeek(days) + 4).year; }
-int64_t IsoWeek(int64_t days) { return (days - IsoDayOfWeek(days) + 4 - DaysFromCivil({IsoYear(days), 1, 1})) / 7 + 1; }
+int64_t IsoWeek(int64_t days) {
+  return (days - IsoDayOfWeek(days) + 4 - DaysFromCivil({IsoYear(days), 1, 1})) / 7 + 1;
+}
 
 template <DateField kField>
 int64_t FieldOf(int64_t us) {
@@ -87,7 +113,8 @@ void FieldLoop(const KernelCall& call) {
     constexpr int64_t kEpochMax = 1'000'000'000'000'000'000;  // decimal(18,6)
     call.ForEachValid([&](uint32_t row) {
       out[row] = in[row];
-      if (in[row] >= kEpochMax || in[row] <= -kEpochMax) call.Fail(row, RecordCode::kExpressionOverflow, "a time beyond the calendar");
+      if (in[row] >= kEpochMax || in[row] <= -kEpochMax)
+        call.Fail(row, RecordCode::kExpressionOverflow, "a time beyond the calendar");
     });
   } else if (call.node.data == nullptr) {
     call.ForEachValid([=](uint32_t row) { out[row] = FieldOf<kField>(in[row]); });
@@ -103,45 +130,65 @@ void DurationFieldLoop(const KernelCall& call) {
   call.rows.ForEach([=](uint32_t row) {
     const int64_t us = in[row];
     switch (kField) {
-      case DateField::kDay: out[row] = us / kDayUs; break;
-      case DateField::kHour: out[row] = us % kDayUs / kHourUs; break;
-      case DateField::kMinute: out[row] = us % kHourUs / kMinuteUs; break;
-      case DateField::kSecond: out[row] = us % kMinuteUs; break;
-      default: out[row] = us; break;
+      case DateField::kDay:
+        out[row] = us / kDayUs;
+        break;
+      case DateField::kHour:
+        out[row] = us % kDayUs / kHourUs;
+        break;
+      case DateField::kMinute:
+        out[row] = us % kHourUs / kMinuteUs;
+        break;
+      case DateField::kSecond:
+        out[row] = us % kMinuteUs;
+        break;
+      default:
+        out[row] = us;
+        break;
     }
   });
 }
 
 template <DateField kField>
-NodeRef MakeField(Binder& binder, NodeRef operand, std::string name, std::shared_ptr<const ZoneData> zone, bool duration) {
+NodeRef MakeField(Binder& binder, NodeRef operand, std::string name,
+                  std::shared_ptr<const ZoneData> zone, bool duration) {
   constexpr bool kDecimal = kField == DateField::kSecond || kField == DateField::kEpoch;
   using R = std::conditional_t<kDecimal, Int128, int64_t>;
-  const Type type = kField == DateField::kSecond ? Type::Decimal(8, 6) : kField == DateField::kEpoch ? Type::Decimal(18, 6) : Type::Of(TypeKind::kInt64);
-  return binder.Strict(type, std::move(name), duration ? DurationFieldLoop<kField, R> : FieldLoop<kField, R>, {std::move(operand)}, std::move(zone));
+  const Type type = kField == DateField::kSecond  ? Type::Decimal(8, 6)
+                    : kField == DateField::kEpoch ? Type::Decimal(18, 6)
+                                                  : Type::Of(TypeKind::kInt64);
+  return binder.Strict(type, std::move(name),
+                       duration ? DurationFieldLoop<kField, R> : FieldLoop<kField, R>,
+                       {std::move(operand)}, std::move(zone));
 }
 
 /// The zone given as argument `index`, if it is; false after a problem.
-bool TakeZone(Binder& binder, FunctionCall& call, size_t index, std::shared_ptr<const ZoneData>* data, std::string* name) {
+bool TakeZone(Binder& binder, FunctionCall& call, size_t index,
+              std::shared_ptr<const ZoneData>* data, std::string* name) {
   if (call.arguments.size() <= index) return true;
   const std::optional<std::string> zone = binder.ConstantText(call, index, "a time zone");
   if (!zone) return false;
   std::shared_ptr<const ZoneRules> rules = ZoneRules::Find(*zone);
   if (rules == nullptr) {
-    binder.Problem(call.raw[index], kProblemPattern, "there is no time zone '" + *zone + "'", "zones are IANA names: 'Europe/Stockholm', 'UTC'");
+    binder.Problem(call.raw[index], kProblemPattern, "there is no time zone '" + *zone + "'",
+                   "zones are IANA names: 'Europe/Stockholm', 'UTC'");
     return false;
   }
   *name = *zone;
   if (*zone != "UTC") *data = std::make_shared<ZoneData>(ZoneData{std::move(rules)});
   return true;
 }
-std::string WithZone(std::string name, const std::string& zone) { return zone.empty() ? name : name + " in " + zone; }
+std::string WithZone(std::string name, const std::string& zone) {
+  return zone.empty() ? name : name + " in " + zone;
+}
 
 /// Timestamps as they are, dates as their midnight; null after a problem.
 NodeRef TakeTime(Binder& binder, FunctionCall& call, size_t index, bool durations) {
   NodeRef operand = call.arguments[index];
   const TypeKind kind = operand->type.kind;
   if (kind == TypeKind::kTimestamp || (durations && kind == TypeKind::kDuration)) return operand;
-  if (kind == TypeKind::kDate || kind == TypeKind::kNull) return binder.Coerce(operand, Type::Of(TypeKind::kTimestamp));
+  if (kind == TypeKind::kDate || kind == TypeKind::kNull)
+    return binder.Coerce(operand, Type::Of(TypeKind::kTimestamp));
   return binder.WrongArguments(call);
 }
 
@@ -152,10 +199,12 @@ NodeRef BindDatePart(Binder& binder, FunctionCall& call) {
   std::string zone_name;
   if (!given || operand == nullptr || !TakeZone(binder, call, 2, &zone, &zone_name)) return nullptr;
   const std::string name = LowerCase(*given);
-  const auto field = std::find_if(kFields.begin(), kFields.end(), [&](const NamedField& known) { return known.name == name; });
+  const auto field = std::find_if(kFields.begin(), kFields.end(),
+                                  [&](const NamedField& known) { return known.name == name; });
   const bool duration = operand->type.kind == TypeKind::kDuration;
   const auto fits_duration = [](DateField some) {
-    return some == DateField::kDay || some == DateField::kHour || some == DateField::kMinute || some == DateField::kSecond || some == DateField::kEpoch;
+    return some == DateField::kDay || some == DateField::kHour || some == DateField::kMinute ||
+           some == DateField::kSecond || some == DateField::kEpoch;
   };
   if (field == kFields.end() || (duration && !fits_duration(field->field))) {
     std::vector<std::string> known;
@@ -166,39 +215,72 @@ NodeRef BindDatePart(Binder& binder, FunctionCall& call) {
       list += (list.empty() ? "" : ", ") + std::string(some.name);
     }
     const std::vector<std::string> close = Suggest(name, known);
-    return binder.Problem(call.node, kProblemArguments, "there is no field '" + name + "' of a " + operand->type.ToString(),
-                          close.empty() ? "fields: " + list : "did you mean '" + close.front() + "'?");
+    return binder.Problem(
+        call.node, kProblemArguments,
+        "there is no field '" + name + "' of a " + operand->type.ToString(),
+        close.empty() ? "fields: " + list : "did you mean '" + close.front() + "'?");
   }
   // Epochs do not depend on a zone.
   if (field->field == DateField::kEpoch) zone = nullptr;
   const std::string text = WithZone("extract_" + name, zone_name);
   switch (field->field) {
-    case DateField::kYear: return MakeField<DateField::kYear>(binder, operand, text, zone, duration);
-    case DateField::kIsoYear: return MakeField<DateField::kIsoYear>(binder, operand, text, zone, duration);
-    case DateField::kQuarter: return MakeField<DateField::kQuarter>(binder, operand, text, zone, duration);
-    case DateField::kMonth: return MakeField<DateField::kMonth>(binder, operand, text, zone, duration);
-    case DateField::kWeek: return MakeField<DateField::kWeek>(binder, operand, text, zone, duration);
-    case DateField::kDay: return MakeField<DateField::kDay>(binder, operand, text, zone, duration);
-    case DateField::kDow: return MakeField<DateField::kDow>(binder, operand, text, zone, duration);
-    case DateField::kIsoDow: return MakeField<DateField::kIsoDow>(binder, operand, text, zone, duration);
-    case DateField::kDoy: return MakeField<DateField::kDoy>(binder, operand, text, zone, duration);
-    case DateField::kHour: return MakeField<DateField::kHour>(binder, operand, text, zone, duration);
-    case DateField::kMinute: return MakeField<DateField::kMinute>(binder, operand, text, zone, duration);
-    case DateField::kSecond: return MakeField<DateField::kSecond>(binder, operand, text, zone, duration);
-    default: return MakeField<DateField::kEpoch>(binder, operand, text, nullptr, duration);
+    case DateField::kYear:
+      return MakeField<DateField::kYear>(binder, operand, text, zone, duration);
+    case DateField::kIsoYear:
+      return MakeField<DateField::kIsoYear>(binder, operand, text, zone, duration);
+    case DateField::kQuarter:
+      return MakeField<DateField::kQuarter>(binder, operand, text, zone, duration);
+    case DateField::kMonth:
+      return MakeField<DateField::kMonth>(binder, operand, text, zone, duration);
+    case DateField::kWeek:
+      return MakeField<DateField::kWeek>(binder, operand, text, zone, duration);
+    case DateField::kDay:
+      return MakeField<DateField::kDay>(binder, operand, text, zone, duration);
+    case DateField::kDow:
+      return MakeField<DateField::kDow>(binder, operand, text, zone, duration);
+    case DateField::kIsoDow:
+      return MakeField<DateField::kIsoDow>(binder, operand, text, zone, duration);
+    case DateField::kDoy:
+      return MakeField<DateField::kDoy>(binder, operand, text, zone, duration);
+    case DateField::kHour:
+      return MakeField<DateField::kHour>(binder, operand, text, zone, duration);
+    case DateField::kMinute:
+      return MakeField<DateField::kMinute>(binder, operand, text, zone, duration);
+    case DateField::kSecond:
+      return MakeField<DateField::kSecond>(binder, operand, text, zone, duration);
+    default:
+      return MakeField<DateField::kEpoch>(binder, operand, text, nullptr, duration);
   }
 }
 
 // date_trunc
 
-enum class TimeUnit : uint8_t { kMicrosecond, kMillisecond, kSecond, kMinute, kHour, kDay, kWeek, kMonth, kQuarter, kYear };
+enum class TimeUnit : uint8_t {
+  kMicrosecond,
+  kMillisecond,
+  kSecond,
+  kMinute,
+  kHour,
+  kDay,
+  kWeek,
+  kMonth,
+  kQuarter,
+  kYear
+};
 struct NamedUnit {
   std::string_view name;
   TimeUnit unit;
 };
-constexpr std::array<NamedUnit, 10> kUnits = {{{"microsecond", TimeUnit::kMicrosecond}, {"millisecond", TimeUnit::kMillisecond}, {"second", TimeUnit::kSecond}, {"minute", TimeUnit::kMinute},
-                                               {"hour", TimeUnit::kHour}, {"day", TimeUnit::kDay}, {"week", TimeUnit::kWeek}, {"month", TimeUnit::kMonth},
-                                               {"quarter", TimeUnit::kQuarter}, {"year", TimeUnit::kYear}}};
+constexpr std::array<NamedUnit, 10> kUnits = {{{"microsecond", TimeUnit::kMicrosecond},
+                                               {"millisecond", TimeUnit::kMillisecond},
+                                               {"second", TimeUnit::kSecond},
+                                               {"minute", TimeUnit::kMinute},
+                                               {"hour", TimeUnit::kHour},
+                                               {"day", TimeUnit::kDay},
+                                               {"week", TimeUnit::kWeek},
+                                               {"month", TimeUnit::kMonth},
+                                               {"quarter", TimeUnit::kQuarter},
+                                               {"year", TimeUnit::kYear}}};
 
 /// The unit named by argument 0, second or longer if `truncates`.
 std::optional<TimeUnit> TakeUnit(Binder& binder, FunctionCall& call, bool truncates) {
@@ -214,21 +296,29 @@ std::optional<TimeUnit> TakeUnit(Binder& binder, FunctionCall& call, bool trunca
   const std::vector<std::string> close = Suggest(name, known);
   std::string list;
   for (const std::string& unit : known) list += (list.empty() ? "" : ", ") + unit;
-  binder.Problem(call.raw[0], kProblemArguments, "there is no unit '" + name + "'", close.empty() ? "units: " + list : "did you mean '" + close.front() + "'?");
+  binder.Problem(call.raw[0], kProblemArguments, "there is no unit '" + name + "'",
+                 close.empty() ? "units: " + list : "did you mean '" + close.front() + "'?");
   return std::nullopt;
 }
 
 int64_t MidnightOf(int32_t year, int32_t month) { return DaysFromCivil({year, month, 1}) * kDayUs; }
 
-/// Local time cut to a unit. Times near the ends of int64 stay in range: years are cut downwards by less than a year.
+/// Local time cut to a unit. Times near the ends of int64 stay in range: years are cut downwards by
+/// less than a year.
 int64_t Truncate(TimeUnit unit, int64_t us) {
   switch (unit) {
-    case TimeUnit::kSecond: return us - FloorModulo(us, kSecondUs);
-    case TimeUnit::kMinute: return us - FloorModulo(us, kMinuteUs);
-    case TimeUnit::kHour: return us - FloorModulo(us, kHourUs);
-    case TimeUnit::kDay: return us - FloorModulo(us, kDayUs);
-    case TimeUnit::kWeek: return us - FloorModulo(us + 3 * kDayUs, kWeekUs);
-    default: break;
+    case TimeUnit::kSecond:
+      return us - FloorModulo(us, kSecondUs);
+    case TimeUnit::kMinute:
+      return us - FloorModulo(us, kMinuteUs);
+    case TimeUnit::kHour:
+      return us - FloorModulo(us, kHourUs);
+    case TimeUnit::kDay:
+      return us - FloorModulo(us, kDayUs);
+    case TimeUnit::kWeek:
+      return us - FloorModulo(us + 3 * kDayUs, kWeekUs);
+    default:
+      break;
   }
   const CivilDate date = CivilFromDays(FloorDivide(us, kDayUs));
   if (unit == TimeUnit::kMonth) return MidnightOf(date.year, date.month);
@@ -270,8 +360,10 @@ NodeRef BindDateTrunc(Binder& binder, FunctionCall& call) {
   std::string zone_name;
   if (!unit || operand == nullptr || !TakeZone(binder, call, 2, &zone, &zone_name)) return nullptr;
   auto data = std::make_shared<TruncData>(TruncData{*unit, zone == nullptr ? nullptr : zone->zone});
-  std::string text = WithZone("date_trunc_" + std::string(kUnits[static_cast<size_t>(*unit)].name), zone_name);
-  return binder.Strict(Type::Of(TypeKind::kTimestamp), std::move(text), TruncLoop, {std::move(operand)}, std::move(data));
+  std::string text =
+      WithZone("date_trunc_" + std::string(kUnits[static_cast<size_t>(*unit)].name), zone_name);
+  return binder.Strict(Type::Of(TypeKind::kTimestamp), std::move(text), TruncLoop,
+                       {std::move(operand)}, std::move(data));
 }
 
 // date_diff: whole units from the first time to the second, towards zero.
@@ -281,7 +373,9 @@ int64_t MonthsBetween(int64_t from, int64_t to) {
   const CivilDate a = CivilFromDays(from_days);
   const CivilDate b = CivilFromDays(to_days);
   int64_t months = (int64_t{b.year} - a.year) * 12 + (b.month - a.month);
-  const auto rest = [](const CivilDate& date, int64_t us) { return date.day * kDayUs + FloorModulo(us, kDayUs); };
+  const auto rest = [](const CivilDate& date, int64_t us) {
+    return date.day * kDayUs + FloorModulo(us, kDayUs);
+  };
   if (months > 0 && rest(b, to) < rest(a, from)) --months;
   if (months < 0 && rest(b, to) > rest(a, from)) ++months;
   return months;
@@ -291,7 +385,8 @@ void DiffLoop(const KernelCall& call) {
   const Reader<int64_t> from(call.arguments[0]);
   const Reader<int64_t> to(call.arguments[1]);
   auto* out = call.Out<int64_t>();
-  constexpr std::array<int64_t, 7> kSizes = {1, 1000, kSecondUs, kMinuteUs, kHourUs, kDayUs, kWeekUs};
+  constexpr std::array<int64_t, 7> kSizes = {1,       1000,   kSecondUs, kMinuteUs,
+                                             kHourUs, kDayUs, kWeekUs};
   call.ForEachValid([&](uint32_t row) {
     if (!InCalendar(from[row]) || !InCalendar(to[row])) {
       call.Fail(row, RecordCode::kExpressionOverflow, "a time beyond the calendar");
@@ -310,7 +405,9 @@ NodeRef BindDateDiff(Binder& binder, FunctionCall& call) {
   NodeRef from = TakeTime(binder, call, 1, false);
   NodeRef to = TakeTime(binder, call, 2, false);
   if (!unit || from == nullptr || to == nullptr) return nullptr;
-  return binder.Strict(Type::Of(TypeKind::kInt64), "date_diff_" + std::string(kUnits[static_cast<size_t>(*unit)].name), DiffLoop, {std::move(from), std::move(to)},
+  return binder.Strict(Type::Of(TypeKind::kInt64),
+                       "date_diff_" + std::string(kUnits[static_cast<size_t>(*unit)].name),
+                       DiffLoop, {std::move(from), std::move(to)},
                        std::make_shared<TruncData>(TruncData{*unit, nullptr}));
 }
 
@@ -321,8 +418,10 @@ void BucketLoop(const KernelCall& call) {
   auto* out = call.Out<int64_t>();
   call.ForEachValid([&](uint32_t row) {
     if (widths[row] <= 0) {
-      call.Fail(row, RecordCode::kExpressionOverflow, "the width of a time bucket must be positive");
-    } else if (__builtin_sub_overflow(times[row], FloorModulo(times[row], widths[row]), &out[row])) {
+      call.Fail(row, RecordCode::kExpressionOverflow,
+                "the width of a time bucket must be positive");
+    } else if (__builtin_sub_overflow(times[row], FloorModulo(times[row], widths[row]),
+                                      &out[row])) {
       call.Fail(row, RecordCode::kExpressionOverflow, "a time beyond the calendar");
     }
   });
@@ -339,7 +438,8 @@ std::shared_ptr<const EpochUnit> TakeEpochUnit(Binder& binder, FunctionCall& cal
   if (*unit == "s") return std::make_shared<EpochUnit>(EpochUnit{kSecondUs});
   if (*unit == "ms") return std::make_shared<EpochUnit>(EpochUnit{1000});
   if (*unit == "us") return std::make_shared<EpochUnit>(EpochUnit{1});
-  binder.Problem(call.raw[1], kProblemArguments, "there is no unit '" + *unit + "'", "'s', 'ms' or 'us'");
+  binder.Problem(call.raw[1], kProblemArguments, "there is no unit '" + *unit + "'",
+                 "'s', 'ms' or 'us'");
   return nullptr;
 }
 void FromEpochLoop(const KernelCall& call) {
@@ -347,7 +447,9 @@ void FromEpochLoop(const KernelCall& call) {
   const int64_t* in = call.arguments[0].Values<int64_t>();
   auto* out = call.Out<int64_t>();
   call.ForEachValid([&](uint32_t row) {
-    if (__builtin_mul_overflow(in[row], unit, &out[row])) call.Fail(row, RecordCode::kExpressionOverflow, std::to_string(in[row]) + " does not fit timestamp");
+    if (__builtin_mul_overflow(in[row], unit, &out[row]))
+      call.Fail(row, RecordCode::kExpressionOverflow,
+                std::to_string(in[row]) + " does not fit timestamp");
   });
 }
 void ToEpochLoop(const KernelCall& call) {
@@ -358,19 +460,22 @@ void ToEpochLoop(const KernelCall& call) {
 }
 NodeRef BindFromEpoch(Binder& binder, FunctionCall& call) {
   NodeRef operand = call.arguments[0];
-  if (!operand->type.is_integer() && operand->type.kind != TypeKind::kNull) return binder.WrongArguments(call);
+  if (!operand->type.is_integer() && operand->type.kind != TypeKind::kNull)
+    return binder.WrongArguments(call);
   std::shared_ptr<const EpochUnit> unit = TakeEpochUnit(binder, call);
   if (unit == nullptr) return nullptr;
   operand = binder.Coerce(operand, Type::Of(TypeKind::kInt64));
   std::string text = "from_epoch_" + std::to_string(unit->us);
-  return binder.Strict(Type::Of(TypeKind::kTimestamp), std::move(text), FromEpochLoop, {std::move(operand)}, std::move(unit));
+  return binder.Strict(Type::Of(TypeKind::kTimestamp), std::move(text), FromEpochLoop,
+                       {std::move(operand)}, std::move(unit));
 }
 NodeRef BindToEpoch(Binder& binder, FunctionCall& call) {
   NodeRef operand = TakeTime(binder, call, 0, true);
   std::shared_ptr<const EpochUnit> unit = TakeEpochUnit(binder, call);
   if (unit == nullptr || operand == nullptr) return nullptr;
   std::string text = "to_epoch_" + std::to_string(unit->us);
-  return binder.Strict(Type::Of(TypeKind::kInt64), std::move(text), ToEpochLoop, {std::move(operand)}, std::move(unit));
+  return binder.Strict(Type::Of(TypeKind::kInt64), std::move(text), ToEpochLoop,
+                       {std::move(operand)}, std::move(unit));
 }
 
 // at_time_zone: the wall clock of a zone, as a timestamp that reads like it.
@@ -379,7 +484,8 @@ void AtZoneLoop(const KernelCall& call) {
   const int64_t* in = call.arguments[0].Values<int64_t>();
   auto* out = call.Out<int64_t>();
   call.ForEachValid([&](uint32_t row) {
-    if (__builtin_add_overflow(in[row], zone.OffsetAt(in[row]), &out[row])) call.Fail(row, RecordCode::kExpressionOverflow, "a time beyond the calendar");
+    if (__builtin_add_overflow(in[row], zone.OffsetAt(in[row]), &out[row]))
+      call.Fail(row, RecordCode::kExpressionOverflow, "a time beyond the calendar");
   });
 }
 NodeRef BindAtZone(Binder& binder, FunctionCall& call) {
@@ -388,13 +494,17 @@ NodeRef BindAtZone(Binder& binder, FunctionCall& call) {
   std::string name;
   if (operand == nullptr || !TakeZone(binder, call, 1, &zone, &name)) return nullptr;
   if (zone == nullptr) return operand;  // UTC
-  return binder.Strict(Type::Of(TypeKind::kTimestamp), WithZone("at_time_zone", name), AtZoneLoop, {std::move(operand)}, std::move(zone));
+  return binder.Strict(Type::Of(TypeKind::kTimestamp), WithZone("at_time_zone", name), AtZoneLoop,
+                       {std::move(operand)}, std::move(zone));
 }
 
 // Text by pattern.
 
-constexpr std::array<std::string_view, 12> kMonths = {"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"};
-constexpr std::array<std::string_view, 7> kDays = {"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"};
+constexpr std::array<std::string_view, 12> kMonths = {
+    "January", "February", "March",     "April",   "May",      "June",
+    "July",    "August",   "September", "October", "November", "December"};
+constexpr std::array<std::string_view, 7> kDays = {"Monday", "Tuesday",  "Wednesday", "Thursday",
+                                                   "Friday", "Saturday", "Sunday"};
 constexpr std::string_view kDirectives = "YmdHMSfzjaAbBFTsuIpy%";
 
 struct TimePattern {
@@ -441,27 +551,69 @@ void FormatTime(const TimePattern& pattern, int64_t us, std::string& out) {
       continue;
     }
     switch (text[++i]) {
-      case 'Y': AppendPadded(date.year, 4, out); break;
-      case 'y': AppendPadded(FloorModulo(date.year, 100), 2, out); break;
-      case 'm': AppendPadded(date.month, 2, out); break;
-      case 'd': AppendPadded(date.day, 2, out); break;
-      case 'H': AppendPadded(time / kHourUs, 2, out); break;
-      case 'I': AppendPadded((time / kHourUs + 11) % 12 + 1, 2, out); break;
-      case 'p': out += time / kHourUs < 12 ? "AM" : "PM"; break;
-      case 'M': AppendPadded(time % kHourUs / kMinuteUs, 2, out); break;
-      case 'S': AppendSeconds(time % kMinuteUs, out); break;
-      case 'f': AppendPadded(time % kSecondUs, 6, out); break;
-      case 'z': AppendOffset(offset, out); break;
-      case 'j': AppendPadded(DayOfYear(days, date.year), 3, out); break;
-      case 'a': out += kDays[static_cast<size_t>(IsoDayOfWeek(days) - 1)].substr(0, 3); break;
-      case 'A': out += kDays[static_cast<size_t>(IsoDayOfWeek(days) - 1)]; break;
-      case 'b': out += kMonths[static_cast<size_t>(date.month - 1)].substr(0, 3); break;
-      case 'B': out += kMonths[static_cast<size_t>(date.month - 1)]; break;
-      case 'u': AppendPadded(IsoDayOfWeek(days), 1, out); break;
-      case 's': out += std::to_string(FloorDivide(us, kSecondUs)); break;
-      case 'F': FormatTime({"%Y-%m-%d", pattern.zone}, us, out); break;
-      case 'T': FormatTime({"%H:%M:%S", pattern.zone}, us, out); break;
-      default: out += '%'; break;
+      case 'Y':
+        AppendPadded(date.year, 4, out);
+        break;
+      case 'y':
+        AppendPadded(FloorModulo(date.year, 100), 2, out);
+        break;
+      case 'm':
+        AppendPadded(date.month, 2, out);
+        break;
+      case 'd':
+        AppendPadded(date.day, 2, out);
+        break;
+      case 'H':
+        AppendPadded(time / kHourUs, 2, out);
+        break;
+      case 'I':
+        AppendPadded((time / kHourUs + 11) % 12 + 1, 2, out);
+        break;
+      case 'p':
+        out += time / kHourUs < 12 ? "AM" : "PM";
+        break;
+      case 'M':
+        AppendPadded(time % kHourUs / kMinuteUs, 2, out);
+        break;
+      case 'S':
+        AppendSeconds(time % kMinuteUs, out);
+        break;
+      case 'f':
+        AppendPadded(time % kSecondUs, 6, out);
+        break;
+      case 'z':
+        AppendOffset(offset, out);
+        break;
+      case 'j':
+        AppendPadded(DayOfYear(days, date.year), 3, out);
+        break;
+      case 'a':
+        out += kDays[static_cast<size_t>(IsoDayOfWeek(days) - 1)].substr(0, 3);
+        break;
+      case 'A':
+        out += kDays[static_cast<size_t>(IsoDayOfWeek(days) - 1)];
+        break;
+      case 'b':
+        out += kMonths[static_cast<size_t>(date.month - 1)].substr(0, 3);
+        break;
+      case 'B':
+        out += kMonths[static_cast<size_t>(date.month - 1)];
+        break;
+      case 'u':
+        AppendPadded(IsoDayOfWeek(days), 1, out);
+        break;
+      case 's':
+        out += std::to_string(FloorDivide(us, kSecondUs));
+        break;
+      case 'F':
+        FormatTime({"%Y-%m-%d", pattern.zone}, us, out);
+        break;
+      case 'T':
+        FormatTime({"%H:%M:%S", pattern.zone}, us, out);
+        break;
+      default:
+        out += '%';
+        break;
     }
   }
 }
@@ -487,7 +639,8 @@ void FormatLoop(const KernelCall& call) {
 bool TakeNumber(std::string_view text, size_t& at, size_t most, int64_t* value) {
   const size_t begin = at;
   *value = 0;
-  while (at < text.size() && at - begin < most && text[at] >= '0' && text[at] <= '9') *value = *value * 10 + (text[at++] - '0');
+  while (at < text.size() && at - begin < most && text[at] >= '0' && text[at] <= '9')
+    *value = *value * 10 + (text[at++] - '0');
   return at > begin;
 }
 bool TakeFraction(std::string_view text, size_t& at, int64_t* us) {
@@ -518,11 +671,14 @@ bool TakeOffset(std::string_view text, size_t& at, int64_t* offset) {
   return true;
 }
 template <size_t kCount>
-bool TakeName(std::string_view text, size_t& at, const std::array<std::string_view, kCount>& names, int64_t* index) {
+bool TakeName(std::string_view text, size_t& at, const std::array<std::string_view, kCount>& names,
+              int64_t* index) {
   for (const bool whole : {true, false}) {
     for (size_t i = 0; i < kCount; ++i) {
       const std::string_view name = whole ? names[i] : names[i].substr(0, 3);
-      if (text.size() - at < name.size() || LowerCase(std::string(text.substr(at, name.size()))) != LowerCase(std::string(name))) continue;
+      if (text.size() - at < name.size() ||
+          LowerCase(std::string(text.substr(at, name.size()))) != LowerCase(std::string(name)))
+        continue;
       at += name.size();
       *index = static_cast<int64_t>(i) + 1;
       return true;
@@ -563,7 +719,9 @@ bool ParseByPattern(std::string_view pattern, std::string_view text, size_t& at,
         if (!TakeNumber(text, at, 2, &time.hour)) return false;
         break;
       case 'p':
-        if (text.size() - at < 2 || (text[at + 1] | 32) != 'm' || ((text[at] | 32) != 'a' && (text[at] | 32) != 'p')) return false;
+        if (text.size() - at < 2 || (text[at + 1] | 32) != 'm' ||
+            ((text[at] | 32) != 'a' && (text[at] | 32) != 'p'))
+          return false;
         time.afternoon = (text[at] | 32) == 'p';
         at += 2;
         break;
@@ -631,10 +789,12 @@ std::optional<int64_t> ParseTime(const TimePattern& pattern, std::string_view te
   }
   if (time.hour > 23 || time.minute > 59 || time.second > 60) return std::nullopt;
   const bool by_day_of_year = time.day > 31;
-  const CivilDate date{static_cast<int32_t>(time.year), static_cast<int32_t>(time.month), by_day_of_year ? 1 : static_cast<int32_t>(time.day)};
+  const CivilDate date{static_cast<int32_t>(time.year), static_cast<int32_t>(time.month),
+                       by_day_of_year ? 1 : static_cast<int32_t>(time.day)};
   if (!IsValidDate(date)) return std::nullopt;
   const int64_t days = DaysFromCivil(date) + (by_day_of_year ? time.day - 1 : 0);
-  const int64_t local = days * kDayUs + time.hour * kHourUs + time.minute * kMinuteUs + time.second * kSecondUs + time.us;
+  const int64_t local = days * kDayUs + time.hour * kHourUs + time.minute * kMinuteUs +
+                        time.second * kSecondUs + time.us;
   if (time.offset) return local - *time.offset;
   return pattern.zone == nullptr ? local : pattern.zone->ToUtc(local);
 }
@@ -647,7 +807,9 @@ void ParseLoop(const KernelCall& call) {
     if (time) {
       out[row] = *time;
     } else {
-      call.Fail(row, RecordCode::kExpressionCast, "'" + std::string(in[row].substr(0, 64)) + "' does not fit the pattern '" + pattern.pattern + "'");
+      call.Fail(row, RecordCode::kExpressionCast,
+                "'" + std::string(in[row].substr(0, 64)) + "' does not fit the pattern '" +
+                    pattern.pattern + "'");
     }
   });
 }
@@ -656,13 +818,15 @@ std::shared_ptr<TimePattern> TakePattern(Binder& binder, FunctionCall& call) {
   const std::optional<std::string> pattern = binder.ConstantText(call, 1, "the pattern of a time");
   if (!pattern) return nullptr;
   if (pattern->size() > kPatternBytesMax) {
-    binder.Problem(call.raw[1], kProblemPattern, "a pattern has at most " + std::to_string(kPatternBytesMax) + " bytes");
+    binder.Problem(call.raw[1], kProblemPattern,
+                   "a pattern has at most " + std::to_string(kPatternBytesMax) + " bytes");
     return nullptr;
   }
   for (size_t i = 0; i < pattern->size(); ++i) {
     if ((*pattern)[i] != '%') continue;
     if (i + 1 == pattern->size() || kDirectives.find((*pattern)[i + 1]) == std::string_view::npos) {
-      binder.Problem(call.raw[1], kProblemPattern, "there is no '" + pattern->substr(i, 2) + "' in patterns of times",
+      binder.Problem(call.raw[1], kProblemPattern,
+                     "there is no '" + pattern->substr(i, 2) + "' in patterns of times",
                      "%Y %m %d %H %M %S %f %z %j %a %A %b %B %y %I %p %u %s %F %T %%");
       return nullptr;
     }
@@ -675,9 +839,11 @@ NodeRef BindFormat(Binder& binder, FunctionCall& call) {
   std::shared_ptr<TimePattern> pattern = TakePattern(binder, call);
   std::shared_ptr<const ZoneData> zone;
   std::string name;
-  if (operand == nullptr || pattern == nullptr || !TakeZone(binder, call, 2, &zone, &name)) return nullptr;
+  if (operand == nullptr || pattern == nullptr || !TakeZone(binder, call, 2, &zone, &name))
+    return nullptr;
   if (zone != nullptr) pattern->zone = zone->zone;
-  return binder.Strict(Type::Of(TypeKind::kString), WithZone("format_timestamp", name), FormatLoop, {std::move(operand), call.arguments[1]}, std::move(pattern));
+  return binder.Strict(Type::Of(TypeKind::kString), WithZone("format_timestamp", name), FormatLoop,
+                       {std::move(operand), call.arguments[1]}, std::move(pattern));
 }
 NodeRef BindParse(Binder& binder, FunctionCall& call) {
   NodeRef operand = call.arguments[0];
@@ -688,13 +854,15 @@ NodeRef BindParse(Binder& binder, FunctionCall& call) {
   std::string name;
   if (pattern == nullptr || !TakeZone(binder, call, 2, &zone, &name)) return nullptr;
   if (zone != nullptr) pattern->zone = zone->zone;
-  return binder.Strict(Type::Of(TypeKind::kTimestamp), WithZone("parse_timestamp", name), ParseLoop, {std::move(operand), call.arguments[1]}, std::move(pattern));
+  return binder.Strict(Type::Of(TypeKind::kTimestamp), WithZone("parse_timestamp", name), ParseLoop,
+                       {std::move(operand), call.arguments[1]}, std::move(pattern));
 }
 
 }  // namespace
 
 void AddTimes(std::vector<Function>& table) {
-  const auto custom = [&](FunctionDoc doc, int least, int most, NodeRef (*bind)(Binder&, FunctionCall&)) {
+  const auto custom = [&](FunctionDoc doc, int least, int most,
+                          NodeRef (*bind)(Binder&, FunctionCall&)) {
     doc.group = "time";
     doc.null_rule = "strict";
     Function function;
@@ -704,30 +872,62 @@ void AddTimes(std::vector<Function>& table) {
     function.bind = bind;
     table.push_back(function);
   };
-  custom({.name = "parse_timestamp", .signature = "parse_timestamp(string, 'pattern' [, 'zone']) -> timestamp",
-          .doc = "A time read by a pattern as in strftime: %Y %m %d %H %M, %S with its fraction, %z. Without %z it is local time of the zone, by default UTC.",
-          .example = "parse_timestamp('31.01.2026 12:30', '%d.%m.%Y %H:%M')"}, 2, 3, BindParse);
-  custom({.name = "format_timestamp", .signature = "format_timestamp(timestamp, 'pattern' [, 'zone']) -> string", .doc = "A time as text by a pattern as in strftime, in a zone, by default UTC.",
-          .example = "format_timestamp(at, '%Y-%m-%d', 'Europe/Stockholm')"}, 2, 3, BindFormat);
-  custom({.name = "from_epoch", .signature = "from_epoch(integer [, 's' | 'ms' | 'us']) -> timestamp", .doc = "A time from its distance to 1970-01-01, by default in seconds.",
-          .example = "from_epoch(1767225600)"}, 1, 2, BindFromEpoch);
-  custom({.name = "to_epoch", .signature = "to_epoch(timestamp | duration [, 's' | 'ms' | 'us']) -> int64", .doc = "The distance to 1970-01-01, or the length, by default in seconds, rounded down.",
-          .example = "to_epoch(at, 'ms')"}, 1, 2, BindToEpoch);
-  custom({.name = "date_trunc", .signature = "date_trunc('unit', timestamp [, 'zone']) -> timestamp",
-          .doc = "Cut to second, minute, hour, day, week (Monday), month, quarter or year, in a zone, by default UTC.", .example = "date_trunc('hour', at)"}, 2, 3, BindDateTrunc);
-  custom({.name = "date_part", .signature = "date_part('field', timestamp | duration [, 'zone']) -> int64 | decimal | EXTRACT(field FROM timestamp)",
-          .doc = "year isoyear quarter month week day dow isodow doy hour minute; second as decimal(8,6), epoch as decimal(18,6).", .example = "EXTRACT(hour FROM at)"}, 2, 3, BindDatePart);
-  custom({.name = "date_diff", .signature = "date_diff('unit', from, to) -> int64", .doc = "Whole units from one time to another: microsecond to year.", .example = "date_diff('day', ordered_at, paid_at)"},
+  custom({.name = "parse_timestamp",
+          .signature = "parse_timestamp(string, 'pattern' [, 'zone']) -> timestamp",
+          .doc = "A time read by a pattern as in strftime: %Y %m %d %H %M, %S with its fraction, "
+                 "%z. Without %z it is local time of the zone, by default UTC.",
+          .example = "parse_timestamp('31.01.2026 12:30', '%d.%m.%Y %H:%M')"},
+         2, 3, BindParse);
+  custom({.name = "format_timestamp",
+          .signature = "format_timestamp(timestamp, 'pattern' [, 'zone']) -> string",
+          .doc = "A time as text by a pattern as in strftime, in a zone, by default UTC.",
+          .example = "format_timestamp(at, '%Y-%m-%d', 'Europe/Stockholm')"},
+         2, 3, BindFormat);
+  custom({.name = "from_epoch",
+          .signature = "from_epoch(integer [, 's' | 'ms' | 'us']) -> timestamp",
+          .doc = "A time from its distance to 1970-01-01, by default in seconds.",
+          .example = "from_epoch(1767225600)"},
+         1, 2, BindFromEpoch);
+  custom({.name = "to_epoch",
+          .signature = "to_epoch(timestamp | duration [, 's' | 'ms' | 'us']) -> int64",
+          .doc = "The distance to 1970-01-01, or the length, by default in seconds, rounded down.",
+          .example = "to_epoch(at, 'ms')"},
+         1, 2, BindToEpoch);
+  custom({.name = "date_trunc",
+          .signature = "date_trunc('unit', timestamp [, 'zone']) -> timestamp",
+          .doc = "Cut to second, minute, hour, day, week (Monday), month, quarter or year, in a "
+                 "zone, by default UTC.",
+          .example = "date_trunc('hour', at)"},
+         2, 3, BindDateTrunc);
+  custom({.name = "date_part",
+          .signature = "date_part('field', timestamp | duration [, 'zone']) -> int64 | decimal | "
+                       "EXTRACT(field FROM timestamp)",
+          .doc = "year isoyear quarter month week day dow isodow doy hour minute; second as "
+                 "decimal(8,6), epoch as decimal(18,6).",
+          .example = "EXTRACT(hour FROM at)"},
+         2, 3, BindDatePart);
+  custom({.name = "date_diff",
+          .signature = "date_diff('unit', from, to) -> int64",
+          .doc = "Whole units from one time to another: microsecond to year.",
+          .example = "date_diff('day', ordered_at, paid_at)"},
          3, 3, BindDateDiff);
   Function bucket;
-  bucket.doc = {.name = "time_bucket", .group = "time", .signature = "time_bucket(width, timestamp) -> timestamp", .doc = "The start of the bucket of that width, counted from 1970-01-01.",
-                .null_rule = "strict", .example = "time_bucket(INTERVAL '5 minutes', at)"};
+  bucket.doc = {.name = "time_bucket",
+                .group = "time",
+                .signature = "time_bucket(width, timestamp) -> timestamp",
+                .doc = "The start of the bucket of that width, counted from 1970-01-01.",
+                .null_rule = "strict",
+                .example = "time_bucket(INTERVAL '5 minutes', at)"};
   bucket.parameters = "ut";
   bucket.result = TypeKind::kTimestamp;
   bucket.kernel = BucketLoop;
   table.push_back(bucket);
-  custom({.name = "at_time_zone", .signature = "at_time_zone(timestamp, 'zone') -> timestamp | timestamp AT TIME ZONE 'zone'",
-          .doc = "The wall clock of a zone at that time, as a timestamp that reads like it.", .example = "at AT TIME ZONE 'Asia/Tokyo'"}, 2, 2, BindAtZone);
+  custom(
+      {.name = "at_time_zone",
+       .signature = "at_time_zone(timestamp, 'zone') -> timestamp | timestamp AT TIME ZONE 'zone'",
+       .doc = "The wall clock of a zone at that time, as a timestamp that reads like it.",
+       .example = "at AT TIME ZONE 'Asia/Tokyo'"},
+      2, 2, BindAtZone);
 }
 
 }  // namespace weir

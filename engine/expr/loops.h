@@ -1,6 +1,7 @@
 #pragma once
-// Loops over rows from which kernels are made: one per combination of dense or selected rows and constant or varying arguments, the operation inlined.
-// An operation is a struct with static functions, so nothing is called through a pointer per row.
+// Loops over rows from which kernels are made: one per combination of dense or selected rows and
+// constant or varying arguments, the operation inlined. An operation is a struct with static
+// functions, so nothing is called through a pointer per row.
 
 #include "engine/expr/node.h"
 
@@ -17,7 +18,8 @@ struct Fixed {
   const T& operator()(uint32_t) const { return value; }
 };
 
-/// Calls body(a, b) with accessors of both arguments. REQUIRES: not both constant (EvaluateStrict sees to it).
+/// Calls body(a, b) with accessors of both arguments. REQUIRES: not both constant (EvaluateStrict
+/// sees to it).
 template <class A, class B, class Body>
 void WithArguments(const KernelCall& call, Body&& body) {
   const Vector& a = call.arguments[0];
@@ -43,17 +45,23 @@ void UnaryLoop(const KernelCall& call) {
 template <class A, class B, class R, class Op>
 void BinaryLoop(const KernelCall& call) {
   R* out = call.Out<R>();
-  WithArguments<A, B>(call, [&](auto a, auto b) { call.rows.ForEach([=](uint32_t row) { out[row] = Op::Apply(a(row), b(row)); }); });
+  WithArguments<A, B>(call, [&](auto a, auto b) {
+    call.rows.ForEach([=](uint32_t row) { out[row] = Op::Apply(a(row), b(row)); });
+  });
 }
 
-/// As BinaryLoop, only on rows without NULL: for strings, whose bytes may not be looked at under NULL.
+/// As BinaryLoop, only on rows without NULL: for strings, whose bytes may not be looked at under
+/// NULL.
 template <class A, class B, class R, class Op>
 void BinaryValidLoop(const KernelCall& call) {
   R* out = call.Out<R>();
-  WithArguments<A, B>(call, [&](auto a, auto b) { call.ForEachValid([=](uint32_t row) { out[row] = Op::Apply(a(row), b(row)); }); });
+  WithArguments<A, B>(call, [&](auto a, auto b) {
+    call.ForEachValid([=](uint32_t row) { out[row] = Op::Apply(a(row), b(row)); });
+  });
 }
 
-/// Op::Apply(a, &r) -> true if it fails; Op::Explain(call, row, a) reports. The first pass only notes that something failed.
+/// Op::Apply(a, &r) -> true if it fails; Op::Explain(call, row, a) reports. The first pass only
+/// notes that something failed.
 template <class A, class R, class Op>
 void CheckedUnaryLoop(const KernelCall& call) {
   const A* in = call.arguments[0].Values<A>();

@@ -1,8 +1,9 @@
 #pragma once
-// ExpressionNode: one node of a bound, typed tree; made by the binder, immutable afterwards and shared by all tasks. A node knows how to evaluate itself for
-// a set of rows: most are strict functions (EvaluateStrict plus a kernel, a loop over rows chosen by operation and types when the node was bound);
-// AND, OR, CASE and the like have their own function, because they touch a row only while it is undecided.
-// Evaluator: the state of one Evaluate call: batch, errors, slots.
+// ExpressionNode: one node of a bound, typed tree; made by the binder, immutable afterwards and
+// shared by all tasks. A node knows how to evaluate itself for a set of rows: most are strict
+// functions (EvaluateStrict plus a kernel, a loop over rows chosen by operation and types when the
+// node was bound); AND, OR, CASE and the like have their own function, because they touch a row
+// only while it is undecided. Evaluator: the state of one Evaluate call: batch, errors, slots.
 
 #include <cstdint>
 #include <memory>
@@ -25,8 +26,8 @@ struct KernelCall;
 enum class NodeKind : uint8_t {
   kColumn,
   kConstant,
-  kSlot,    // the operand that the enclosing kLet computed
-  kLet,     // argument 0 into `slot`, then argument 1
+  kSlot,  // the operand that the enclosing kLet computed
+  kLet,   // argument 0 into `slot`, then argument 1
   kAnd,
   kOr,
   kNot,
@@ -34,11 +35,12 @@ enum class NodeKind : uint8_t {
   kCase,    // condition, result, condition, result, ..., else
   kCoalesce,
   kRandom,
-  kCall,    // everything else
+  kCall,  // everything else
 };
 
 struct ExpressionNode {
-  using EvaluateFunction = Vector (*)(const ExpressionNode& node, Evaluator& evaluator, const Rows& rows);
+  using EvaluateFunction = Vector (*)(const ExpressionNode& node, Evaluator& evaluator,
+                                      const Rows& rows);
   using KernelFunction = void (*)(const KernelCall& call);
 
   NodeKind kind = NodeKind::kCall;
@@ -47,17 +49,20 @@ struct ExpressionNode {
   EvaluateFunction evaluate = nullptr;
   KernelFunction kernel = nullptr;
   std::vector<NodeRef> arguments;
-  std::string text;                  // column: its name; call: function, or operator between or before the arguments
+  std::string
+      text;  // column: its name; call: function, or operator between or before the arguments
   ColumnIndex column{0};
-  Column constant;                   // one row
-  uint32_t slot = 0;                 // kSlot, kLet: number; kRandom: which of the tree's draws
-  std::shared_ptr<const void> data;  // what the kernel needs ready-made: pattern, zone, list, numbers
-  bool foldable = true;              // without columns, slots, random draws
+  Column constant;    // one row
+  uint32_t slot = 0;  // kSlot, kLet: number; kRandom: which of the tree's draws
+  std::shared_ptr<const void>
+      data;              // what the kernel needs ready-made: pattern, zone, list, numbers
+  bool foldable = true;  // without columns, slots, random draws
   bool random = false;
   bool negated = false;
 };
 
-/// The row-by-row part of a strict node. `out` has room for every row; `valid` is null if no argument is NULL on any row, and marks the others.
+/// The row-by-row part of a strict node. `out` has room for every row; `valid` is null if no
+/// argument is NULL on any row, and marks the others.
 struct KernelCall {
   const ExpressionNode& node;
   Evaluator& evaluator;
@@ -96,7 +101,9 @@ class Evaluator {
   Evaluator(uint32_t batch_rows, const Batch* batch, RowErrors& errors, const uint64_t* random)
       : batch_rows_(batch_rows), batch_(batch), errors_(errors), random_(random) {}
 
-  Vector Evaluate(const ExpressionNode& node, const Rows& rows) { return node.evaluate(node, *this, rows); }
+  Vector Evaluate(const ExpressionNode& node, const Rows& rows) {
+    return node.evaluate(node, *this, rows);
+  }
   /// Appends the rows on which a bool node is true.
   void Select(const ExpressionNode& node, const Rows& rows, std::vector<uint32_t>& out);
   /// A finished column of all rows: errors and NULL as validity.
@@ -135,14 +142,17 @@ inline void KernelCall::Fail(uint32_t row, RecordCode code, std::string_view mes
   SetNull(row);
 }
 
-/// What one operation may write for one batch: far above what batches hold, far below what would end the process.
+/// What one operation may write for one batch: far above what batches hold, far below what would
+/// end the process.
 inline constexpr size_t kTextArenaBytesMax = size_t{256} << 20;
 
 /// Long strings that a kernel makes: blocks that grow from what is asked first to kArenaBlockBytes.
 class TextArena {
  public:
   /// Whether a text of so many bytes may be made: its own bound, and that of the batch.
-  bool Fits(size_t bytes) const { return bytes <= kExpressionStringBytesMax && bytes_ + bytes <= kTextArenaBytesMax; }
+  bool Fits(size_t bytes) const {
+    return bytes <= kExpressionStringBytesMax && bytes_ + bytes <= kTextArenaBytesMax;
+  }
   /// Room for `bytes` in one piece.
   char* Reserve(size_t bytes);
   /// The first `used` bytes of the last Reserve as a value.
@@ -163,7 +173,8 @@ Vector EvaluateConstant(const ExpressionNode& node, Evaluator& evaluator, const 
 Vector EvaluateSlot(const ExpressionNode& node, Evaluator& evaluator, const Rows& rows);
 Vector EvaluateLet(const ExpressionNode& node, Evaluator& evaluator, const Rows& rows);
 Vector EvaluateStrict(const ExpressionNode& node, Evaluator& evaluator, const Rows& rows);
-/// As EvaluateStrict, but the kernel is called also for rows with NULL arguments and sets `valid` itself (IS DISTINCT FROM, greatest, concat).
+/// As EvaluateStrict, but the kernel is called also for rows with NULL arguments and sets `valid`
+/// itself (IS DISTINCT FROM, greatest, concat).
 Vector EvaluateLenient(const ExpressionNode& node, Evaluator& evaluator, const Rows& rows);
 Vector EvaluateAnd(const ExpressionNode& node, Evaluator& evaluator, const Rows& rows);
 Vector EvaluateOr(const ExpressionNode& node, Evaluator& evaluator, const Rows& rows);

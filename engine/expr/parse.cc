@@ -15,12 +15,17 @@ constexpr size_t kIdentifierBytesMax = 63;  // PostgreSQL cuts longer ones witho
 constexpr std::string_view kValuePrefix = "SELECT ";
 constexpr std::string_view kOrderPrefix = "SELECT 1 ORDER BY ";
 
-bool IsOpening(int kind) { return kind == PG_QUERY__TOKEN__ASCII_40 || kind == PG_QUERY__TOKEN__ASCII_91; }
-bool IsClosing(int kind) { return kind == PG_QUERY__TOKEN__ASCII_41 || kind == PG_QUERY__TOKEN__ASCII_93; }
+bool IsOpening(int kind) {
+  return kind == PG_QUERY__TOKEN__ASCII_40 || kind == PG_QUERY__TOKEN__ASCII_91;
+}
+bool IsClosing(int kind) {
+  return kind == PG_QUERY__TOKEN__ASCII_41 || kind == PG_QUERY__TOKEN__ASCII_93;
+}
 
 /// Operators that may stand before an operand: nesting that no bracket shows.
 bool IsPrefix(int kind) {
-  return kind == PG_QUERY__TOKEN__ASCII_43 || kind == PG_QUERY__TOKEN__ASCII_45 || kind == PG_QUERY__TOKEN__NOT || kind == PG_QUERY__TOKEN__Op;
+  return kind == PG_QUERY__TOKEN__ASCII_43 || kind == PG_QUERY__TOKEN__ASCII_45 ||
+         kind == PG_QUERY__TOKEN__NOT || kind == PG_QUERY__TOKEN__Op;
 }
 /// Tokens of which each makes at least one node of the tree.
 bool MakesNode(int kind) {
@@ -30,8 +35,10 @@ bool MakesNode(int kind) {
     case PG_QUERY__TOKEN__ASCII_44:
     case PG_QUERY__TOKEN__ASCII_46:
     case PG_QUERY__TOKEN__ASCII_91:
-    case PG_QUERY__TOKEN__ASCII_93: return false;
-    default: return true;
+    case PG_QUERY__TOKEN__ASCII_93:
+      return false;
+    default:
+      return true;
   }
 }
 
@@ -54,15 +61,19 @@ std::string LowerAscii(std::string_view text) {
   return lower;
 }
 
-/// Reserved words that are not the syntax of expressions themselves, so that a column may well be meant.
+/// Reserved words that are not the syntax of expressions themselves, so that a column may well be
+/// meant.
 bool MayBeColumn(std::string_view word) {
-  static constexpr std::array<std::string_view, 15> kSyntax = {"and", "or", "not", "in", "is", "as", "case", "when", "then", "else", "null", "true", "false", "cast", "distinct"};
+  static constexpr std::array<std::string_view, 15> kSyntax = {
+      "and",  "or",   "not",  "in",   "is",    "as",   "case",    "when",
+      "then", "else", "null", "true", "false", "cast", "distinct"};
   return std::find(kSyntax.begin(), kSyntax.end(), LowerAscii(word)) == kSyntax.end();
 }
 
 }  // namespace
 
-bool Report(std::vector<ExpressionProblem>& problems, TextSpan span, std::string code, std::string message, std::string help) {
+bool Report(std::vector<ExpressionProblem>& problems, TextSpan span, std::string code,
+            std::string message, std::string help) {
   ExpressionProblem problem;
   problem.code = std::move(code);
   problem.message = std::move(message);
@@ -73,8 +84,11 @@ bool Report(std::vector<ExpressionProblem>& problems, TextSpan span, std::string
   return false;
 }
 
-ParsedText::ParsedText(std::string_view text, ExpressionForm form, std::vector<ExpressionProblem>& problems) : text_(text) {
-  if (CheckText(problems) && Scan(problems) && CheckTokens(form, problems) && Parse(form, problems)) return;
+ParsedText::ParsedText(std::string_view text, ExpressionForm form,
+                       std::vector<ExpressionProblem>& problems)
+    : text_(text) {
+  if (CheckText(problems) && Scan(problems) && CheckTokens(form, problems) && Parse(form, problems))
+    return;
   root_ = nullptr;
 }
 
@@ -82,13 +96,18 @@ bool ParsedText::CheckText(std::vector<ExpressionProblem>& problems) const {
   const TextSpan whole{0, text_.size()};
   if (text_.size() > kExpressionBytesMax) {
     return Report(problems, {0, 0}, kProblemTooLarge,
-                  "expression of " + std::to_string(text_.size()) + " bytes; at most " + std::to_string(kExpressionBytesMax) + " are allowed",
+                  "expression of " + std::to_string(text_.size()) + " bytes; at most " +
+                      std::to_string(kExpressionBytesMax) + " are allowed",
                   "compute parts of it in a project node before");
   }
-  if (!IsValidUtf8(text_)) return Report(problems, whole, kProblemSyntax, "the expression is not valid UTF-8");
+  if (!IsValidUtf8(text_))
+    return Report(problems, whole, kProblemSyntax, "the expression is not valid UTF-8");
   const size_t nul = text_.find('\0');
-  if (nul != std::string_view::npos) return Report(problems, {nul, nul + 1}, kProblemSyntax, "the expression contains a NUL character");
-  if (text_.find_first_not_of(" \t\r\n\f\v") == std::string_view::npos) return Report(problems, whole, kProblemSyntax, "the expression is empty");
+  if (nul != std::string_view::npos)
+    return Report(problems, {nul, nul + 1}, kProblemSyntax,
+                  "the expression contains a NUL character");
+  if (text_.find_first_not_of(" \t\r\n\f\v") == std::string_view::npos)
+    return Report(problems, whole, kProblemSyntax, "the expression is empty");
   return true;
 }
 
@@ -99,14 +118,15 @@ bool ParsedText::Scan(std::vector<ExpressionProblem>& problems) {
   if (!ok) {
     SyntaxProblem(scanned.error->message, scanned.error->cursorpos, text, problems);
   } else {
-    PgQuery__ScanResult* result =
-        pg_query__scan_result__unpack(nullptr, scanned.pbuf.len, reinterpret_cast<const uint8_t*>(scanned.pbuf.data));
+    PgQuery__ScanResult* result = pg_query__scan_result__unpack(
+        nullptr, scanned.pbuf.len, reinterpret_cast<const uint8_t*>(scanned.pbuf.data));
     ok = result != nullptr;
     if (ok) {
       tokens_.reserve(result->n_tokens);
       for (size_t i = 0; i < result->n_tokens; ++i) {
         const PgQuery__ScanToken& token = *result->tokens[i];
-        tokens_.push_back({static_cast<uint32_t>(token.start), static_cast<uint32_t>(token.end), static_cast<int>(token.token),
+        tokens_.push_back({static_cast<uint32_t>(token.start), static_cast<uint32_t>(token.end),
+                           static_cast<int>(token.token),
                            token.keyword_kind == PG_QUERY__KEYWORD_KIND__RESERVED_KEYWORD});
       }
       pg_query__scan_result__free_unpacked(result, nullptr);
@@ -129,57 +149,73 @@ bool ParsedText::CheckTokens(ExpressionForm form, std::vector<ExpressionProblem>
     switch (token.kind) {
       case PG_QUERY__TOKEN__SQL_COMMENT:
       case PG_QUERY__TOKEN__C_COMMENT:
-        return Report(problems, span, kProblemSyntax, "comments are not allowed inside an expression", "write it as a // comment of the job file");
+        return Report(problems, span, kProblemSyntax,
+                      "comments are not allowed inside an expression",
+                      "write it as a // comment of the job file");
       case PG_QUERY__TOKEN__ASCII_59:
-        return Report(problems, span, kProblemSyntax, "exactly one expression is expected, without ';'");
+        return Report(problems, span, kProblemSyntax,
+                      "exactly one expression is expected, without ';'");
       case PG_QUERY__TOKEN__PARAM:
-        return Report(problems, span, kProblemSyntax, "'" + std::string(text) + "' is not allowed", "a parameter of the job is param('name')");
+        return Report(problems, span, kProblemSyntax, "'" + std::string(text) + "' is not allowed",
+                      "a parameter of the job is param('name')");
       case PG_QUERY__TOKEN__UIDENT:
       case PG_QUERY__TOKEN__USCONST:
         // The scanner looks ahead for UESCAPE and gives no range of its own.
-        return Report(problems, {0, text_.size()}, kProblemSyntax, "U& escapes are not allowed", "write the characters themselves");
+        return Report(problems, {0, text_.size()}, kProblemSyntax, "U& escapes are not allowed",
+                      "write the characters themselves");
       case PG_QUERY__TOKEN__BCONST:
       case PG_QUERY__TOKEN__XCONST:
-        return Report(problems, span, kProblemSyntax, "bit strings are not allowed", "bytes are from_hex('...')");
+        return Report(problems, span, kProblemSyntax, "bit strings are not allowed",
+                      "bytes are from_hex('...')");
       case PG_QUERY__TOKEN__ALL:
       case PG_QUERY__TOKEN__DISTINCT:
         if (i == 0 && form != ExpressionForm::kOrderBy) {
-          return Report(problems, span, kProblemSyntax, "an expression cannot begin with " + std::string(text),
-                        token.kind == PG_QUERY__TOKEN__DISTINCT ? "distinct values are counted by count(DISTINCT x); rows by a dedup node" : "");
+          return Report(
+              problems, span, kProblemSyntax,
+              "an expression cannot begin with " + std::string(text),
+              token.kind == PG_QUERY__TOKEN__DISTINCT
+                  ? "distinct values are counted by count(DISTINCT x); rows by a dedup node"
+                  : "");
         }
         break;
       case PG_QUERY__TOKEN__IDENT: {
         const bool quoted = text.starts_with('"');
         if (text.size() - (quoted ? 2 : 0) > kIdentifierBytesMax) {
-          return Report(problems, span, kProblemSyntax, "a name has at most " + std::to_string(kIdentifierBytesMax) + " bytes");
+          return Report(problems, span, kProblemSyntax,
+                        "a name has at most " + std::to_string(kIdentifierBytesMax) + " bytes");
         }
         if (i + 1 < tokens_.size() && tokens_[i + 1].kind == PG_QUERY__TOKEN__ASCII_46) {
           const std::string name = LowerAscii(quoted ? text.substr(1, text.size() - 2) : text);
           if (name == "pg_catalog" || name == "information_schema") {
-            return Report(problems, span, kProblemSyntax, "names qualified by a schema are not allowed");
+            return Report(problems, span, kProblemSyntax,
+                          "names qualified by a schema are not allowed");
           }
         }
         break;
       }
-      default: break;
+      default:
+        break;
     }
     if (IsOpening(token.kind)) ++depth;
     if (IsClosing(token.kind)) --depth;
     prefixes = IsPrefix(token.kind) ? prefixes + 1 : 0;
     if (depth > kExpressionDepthMax || prefixes > kExpressionDepthMax) {
-      return Report(problems, span, kProblemTooLarge, "nested deeper than " + std::to_string(kExpressionDepthMax) + " levels",
+      return Report(problems, span, kProblemTooLarge,
+                    "nested deeper than " + std::to_string(kExpressionDepthMax) + " levels",
                     "compute parts of it in a project node before");
     }
     nodes += MakesNode(token.kind) ? 1 : 0;
     if (nodes > static_cast<size_t>(kExpressionNodesMax)) {
-      return Report(problems, span, kProblemTooLarge, "more than " + std::to_string(kExpressionNodesMax) + " operands and operators",
+      return Report(problems, span, kProblemTooLarge,
+                    "more than " + std::to_string(kExpressionNodesMax) + " operands and operators",
                     "compute parts of it in a project node before");
     }
   }
   return true;
 }
 
-void ParsedText::SyntaxProblem(std::string_view message, int cursor, std::string_view wrapped, std::vector<ExpressionProblem>& problems) const {
+void ParsedText::SyntaxProblem(std::string_view message, int cursor, std::string_view wrapped,
+                               std::vector<ExpressionProblem>& problems) const {
   const size_t prefix = wrapped.size() - text_.size();
   size_t at = cursor > 0 ? ByteOffset(wrapped, static_cast<size_t>(cursor) - 1) : wrapped.size();
   at = std::clamp(at, prefix, wrapped.size()) - prefix;
@@ -187,23 +223,28 @@ void ParsedText::SyntaxProblem(std::string_view message, int cursor, std::string
   std::string help;
   std::string text(message);
   if (!tokens_.empty()) {
-    const auto token = std::find_if(tokens_.begin(), tokens_.end(), [&](const Token& some) { return some.start <= at && at < some.end; });
+    const auto token = std::find_if(tokens_.begin(), tokens_.end(), [&](const Token& some) {
+      return some.start <= at && at < some.end;
+    });
     if (token != tokens_.end()) {
       span = {token->start, token->end};
       const std::string word(TextOf(span));
       if (token->reserved && MayBeColumn(word)) {
-        help = "'" + word + "' is a word of SQL; if it is a column, quote it: \\\"" + LowerAscii(word) + "\\\" in the JSON file";
+        help = "'" + word + "' is a word of SQL; if it is a column, quote it: \\\"" +
+               LowerAscii(word) + "\\\" in the JSON file";
       }
     } else {
       span = {text_.size(), text_.size()};
     }
-    // Words like OFFSET, LIMIT, TO and FROM end the expression early: the fault is seen one token later.
+    // Words like OFFSET, LIMIT, TO and FROM end the expression early: the fault is seen one token
+    // later.
     if (help.empty() && token != tokens_.begin()) {
       const Token& before = *(token - 1);
       const std::string word(TextOf({before.start, before.end}));
       if (before.reserved && MayBeColumn(word)) {
         span = {before.start, before.end};
-        help = "'" + word + "' is a word of SQL; if it is a column, quote it: \\\"" + LowerAscii(word) + "\\\" in the JSON file";
+        help = "'" + word + "' is a word of SQL; if it is a column, quote it: \\\"" +
+               LowerAscii(word) + "\\\" in the JSON file";
       }
     }
   }
@@ -218,40 +259,54 @@ bool ParsedText::Parse(ExpressionForm form, std::vector<ExpressionProblem>& prob
   if (parsed.error != nullptr) {
     SyntaxProblem(parsed.error->message, parsed.error->cursorpos, wrapped, problems);
   } else {
-    tree_.reset(pg_query__parse_result__unpack(nullptr, parsed.parse_tree.len, reinterpret_cast<const uint8_t*>(parsed.parse_tree.data)));
-    if (tree_ == nullptr) Report(problems, {0, text_.size()}, kProblemSyntax, "the expression cannot be read");
+    tree_.reset(pg_query__parse_result__unpack(
+        nullptr, parsed.parse_tree.len, reinterpret_cast<const uint8_t*>(parsed.parse_tree.data)));
+    if (tree_ == nullptr)
+      Report(problems, {0, text_.size()}, kProblemSyntax, "the expression cannot be read");
   }
   pg_query_free_protobuf_parse_result(parsed);
   if (tree_ == nullptr) return false;
   const TextSpan whole{0, text_.size()};
-  if (tree_->n_stmts != 1 || tree_->stmts[0]->stmt == nullptr || tree_->stmts[0]->stmt->node_case != PG_QUERY__NODE__NODE_SELECT_STMT) {
+  if (tree_->n_stmts != 1 || tree_->stmts[0]->stmt == nullptr ||
+      tree_->stmts[0]->stmt->node_case != PG_QUERY__NODE__NODE_SELECT_STMT) {
     return Report(problems, whole, kProblemSyntax, "exactly one expression is expected");
   }
   const PgQuery__SelectStmt& select = *tree_->stmts[0]->stmt->select_stmt;
   const bool ordered = form == ExpressionForm::kOrderBy;
   if (select.n_from_clause != 0) {
-    return Report(problems, whole, kProblemSyntax, "exactly one expression is expected, without FROM", "rows come from `inputs`");
+    return Report(problems, whole, kProblemSyntax,
+                  "exactly one expression is expected, without FROM", "rows come from `inputs`");
   }
-  if (select.n_distinct_clause != 0 || select.into_clause != nullptr || select.where_clause != nullptr || select.n_group_clause != 0 ||
-      select.having_clause != nullptr || select.n_window_clause != 0 || select.n_values_lists != 0 || (!ordered && select.n_sort_clause != 0) ||
-      select.limit_offset != nullptr || select.limit_count != nullptr || select.n_locking_clause != 0 || select.with_clause != nullptr ||
+  if (select.n_distinct_clause != 0 || select.into_clause != nullptr ||
+      select.where_clause != nullptr || select.n_group_clause != 0 ||
+      select.having_clause != nullptr || select.n_window_clause != 0 ||
+      select.n_values_lists != 0 || (!ordered && select.n_sort_clause != 0) ||
+      select.limit_offset != nullptr || select.limit_count != nullptr ||
+      select.n_locking_clause != 0 || select.with_clause != nullptr ||
       select.op != PG_QUERY__SET_OPERATION__SETOP_NONE) {
-    return Report(problems, whole, kProblemSyntax, "exactly one expression is expected, without further clauses");
+    return Report(problems, whole, kProblemSyntax,
+                  "exactly one expression is expected, without further clauses");
   }
   return ordered ? TakeOrder(select, problems) : TakeTarget(select, form, problems);
 }
 
-bool ParsedText::TakeTarget(const PgQuery__SelectStmt& select, ExpressionForm form, std::vector<ExpressionProblem>& problems) {
+bool ParsedText::TakeTarget(const PgQuery__SelectStmt& select, ExpressionForm form,
+                            std::vector<ExpressionProblem>& problems) {
   const TextSpan whole{0, text_.size()};
-  if (select.n_target_list != 1 || select.target_list[0]->node_case != PG_QUERY__NODE__NODE_RES_TARGET) {
-    return Report(problems, whole, kProblemSyntax, "exactly one expression is expected, not " + std::to_string(select.n_target_list));
+  if (select.n_target_list != 1 ||
+      select.target_list[0]->node_case != PG_QUERY__NODE__NODE_RES_TARGET) {
+    return Report(
+        problems, whole, kProblemSyntax,
+        "exactly one expression is expected, not " + std::to_string(select.n_target_list));
   }
   const PgQuery__ResTarget& target = *select.target_list[0]->res_target;
-  if (target.val == nullptr) return Report(problems, whole, kProblemSyntax, "exactly one expression is expected");
+  if (target.val == nullptr)
+    return Report(problems, whole, kProblemSyntax, "exactly one expression is expected");
   root_ = target.val;
   if (target.name != nullptr && *target.name != '\0') {
     if (form != ExpressionForm::kKey) {
-      return Report(problems, whole, kProblemSyntax, "a name is not allowed here: '" + std::string(target.name) + "'",
+      return Report(problems, whole, kProblemSyntax,
+                    "a name is not allowed here: '" + std::string(target.name) + "'",
                     "the name of the column is the key in the JSON object");
     }
     alias_ = target.name;
@@ -259,15 +314,20 @@ bool ParsedText::TakeTarget(const PgQuery__SelectStmt& select, ExpressionForm fo
   return true;
 }
 
-bool ParsedText::TakeOrder(const PgQuery__SelectStmt& select, std::vector<ExpressionProblem>& problems) {
+bool ParsedText::TakeOrder(const PgQuery__SelectStmt& select,
+                           std::vector<ExpressionProblem>& problems) {
   const TextSpan whole{0, text_.size()};
-  if (select.n_sort_clause != 1 || select.sort_clause[0]->node_case != PG_QUERY__NODE__NODE_SORT_BY) {
-    return Report(problems, whole, kProblemSyntax, "exactly one expression is expected", "give several as items of the JSON array");
+  if (select.n_sort_clause != 1 ||
+      select.sort_clause[0]->node_case != PG_QUERY__NODE__NODE_SORT_BY) {
+    return Report(problems, whole, kProblemSyntax, "exactly one expression is expected",
+                  "give several as items of the JSON array");
   }
   const PgQuery__SortBy& sort = *select.sort_clause[0]->sort_by;
-  if (sort.sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_USING) return Report(problems, whole, kProblemSyntax, "USING is not allowed; write ASC or DESC");
+  if (sort.sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_USING)
+    return Report(problems, whole, kProblemSyntax, "USING is not allowed; write ASC or DESC");
   if (sort.node == nullptr || sort.node->node_case == PG_QUERY__NODE__NODE_A_CONST) {
-    return Report(problems, whole, kProblemSyntax, "a constant gives no order", "name the column: positions have no meaning here");
+    return Report(problems, whole, kProblemSyntax, "a constant gives no order",
+                  "name the column: positions have no meaning here");
   }
   root_ = sort.node;
   descending_ = sort.sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_DESC;
@@ -277,7 +337,9 @@ bool ParsedText::TakeOrder(const PgQuery__SelectStmt& select, std::vector<Expres
 }
 
 size_t ParsedText::TokenIndexAt(size_t offset) const {
-  const auto after = std::upper_bound(tokens_.begin(), tokens_.end(), offset, [](size_t at, const Token& token) { return at < token.start; });
+  const auto after =
+      std::upper_bound(tokens_.begin(), tokens_.end(), offset,
+                       [](size_t at, const Token& token) { return at < token.start; });
   return after == tokens_.begin() ? 0 : static_cast<size_t>(after - tokens_.begin()) - 1;
 }
 
@@ -300,7 +362,8 @@ std::vector<bool> ParsedText::QuotedParts(int location, size_t parts) const {
   std::vector<bool> quoted(parts, false);
   if (location < static_cast<int>(prefix_) || tokens_.empty()) return quoted;
   const size_t first = TokenIndexAt(static_cast<size_t>(location) - prefix_);
-  for (size_t i = 0; i < parts && first + 2 * i < tokens_.size(); ++i) quoted[i] = text_[tokens_[first + 2 * i].start] == '"';
+  for (size_t i = 0; i < parts && first + 2 * i < tokens_.size(); ++i)
+    quoted[i] = text_[tokens_[first + 2 * i].start] == '"';
   return quoted;
 }
 
@@ -345,7 +408,8 @@ void ParsedText::Widen(const PgQuery__Node* node, size_t& first, size_t& last) c
   // A word and, if brackets follow, all up to their end.
   const auto add_call = [&](int location) {
     const std::optional<size_t> token = add_location(location);
-    if (token && *token + 1 < tokens_.size() && IsOpening(tokens_[*token + 1].kind)) add(MatchingBracket(*token + 1));
+    if (token && *token + 1 < tokens_.size() && IsOpening(tokens_[*token + 1].kind))
+      add(MatchingBracket(*token + 1));
   };
   const auto each = [&](PgQuery__Node** nodes, size_t count) {
     for (size_t i = 0; i < count; ++i) Widen(nodes[i], first, last);
@@ -371,7 +435,9 @@ void ParsedText::Widen(const PgQuery__Node* node, size_t& first, size_t& last) c
       Widen(node->a_expr->lexpr, first, last);
       Widen(node->a_expr->rexpr, first, last);
       break;
-    case PG_QUERY__NODE__NODE_LIST: each(node->list->items, node->list->n_items); break;
+    case PG_QUERY__NODE__NODE_LIST:
+      each(node->list->items, node->list->n_items);
+      break;
     case PG_QUERY__NODE__NODE_BOOL_EXPR:
       add_location(node->bool_expr->location);
       each(node->bool_expr->args, node->bool_expr->n_args);
@@ -380,17 +446,31 @@ void ParsedText::Widen(const PgQuery__Node* node, size_t& first, size_t& last) c
       add_call(node->func_call->location);
       each(node->func_call->args, node->func_call->n_args);
       break;
-    case PG_QUERY__NODE__NODE_COALESCE_EXPR: add_call(node->coalesce_expr->location); break;
-    case PG_QUERY__NODE__NODE_MIN_MAX_EXPR: add_call(node->min_max_expr->location); break;
+    case PG_QUERY__NODE__NODE_COALESCE_EXPR:
+      add_call(node->coalesce_expr->location);
+      break;
+    case PG_QUERY__NODE__NODE_MIN_MAX_EXPR:
+      add_call(node->min_max_expr->location);
+      break;
     case PG_QUERY__NODE__NODE_ROW_EXPR:
       add_call(node->row_expr->location);
       each(node->row_expr->args, node->row_expr->n_args);
       break;
-    case PG_QUERY__NODE__NODE_A_ARRAY_EXPR: add_call(node->a_array_expr->location); break;
-    case PG_QUERY__NODE__NODE_SUB_LINK: add_call(node->sub_link->location); break;
-    case PG_QUERY__NODE__NODE_GROUPING_FUNC: add_call(node->grouping_func->location); break;
-    case PG_QUERY__NODE__NODE_SQLVALUE_FUNCTION: add_call(node->sqlvalue_function->location); break;
-    case PG_QUERY__NODE__NODE_PARAM_REF: add_location(node->param_ref->location); break;
+    case PG_QUERY__NODE__NODE_A_ARRAY_EXPR:
+      add_call(node->a_array_expr->location);
+      break;
+    case PG_QUERY__NODE__NODE_SUB_LINK:
+      add_call(node->sub_link->location);
+      break;
+    case PG_QUERY__NODE__NODE_GROUPING_FUNC:
+      add_call(node->grouping_func->location);
+      break;
+    case PG_QUERY__NODE__NODE_SQLVALUE_FUNCTION:
+      add_call(node->sqlvalue_function->location);
+      break;
+    case PG_QUERY__NODE__NODE_PARAM_REF:
+      add_location(node->param_ref->location);
+      break;
     case PG_QUERY__NODE__NODE_NAMED_ARG_EXPR:
       add_location(node->named_arg_expr->location);
       Widen(node->named_arg_expr->arg, first, last);
@@ -399,7 +479,9 @@ void ParsedText::Widen(const PgQuery__Node* node, size_t& first, size_t& last) c
       add_call(node->collate_clause->location);
       Widen(node->collate_clause->arg, first, last);
       break;
-    case PG_QUERY__NODE__NODE_A_INDIRECTION: Widen(node->a_indirection->arg, first, last); break;
+    case PG_QUERY__NODE__NODE_A_INDIRECTION:
+      Widen(node->a_indirection->arg, first, last);
+      break;
     case PG_QUERY__NODE__NODE_CASE_EXPR: {
       const std::optional<size_t> token = add_location(node->case_expr->location);
       if (!token) break;
@@ -415,7 +497,8 @@ void ParsedText::Widen(const PgQuery__Node* node, size_t& first, size_t& last) c
     }
     case PG_QUERY__NODE__NODE_NULL_TEST: {
       const std::optional<size_t> token = add_location(node->null_test->location);
-      if (token) add(*token + (node->null_test->nulltesttype == PG_QUERY__NULL_TEST_TYPE__IS_NULL ? 1 : 2));
+      if (token)
+        add(*token + (node->null_test->nulltesttype == PG_QUERY__NULL_TEST_TYPE__IS_NULL ? 1 : 2));
       Widen(node->null_test->arg, first, last);
       break;
     }
@@ -430,7 +513,8 @@ void ParsedText::Widen(const PgQuery__Node* node, size_t& first, size_t& last) c
       Widen(node->type_cast->arg, first, last);
       if (node->type_cast->type_name != nullptr) add_call(node->type_cast->type_name->location);
       break;
-    default: break;
+    default:
+      break;
   }
 }
 

@@ -1,6 +1,8 @@
 #pragma once
-// ParsedText: the only user of libpg_query. Checks the bounds of an expression's text, wraps it into a statement, parses it and keeps what positions need:
-// tokens and offsets. A tree that it hands out is exactly one expression without any other clause. Used while binding; one thread; not kept.
+// ParsedText: the only user of libpg_query. Checks the bounds of an expression's text, wraps it
+// into a statement, parses it and keeps what positions need: tokens and offsets. A tree that it
+// hands out is exactly one expression without any other clause. Used while binding; one thread; not
+// kept.
 
 #include <pg_query/pg_query.pb-c.h>
 
@@ -37,7 +39,9 @@ class ParsedText {
   TextSpan TokenAt(int location) const;
   size_t size() const { return text_.size(); }
   /// The user's text from there.
-  std::string_view TextOf(TextSpan span) const { return text_.substr(span.start, span.end - span.start); }
+  std::string_view TextOf(TextSpan span) const {
+    return text_.substr(span.start, span.end - span.start);
+  }
   /// Parts of a dotted name at `location`: whether each was quoted.
   std::vector<bool> QuotedParts(int location, size_t parts) const;
 
@@ -48,16 +52,20 @@ class ParsedText {
     bool reserved;
   };
   struct FreeTree {
-    void operator()(PgQuery__ParseResult* result) const { pg_query__parse_result__free_unpacked(result, nullptr); }
+    void operator()(PgQuery__ParseResult* result) const {
+      pg_query__parse_result__free_unpacked(result, nullptr);
+    }
   };
 
   bool CheckText(std::vector<ExpressionProblem>& problems) const;
   bool Scan(std::vector<ExpressionProblem>& problems);
   bool CheckTokens(ExpressionForm form, std::vector<ExpressionProblem>& problems) const;
   bool Parse(ExpressionForm form, std::vector<ExpressionProblem>& problems);
-  bool TakeTarget(const PgQuery__SelectStmt& select, ExpressionForm form, std::vector<ExpressionProblem>& problems);
+  bool TakeTarget(const PgQuery__SelectStmt& select, ExpressionForm form,
+                  std::vector<ExpressionProblem>& problems);
   bool TakeOrder(const PgQuery__SelectStmt& select, std::vector<ExpressionProblem>& problems);
-  void SyntaxProblem(std::string_view message, int cursor, std::string_view wrapped, std::vector<ExpressionProblem>& problems) const;
+  void SyntaxProblem(std::string_view message, int cursor, std::string_view wrapped,
+                     std::vector<ExpressionProblem>& problems) const;
 
   size_t TokenIndexAt(size_t offset) const;
   size_t MatchingBracket(size_t open) const;
@@ -74,6 +82,7 @@ class ParsedText {
 };
 
 /// Adds an error and answers false.
-bool Report(std::vector<ExpressionProblem>& problems, TextSpan span, std::string code, std::string message, std::string help = {});
+bool Report(std::vector<ExpressionProblem>& problems, TextSpan span, std::string code,
+            std::string message, std::string help = {});
 
 }  // namespace weir

@@ -19,7 +19,10 @@ void RegexMatchLoop(const KernelCall& call) {
   auto* out = call.Out<uint8_t>();
   call.ForEachValid([&](uint32_t row) {
     const std::string_view text = in[row];
-    out[row] = regex.Match(re2::StringPiece(text.data(), text.size()), 0, text.size(), re2::RE2::UNANCHORED, nullptr, 0) ? 1 : 0;
+    out[row] = regex.Match(re2::StringPiece(text.data(), text.size()), 0, text.size(),
+                           re2::RE2::UNANCHORED, nullptr, 0)
+                   ? 1
+                   : 0;
   });
 }
 
@@ -29,10 +32,10 @@ void RegexMatchLoop(const KernelCall& call) {
 struct LikePattern {
   enum class Shape : uint8_t { kGeneral, kExact, kPrefix, kSuffix, kContains };
   struct Piece {
-    std::u32string characters;   // of the general matcher; kAnyCharacter: `_`
+    std::u32string characters;  // of the general matcher; kAnyCharacter: `_`
   };
   Shape shape = Shape::kGeneral;
-  std::string literal;           // of the simple shapes
+  std::string literal;  // of the simple shapes
   std::vector<Piece> pieces;
   bool open_start = false, open_end = false;
   char32_t escape = U'\\';
@@ -89,10 +92,14 @@ bool SplitLike(std::string_view pattern, LikePattern& like) {
   like.shape = LikePattern::Shape::kGeneral;
   if (simple && like.pieces.size() <= 1) {
     like.literal = std::move(literal);
-    if (!any_percent) like.shape = LikePattern::Shape::kExact;
-    else if (like.open_start && like.open_end) like.shape = LikePattern::Shape::kContains;
-    else if (like.open_start) like.shape = LikePattern::Shape::kSuffix;
-    else like.shape = LikePattern::Shape::kPrefix;
+    if (!any_percent)
+      like.shape = LikePattern::Shape::kExact;
+    else if (like.open_start && like.open_end)
+      like.shape = LikePattern::Shape::kContains;
+    else if (like.open_start)
+      like.shape = LikePattern::Shape::kSuffix;
+    else
+      like.shape = LikePattern::Shape::kPrefix;
   }
   return true;
 }
@@ -142,7 +149,8 @@ bool MatchesSimple(std::string_view text, std::string_view literal) {
   if constexpr (kShape == LikePattern::Shape::kPrefix) return text.starts_with(literal);
   if constexpr (kShape == LikePattern::Shape::kSuffix) return text.ends_with(literal);
   if constexpr (kShape == LikePattern::Shape::kContains) {
-    return literal.empty() || ::memmem(text.data(), text.size(), literal.data(), literal.size()) != nullptr;
+    return literal.empty() ||
+           ::memmem(text.data(), text.size(), literal.data(), literal.size()) != nullptr;
   }
   return false;
 }
@@ -151,7 +159,8 @@ void LikeSimpleLoop(const KernelCall& call) {
   const std::string_view literal = call.Data<LikePattern>().literal;
   const TextReader in(call.arguments[0]);
   auto* out = call.Out<uint8_t>();
-  call.ForEachValid([&](uint32_t row) { out[row] = MatchesSimple<kShape>(in[row], literal) ? 1 : 0; });
+  call.ForEachValid(
+      [&](uint32_t row) { out[row] = MatchesSimple<kShape>(in[row], literal) ? 1 : 0; });
 }
 void LikeGeneralLoop(const KernelCall& call) {
   const auto& like = call.Data<LikePattern>();
@@ -171,11 +180,13 @@ void LikeDynamicLoop(const KernelCall& call) {
   std::u32string text;
   call.ForEachValid([&](uint32_t row) {
     if (patterns[row].size() > kPatternBytesMax) {
-      call.Fail(row, RecordCode::kExpressionLimit, "a pattern has at most " + std::to_string(kPatternBytesMax) + " bytes");
+      call.Fail(row, RecordCode::kExpressionLimit,
+                "a pattern has at most " + std::to_string(kPatternBytesMax) + " bytes");
       return;
     }
     if (!SplitLike(patterns[row], like)) {
-      call.Fail(row, RecordCode::kExpressionCast, "a LIKE pattern must not end with its escape character");
+      call.Fail(row, RecordCode::kExpressionCast,
+                "a LIKE pattern must not end with its escape character");
       return;
     }
     Decode(in[row], like.ignore_case, text);
@@ -207,7 +218,8 @@ void ConcatLoop(const KernelCall& call) {
 
 }  // namespace
 
-std::shared_ptr<const re2::RE2> CompileRegex(std::string_view pattern, bool ignore_case, std::string* error) {
+std::shared_ptr<const re2::RE2> CompileRegex(std::string_view pattern, bool ignore_case,
+                                             std::string* error) {
   if (pattern.size() > kPatternBytesMax) {
     *error = "it has more than " + std::to_string(kPatternBytesMax) + " bytes";
     return nullptr;
@@ -216,7 +228,8 @@ std::shared_ptr<const re2::RE2> CompileRegex(std::string_view pattern, bool igno
   options.set_log_errors(false);
   options.set_max_mem(kRegexMemoryBytesMax);
   options.set_case_sensitive(!ignore_case);
-  auto regex = std::make_shared<const re2::RE2>(re2::StringPiece(pattern.data(), pattern.size()), options);
+  auto regex =
+      std::make_shared<const re2::RE2>(re2::StringPiece(pattern.data(), pattern.size()), options);
   if (!regex->ok()) {
     *error = regex->error();
     return nullptr;
@@ -225,7 +238,8 @@ std::shared_ptr<const re2::RE2> CompileRegex(std::string_view pattern, bool igno
 }
 ExpressionNode::KernelFunction RegexMatchKernel() { return RegexMatchLoop; }
 
-std::shared_ptr<const LikePattern> CompileLike(std::string_view pattern, char32_t escape, bool ignore_case, std::string* error) {
+std::shared_ptr<const LikePattern> CompileLike(std::string_view pattern, char32_t escape,
+                                               bool ignore_case, std::string* error) {
   auto like = std::make_shared<LikePattern>();
   like->escape = escape;
   like->ignore_case = ignore_case;
@@ -249,11 +263,16 @@ std::shared_ptr<const LikePattern> DynamicLike(char32_t escape, bool ignore_case
 ExpressionNode::KernelFunction LikeKernel(const LikePattern& pattern) {
   if (pattern.dynamic) return LikeDynamicLoop;
   switch (pattern.shape) {
-    case LikePattern::Shape::kExact: return LikeSimpleLoop<LikePattern::Shape::kExact>;
-    case LikePattern::Shape::kPrefix: return LikeSimpleLoop<LikePattern::Shape::kPrefix>;
-    case LikePattern::Shape::kSuffix: return LikeSimpleLoop<LikePattern::Shape::kSuffix>;
-    case LikePattern::Shape::kContains: return LikeSimpleLoop<LikePattern::Shape::kContains>;
-    default: return LikeGeneralLoop;
+    case LikePattern::Shape::kExact:
+      return LikeSimpleLoop<LikePattern::Shape::kExact>;
+    case LikePattern::Shape::kPrefix:
+      return LikeSimpleLoop<LikePattern::Shape::kPrefix>;
+    case LikePattern::Shape::kSuffix:
+      return LikeSimpleLoop<LikePattern::Shape::kSuffix>;
+    case LikePattern::Shape::kContains:
+      return LikeSimpleLoop<LikePattern::Shape::kContains>;
+    default:
+      return LikeGeneralLoop;
   }
 }
 std::optional<char32_t> EscapeCharacter(std::string_view text) {

@@ -1,5 +1,6 @@
 #pragma once
-// Code points in UTF-8, and what text functions share. Texts are valid UTF-8 (columns of type string are). Pure; any thread.
+// Code points in UTF-8, and what text functions share. Texts are valid UTF-8 (columns of type
+// string are). Pure; any thread.
 
 #include <cstdint>
 #include <string_view>
@@ -10,7 +11,10 @@ namespace weir {
 
 /// The code point at `at`, which moves behind it. REQUIRES: at < text.size().
 inline char32_t NextCodePoint(std::string_view text, size_t& at) {
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<char32_t>(static_cast<unsigned char>(text[i])) : char32_t{0}; };
+  const auto byte = [&](size_t i) {
+    return i < text.size() ? static_cast<char32_t>(static_cast<unsigned char>(text[i]))
+                           : char32_t{0};
+  };
   const char32_t first = byte(at);
   if (first < 0x80) {
     at += 1;
@@ -22,11 +26,13 @@ inline char32_t NextCodePoint(std::string_view text, size_t& at) {
     return c;
   }
   if (first < 0xF0) {
-    const char32_t c = ((first & 0x0F) << 12) | ((byte(at + 1) & 0x3F) << 6) | (byte(at + 2) & 0x3F);
+    const char32_t c =
+        ((first & 0x0F) << 12) | ((byte(at + 1) & 0x3F) << 6) | (byte(at + 2) & 0x3F);
     at += 3;
     return c;
   }
-  const char32_t c = ((first & 0x07) << 18) | ((byte(at + 1) & 0x3F) << 12) | ((byte(at + 2) & 0x3F) << 6) | (byte(at + 3) & 0x3F);
+  const char32_t c = ((first & 0x07) << 18) | ((byte(at + 1) & 0x3F) << 12) |
+                     ((byte(at + 2) & 0x3F) << 6) | (byte(at + 3) & 0x3F);
   at += 4;
   return c;
 }

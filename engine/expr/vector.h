@@ -1,6 +1,7 @@
 #pragma once
-// Vector: what a node of an expression computes, for some rows of a batch: the value of row i stands at position i, rows that were not asked for hold
-// anything. So branches of a CASE write into one result without moving rows. Used inside one Evaluate call; one thread.
+// Vector: what a node of an expression computes, for some rows of a batch: the value of row i
+// stands at position i, rows that were not asked for hold anything. So branches of a CASE write
+// into one result without moving rows. Used inside one Evaluate call; one thread.
 
 #include <cstdint>
 #include <memory>
@@ -17,7 +18,9 @@ struct Rows {
   uint32_t count = 0;
 
   static Rows All(uint32_t count) { return {nullptr, count}; }
-  static Rows Of(const std::vector<uint32_t>& list) { return {list.data(), static_cast<uint32_t>(list.size())}; }
+  static Rows Of(const std::vector<uint32_t>& list) {
+    return {list.data(), static_cast<uint32_t>(list.size())};
+  }
   template <class F>
   void ForEach(F&& body) const {
     if (list == nullptr) {
@@ -30,7 +33,7 @@ struct Rows {
 };
 
 struct Vector {
-  const char* values = nullptr;    // value of row i at i; of every row at 0 if `constant`
+  const char* values = nullptr;  // value of row i at i; of every row at 0 if `constant`
   bool constant = false;
   bool constant_null = false;      // constant only
   const uint8_t* valid = nullptr;  // a byte per row, 0 = NULL; else `bits` tells

@@ -1,6 +1,6 @@
 #pragma once
-// 256-bit unsigned integers for the rare decimal operation whose intermediate does not fit 128 bits: exact products and quotients of 38-digit numbers.
-// Pure; any thread.
+// 256-bit unsigned integers for the rare decimal operation whose intermediate does not fit 128
+// bits: exact products and quotients of 38-digit numbers. Pure; any thread.
 
 #include "engine/data/types.h"
 
@@ -9,7 +9,9 @@ namespace weir {
 struct Wide {
   Uint128 high = 0, low = 0;
 
-  friend bool operator<(const Wide& a, const Wide& b) { return a.high != b.high ? a.high < b.high : a.low < b.low; }
+  friend bool operator<(const Wide& a, const Wide& b) {
+    return a.high != b.high ? a.high < b.high : a.low < b.low;
+  }
   friend bool operator==(const Wide& a, const Wide& b) = default;
   friend Wide operator+(const Wide& a, const Wide& b) {
     Wide sum{a.high + b.high, a.low + b.low};
@@ -26,7 +28,9 @@ struct Wide {
 };
 
 inline Wide Multiply(Uint128 a, Uint128 b) {
-  const auto half = [](Uint128 value) { return static_cast<Uint128>(static_cast<uint64_t>(value)); };
+  const auto half = [](Uint128 value) {
+    return static_cast<Uint128>(static_cast<uint64_t>(value));
+  };
   const Uint128 a0 = half(a), a1 = a >> 64, b0 = half(b), b1 = b >> 64;
   const Uint128 low = a0 * b0, middle1 = a1 * b0, middle2 = a0 * b1;
   const Uint128 carry = (low >> 64) + half(middle1) + half(middle2);
@@ -51,6 +55,8 @@ inline WideQuotient Divide(const Wide& dividend, const Wide& divisor) {
   return result;
 }
 
-inline Uint128 MagnitudeOf(Int128 value) { return value < 0 ? ~static_cast<Uint128>(value) + 1 : static_cast<Uint128>(value); }
+inline Uint128 MagnitudeOf(Int128 value) {
+  return value < 0 ? ~static_cast<Uint128>(value) + 1 : static_cast<Uint128>(value);
+}
 
 }  // namespace weir

@@ -27,7 +27,9 @@ std::shared_ptr<const ZoneRules> ZoneRules::Find(std::string_view name) {
     date::sys_seconds at = date::sys_days{date::year{1} / 1 / 1};
     while (at < last) {
       const date::sys_info info = zone->get_info(at);
-      rules->begins_.push_back(rules->begins_.empty() ? INT64_MIN : int64_t{info.begin.time_since_epoch().count()} * 1'000'000);
+      rules->begins_.push_back(rules->begins_.empty()
+                                   ? INT64_MIN
+                                   : int64_t{info.begin.time_since_epoch().count()} * 1'000'000);
       rules->offsets_.push_back(int64_t{info.offset.count()} * 1'000'000);
       if (info.end <= at) break;
       at = info.end;
@@ -49,7 +51,9 @@ int64_t ZoneRules::ToUtc(int64_t local_us) const {
   constexpr int64_t kDay = 86'400'000'000;
   int64_t low = 0;
   if (__builtin_sub_overflow(local_us, kDay, &low)) low = INT64_MIN;
-  size_t i = static_cast<size_t>(std::upper_bound(begins_.begin(), begins_.end(), low) - begins_.begin()) - 1;
+  size_t i =
+      static_cast<size_t>(std::upper_bound(begins_.begin(), begins_.end(), low) - begins_.begin()) -
+      1;
   for (; i + 1 < begins_.size(); ++i) {
     const int64_t border = begins_[i + 1];
     const int64_t before = local_us - offsets_[i];

@@ -1,6 +1,7 @@
 #pragma once
-// Time zones: the rules of one IANA zone, read once from the system's database when an expression is bound, and looked up without locks afterwards.
-// The database lists transitions up to 2037; later times keep the last offset. Immutable; any thread.
+// Time zones: the rules of one IANA zone, read once from the system's database when an expression
+// is bound, and looked up without locks afterwards. The database lists transitions up to 2037;
+// later times keep the last offset. Immutable; any thread.
 
 #include <cstdint>
 #include <memory>
@@ -16,7 +17,8 @@ class ZoneRules {
 
   /// Microseconds to add to UTC.
   int64_t OffsetAt(int64_t utc_us) const;
-  /// Local time to UTC as PostgreSQL does: in a gap with the offset before it, in an overlap with the one after it.
+  /// Local time to UTC as PostgreSQL does: in a gap with the offset before it, in an overlap with
+  /// the one after it.
   int64_t ToUtc(int64_t local_us) const;
 
  private:

@@ -5,7 +5,8 @@
 namespace weir {
 
 std::string_view EdgeKindName(EdgeKind kind) {
-  static constexpr std::array<std::string_view, 6> kNames = {"direct", "forward", "hash", "ranges", "round_robin", "broadcast"};
+  static constexpr std::array<std::string_view, 6> kNames = {"direct", "forward",     "hash",
+                                                             "ranges", "round_robin", "broadcast"};
   return kNames[static_cast<size_t>(kind)];
 }
 

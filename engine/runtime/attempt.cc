@@ -18,14 +18,25 @@ constexpr size_t kExchangePart = 4;  // the exchange budget is a quarter of the 
 
 class Attempt final : public JobAttempt {
  public:
-  explicit Attempt(AttemptOptions options) : options_(std::move(options)), plan_(*options_.plan), pool_jobs_(std::make_shared<PoolJobs>(*options_.env)) {}
-  ~Attempt() override { IgnoreStatus(Cancel(Seconds(30)) ? Status::Ok() : Status(Code::kTimedOut, "tasks did not end"), "nothing more can be done here"); }
+  explicit Attempt(AttemptOptions options)
+      : options_(std::move(options)),
+        plan_(*options_.plan),
+        pool_jobs_(std::make_shared<PoolJobs>(*options_.env)) {}
+  ~Attempt() override {
+    IgnoreStatus(Cancel(Seconds(30)) ? Status::Ok() : Status(Code::kTimedOut, "tasks did not end"),
+                 "nothing more can be done here");
+  }
 
   Status Wire();
 
   void Start() override;
-  void AddSplits(NodeIndex node, TaskIndex task, std::vector<SplitState> splits, bool complete) override {
-    TaskAt(plan_.nodes[node.value].chain, task).Put({.kind = TaskCommand::Kind::kSplits, .node = node, .splits = std::move(splits), .complete = complete});
+  void AddSplits(NodeIndex node, TaskIndex task, std::vector<SplitState> splits,
+                 bool complete) override {
+    TaskAt(plan_.nodes[node.value].chain, task)
+        .Put({.kind = TaskCommand::Kind::kSplits,
+              .node = node,
+              .splits = std::move(splits),
+              .complete = complete});
   }
   void Trigger(CheckpointId n) override { Tell(TaskCommand::Kind::kBarrier, n); }
   void Complete(CheckpointId n) override { Tell(TaskCommand::Kind::kComplete, n); }
@@ -48,8 +59,8 @@ class Attempt final : public JobAttempt {
   const AttemptOptions options_;
   const PhysicalPlan& plan_;
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::vector<std::shared_ptr<Task>> tasks_;   // by chain, then task
-  std::vector<size_t> first_task_;             // by chain
+  std::vector<std::shared_ptr<Task>> tasks_;  // by chain, then task
+  std::vector<size_t> first_task_;            // by chain
   std::shared_ptr<PoolJobs> pool_jobs_;
   std::shared_ptr<std::atomic<int>> to_open_ = std::make_shared<std::atomic<int>>(0);
   std::atomic<bool> cancelled_{false};
@@ -64,9 +75,12 @@ std::vector<uint32_t> Attempt::ConsumersOf(const PlanEdge& edge, uint32_t produc
   const uint32_t producers = plan_.nodes[edge.producer.value].parallelism;
   const uint32_t consumers = plan_.nodes[edge.consumer.value].parallelism;
   switch (edge.kind) {
-    case EdgeKind::kForward: return {producer_task};
-    case EdgeKind::kRanges: return {static_cast<uint32_t>(uint64_t{producer_task} * consumers / producers)};
-    default: break;
+    case EdgeKind::kForward:
+      return {producer_task};
+    case EdgeKind::kRanges:
+      return {static_cast<uint32_t>(uint64_t{producer_task} * consumers / producers)};
+    default:
+      break;
   }
   std::vector<uint32_t> all(consumers);
   for (uint32_t i = 0; i < consumers; ++i) all[i] = i;
@@ -74,9 +88,12 @@ std::vector<uint32_t> Attempt::ConsumersOf(const PlanEdge& edge, uint32_t produc
 }
 
 Status Attempt::Wire() {
-  if (!options_.chaining) return Status(Code::kInvalidArgument, "an attempt without chaining needs a plan without chains: Unchained(plan)");
+  if (!options_.chaining)
+    return Status(Code::kInvalidArgument,
+                  "an attempt without chaining needs a plan without chains: Unchained(plan)");
   const int threads = std::max(options_.threads, 1);
-  for (int i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>(*options_.env, "worker-" + std::to_string(i)));
+  for (int i = 0; i < threads; ++i)
+    workers_.push_back(std::make_unique<Worker>(*options_.env, "worker-" + std::to_string(i)));
 
   std::vector<std::vector<TaskSpec>> specs(plan_.chains.size());
   for (const PlanChain& chain : plan_.chains) {
@@ -85,11 +102,13 @@ Status Attempt::Wire() {
       spec.options = &options_;
       spec.chain = &chain;
       spec.task = {static_cast<uint16_t>(i)};
-      spec.signal = std::make_shared<TaskSignal>(workers_[i % static_cast<uint32_t>(threads)]->signal());
+      spec.signal =
+          std::make_shared<TaskSignal>(workers_[i % static_cast<uint32_t>(threads)]->signal());
       spec.pool_jobs = pool_jobs_;
       spec.targets.resize(chain.nodes.size());
       for (size_t node = 0; node < chain.nodes.size(); ++node) {
-        spec.targets[node].resize(std::max<size_t>(plan_.nodes[chain.nodes[node].value].shape.outputs.size(), 1));
+        spec.targets[node].resize(
+            std::max<size_t>(plan_.nodes[chain.nodes[node].value].shape.outputs.size(), 1));
       }
     }
   }
@@ -98,14 +117,21 @@ Status Attempt::Wire() {
   size_t channels = 0;
   for (const PlanEdge& edge : plan_.edges) {
     if (edge.kind == EdgeKind::kDirect) continue;
-    for (uint32_t task = 0; task < plan_.nodes[edge.producer.value].parallelism; ++task) channels += ConsumersOf(edge, task).size();
+    for (uint32_t task = 0; task < plan_.nodes[edge.producer.value].parallelism; ++task)
+      channels += ConsumersOf(edge, task).size();
   }
   const uint64_t job_bytes = plan_.memory.value_or(options_.memory->handed_out());
   const uint64_t budget = job_bytes / kExchangePart;
-  const size_t share = channels == 0 ? kChannelShareMost : std::min<size_t>(kChannelShareMost, static_cast<size_t>(budget / (2 * channels)));
+  const size_t share =
+      channels == 0
+          ? kChannelShareMost
+          : std::min<size_t>(kChannelShareMost, static_cast<size_t>(budget / (2 * channels)));
   if (share < kChannelShareLeast) {
-    return Status(Code::kLimit, "job '" + plan_.job + "' has " + std::to_string(channels) + " channels, which share " + std::to_string(budget) + " bytes (a quarter of its memory): " +
-                                    std::to_string(share) + " bytes each, at least " + std::to_string(kChannelShareLeast) + " are needed; raise execution.memory or lower the parallelism");
+    return Status(Code::kLimit, "job '" + plan_.job + "' has " + std::to_string(channels) +
+                                    " channels, which share " + std::to_string(budget) +
+                                    " bytes (a quarter of its memory): " + std::to_string(share) +
+                                    " bytes each, at least " + std::to_string(kChannelShareLeast) +
+                                    " are needed; raise execution.memory or lower the parallelism");
   }
   const uint64_t floating = budget > 2 * share * channels ? budget - 2 * share * channels : 0;
 
@@ -117,10 +143,13 @@ Status Attempt::Wire() {
       return static_cast<size_t>(std::find(nodes.begin(), nodes.end(), node.index) - nodes.begin());
     };
     if (edge.kind != EdgeKind::kDirect && plan_.chains[consumer.chain].head() != consumer.index) {
-      return Status(Code::kInternal, "node '" + consumer.id + "' has an input channel but does not head its chain");
+      return Status(Code::kInternal,
+                    "node '" + consumer.id + "' has an input channel but does not head its chain");
     }
     if (edge.combined && consumer.on_error == OnError::kSideOutput) {
-      return Status(Code::kInternal, "node '" + consumer.id + "' writes bad rows to its port 'errors', so its input may not be combined before the exchange");
+      return Status(Code::kInternal, "node '" + consumer.id +
+                                         "' writes bad rows to its port 'errors', so its input may "
+                                         "not be combined before the exchange");
     }
     std::vector<std::vector<std::unique_ptr<ChannelSender>>> senders(producer.parallelism);
     for (uint32_t task = 0; task < producer.parallelism; ++task) {
@@ -128,7 +157,9 @@ Status Attempt::Wire() {
       Target target;
       target.edge = &edge;
       if (edge.kind == EdgeKind::kHash && !edge.combined) {
-        target.rewrites_updates = SplitsUpdates(producer.shape.outputs[edge.from.value], *producer.shape.outputs[edge.from.value].schema, edge.hash_keys);
+        target.rewrites_updates =
+            SplitsUpdates(producer.shape.outputs[edge.from.value],
+                          *producer.shape.outputs[edge.from.value].schema, edge.hash_keys);
       }
       if (edge.kind == EdgeKind::kDirect) {
         target.local = position(consumer);
@@ -144,9 +175,11 @@ Status Attempt::Wire() {
           channel.consumer = to.signal;
           auto shared = std::make_shared<Channel>(std::move(channel));
           targets.push_back(std::make_unique<ChannelSender>(shared));
-          to.inputs.push_back({edge.to, producer.id, std::make_unique<ChannelReceiver>(std::move(shared))});
+          to.inputs.push_back(
+              {edge.to, producer.id, std::make_unique<ChannelReceiver>(std::move(shared))});
         }
-        target.exchange = std::make_unique<Exchange>(edge, plan_.key_groups, consumer.parallelism, std::move(targets));
+        target.exchange = std::make_unique<Exchange>(edge, plan_.key_groups, consumer.parallelism,
+                                                     std::move(targets));
       }
       std::vector<std::vector<Target>>& ports = from.targets[position(producer)];
       if (ports.size() <= edge.from.value) ports.resize(static_cast<size_t>(edge.from.value) + 1);
@@ -162,8 +195,10 @@ Status Attempt::Wire() {
       spec.pool_bytes = channels == 0 ? 0 : floating * inputs / channels;
       if (inputs != 0) {
         // Windows with their overdraft, and the reserve for one large row (semantics 12.1).
-        const size_t reserve = std::min<size_t>(plan_.row_bytes_max(), budget / std::max<size_t>(1, channels));
-        WEIR_ASSIGN(spec.queues, options_.memory->Open(plan_.job + "/channels", MemoryKind::kQueues, 2 * share * inputs + reserve));
+        const size_t reserve =
+            std::min<size_t>(plan_.row_bytes_max(), budget / std::max<size_t>(1, channels));
+        WEIR_ASSIGN(spec.queues, options_.memory->Open(plan_.job + "/channels", MemoryKind::kQueues,
+                                                       2 * share * inputs + reserve));
       }
       const TaskIndex index = spec.task;
       tasks_.push_back(std::make_shared<Task>(std::move(spec)));
@@ -223,7 +258,9 @@ std::vector<NodeValues> Attempt::Values() const {
       at[{node.node_id, node.task}] = all.size();
       all.push_back(node);
       // What has gone on since the copy was made.
-      if (!cancelled_) all.back().time_us[static_cast<size_t>(values->since)] += static_cast<uint64_t>(std::max<int64_t>(0, (now - values->steady).us));
+      if (!cancelled_)
+        all.back().time_us[static_cast<size_t>(values->since)] +=
+            static_cast<uint64_t>(std::max<int64_t>(0, (now - values->steady).us));
     }
   }
   // Combiners count as the consuming node, in its task of the same number or else its first.

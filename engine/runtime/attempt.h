@@ -1,7 +1,9 @@
 #pragma once
-// JobAttempt: all tasks of one attempt of a job in this process, on worker threads. Control makes one per (re)start, drives checkpoints through it and
-// hears from it through an AttemptListener. A failure of any task is reported once; control then cancels the attempt and makes another one.
-// Threads: methods are called by one control thread; listener calls come from worker and pool threads, must not block and not call back.
+// JobAttempt: all tasks of one attempt of a job in this process, on worker threads. Control makes
+// one per (re)start, drives checkpoints through it and hears from it through an AttemptListener. A
+// failure of any task is reported once; control then cancels the attempt and makes another one.
+// Threads: methods are called by one control thread; listener calls come from worker and pool
+// threads, must not block and not call back.
 
 #include <cstdint>
 #include <functional>
@@ -22,16 +24,22 @@ namespace weir::runtime {
 class AttemptListener {
  public:
   virtual ~AttemptListener() = default;
-  virtual void OnRunning() = 0;                                        // once: all tasks are open and restored
-  virtual void OnAck(CheckpointId n, TaskSnapshot snapshot) = 0;       // files uploaded: names in image.files; one per task and n
+  virtual void OnRunning() = 0;  // once: all tasks are open and restored
+  virtual void OnAck(
+      CheckpointId n,
+      TaskSnapshot snapshot) = 0;  // files uploaded: names in image.files; one per task and n
   virtual void OnDeclined(TaskKey task, CheckpointId n, Status why) = 0;
-  virtual void OnFailed(const std::string& node_id, TaskKey task, Status why) = 0;  // the attempt is lost
-  virtual void OnFinished(TaskKey task) = 0;                           // END has passed through; it stays for the last checkpoint
-  virtual void OnLaneResolved(const std::string& node_id, LaneProgress progress) = 0;  // exactly-once lanes: recovered, or marker read
+  virtual void OnFailed(const std::string& node_id, TaskKey task,
+                        Status why) = 0;  // the attempt is lost
+  virtual void OnFinished(
+      TaskKey task) = 0;  // END has passed through; it stays for the last checkpoint
+  virtual void OnLaneResolved(
+      const std::string& node_id,
+      LaneProgress progress) = 0;  // exactly-once lanes: recovered, or marker read
 };
 
 struct AttemptOptions {
-  const PhysicalPlan* plan = nullptr;   // these outlive the attempt
+  const PhysicalPlan* plan = nullptr;  // these outlive the attempt
   Env* env = nullptr;
   Clients* clients = nullptr;
   StateBackend* backend = nullptr;
@@ -40,39 +48,48 @@ struct AttemptOptions {
   AttemptListener* listener = nullptr;
   std::string cluster, incarnation;
   Attempt attempt;
-  CheckpointId head;                    // the restored checkpoint, 0: none
-  int threads = 1;                      // worker threads; 0 in simulation: turns are driven by the Env's loops all the same
-  Path state_directory;                 // <state_dir>/<job>; tasks use <U>-<A>-<chain>-<task> below it
+  CheckpointId head;  // the restored checkpoint, 0: none
+  int threads =
+      1;  // worker threads; 0 in simulation: turns are driven by the Env's loops all the same
+  Path state_directory;  // <state_dir>/<job>; tasks use <U>-<A>-<chain>-<task> below it
   std::map<TaskKey, TaskRestore> restore;
-  uint32_t batch_rows_initial = 1024;   // test configurations make these tiny
-  uint32_t channel_queue_items = 0;     // 0: by the plan
-  bool chaining = true;                 // false is refused: give an Unchained plan, as chains name the tasks of a snapshot
+  uint32_t batch_rows_initial = 1024;  // test configurations make these tiny
+  uint32_t channel_queue_items = 0;    // 0: by the plan
+  bool chaining =
+      true;  // false is refused: give an Unchained plan, as chains name the tasks of a snapshot
 };
 
-/// Files of snapshots are uploaded by the tasks below `<job>/<U>/` of the store: shared/<xx>/<hash>-<length>.sst and chk/<N>-<A>/....
+/// Files of snapshots are uploaded by the tasks below `<job>/<U>/` of the store:
+/// shared/<xx>/<hash>-<length>.sst and chk/<N>-<A>/....
 class JobAttempt {
  public:
-  /// Makes channels and tasks, opens nothing. kLimit if the memory does not suffice (says how much is missing and which option to change).
+  /// Makes channels and tasks, opens nothing. kLimit if the memory does not suffice (says how much
+  /// is missing and which option to change).
   static Result<std::unique_ptr<JobAttempt>> Create(AttemptOptions options);
-  virtual ~JobAttempt() = default;      // cancels and joins
+  virtual ~JobAttempt() = default;  // cancels and joins
 
-  virtual void Start() = 0;             // opens and restores on P, then runs
-  /// Splits of a source node for one task: start, restore and discovery. `complete`: no more will come to any task of the node.
-  virtual void AddSplits(NodeIndex node, TaskIndex task, std::vector<SplitState> splits, bool complete) = 0;
+  virtual void Start() = 0;  // opens and restores on P, then runs
+  /// Splits of a source node for one task: start, restore and discovery. `complete`: no more will
+  /// come to any task of the node.
+  virtual void AddSplits(NodeIndex node, TaskIndex task, std::vector<SplitState> splits,
+                         bool complete) = 0;
   /// Barrier n into all source tasks, and into tasks whose inputs have ended.
   virtual void Trigger(CheckpointId n) = 0;
   virtual void Complete(CheckpointId n) = 0;  // HEAD is n
   virtual void Abort(CheckpointId n) = 0;
-  /// Sources stop polling; what is in flight stays: the next checkpoint is the last one (stop without drain).
+  /// Sources stop polling; what is in flight stays: the next checkpoint is the last one (stop
+  /// without drain).
   virtual void StopSources() = 0;
   /// Sources end as if bounded: everything fires (stop --drain).
   virtual void Drain() = 0;
   /// Asks all tasks to end; false if one has not within `deadline` (the process must then exit).
   virtual bool Cancel(Duration deadline) = 0;
 
-  virtual std::vector<NodeValues> Values() const = 0;     // A
-  virtual uint64_t changes() const = 0;                   // A  rows, timers and positions so far: unmoved = nothing to checkpoint
-  virtual bool lanes_confirmed(CheckpointId n) const = 0; // A  every exactly-once lane has published all of n
+  virtual std::vector<NodeValues> Values() const = 0;  // A
+  virtual uint64_t changes()
+      const = 0;  // A  rows, timers and positions so far: unmoved = nothing to checkpoint
+  virtual bool lanes_confirmed(
+      CheckpointId n) const = 0;  // A  every exactly-once lane has published all of n
 };
 
 }  // namespace weir::runtime

@@ -7,7 +7,8 @@
 
 namespace weir::runtime {
 
-BarrierAligner::BarrierAligner(size_t inputs, bool blocks) : blocks_(blocks), got_(inputs), blocked_(inputs), ended_(inputs), open_(inputs) {}
+BarrierAligner::BarrierAligner(size_t inputs, bool blocks)
+    : blocks_(blocks), got_(inputs), blocked_(inputs), ended_(inputs), open_(inputs) {}
 
 void BarrierAligner::Drop() {
   done_ = std::max(done_, current_);
@@ -42,7 +43,8 @@ void BarrierAligner::OnEnd(size_t input) {
   WEIR_CHECK(!blocked_[input]);
   ended_[input] = true;
   --open_;
-  if (aligning() && !got_[input]) --missing_;  // without blocking, END may follow the input's barrier
+  if (aligning() && !got_[input])
+    --missing_;  // without blocking, END may follow the input's barrier
 }
 
 bool BarrierAligner::OnCancel(CheckpointId n) {

@@ -1,6 +1,7 @@
 #pragma once
-// BarrierAligner: aligned barriers of semantics 11 over the input channels of one task. Pure; W. The task tells it what it finds on the inputs and asks
-// what is blocked and whether a checkpoint is ready; taking the checkpoint, and sending barriers and cancels on, is the task's work.
+// BarrierAligner: aligned barriers of semantics 11 over the input channels of one task. Pure; W.
+// The task tells it what it finds on the inputs and asks what is blocked and whether a checkpoint
+// is ready; taking the checkpoint, and sending barriers and cancels on, is the task's work.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,7 +16,8 @@ class BarrierAligner {
   /// `blocks`: exactly once; else inputs go on behind their barrier.
   BarrierAligner(size_t inputs, bool blocks);
 
-  /// BARRIER(n) is reached on `input`. Answers the checkpoint that n subsumes (its parts are to be discarded), or 0.
+  /// BARRIER(n) is reached on `input`. Answers the checkpoint that n subsumes (its parts are to be
+  /// discarded), or 0.
   CheckpointId OnBarrier(size_t input, CheckpointId n);
   void OnEnd(size_t input);
   /// True: send CANCEL(n) to every output, once.

@@ -63,13 +63,16 @@ void ChannelSender::Send(Batch batch, int64_t ingest_us, Duration now) {
   }
 }
 
-/// Cuts to the consumer's batch size. Bytes count whole arenas, so a piece cut by bytes takes its rows along into arenas of their own.
+/// Cuts to the consumer's batch size. Bytes count whole arenas, so a piece cut by bytes takes its
+/// rows along into arenas of their own.
 void ChannelSender::Enqueue(Batch batch, int64_t ingest_us) {
   const uint32_t rows = batch.rows();
   const size_t bytes = batch.bytes();
   uint32_t piece_rows = std::min(rows, batch_rows_);
   const bool by_bytes = bytes > share_bytes() && rows > 1;
-  if (by_bytes) piece_rows = std::clamp(static_cast<uint32_t>(size_t{rows} * share_bytes() / bytes), uint32_t{1}, piece_rows);
+  if (by_bytes)
+    piece_rows = std::clamp(static_cast<uint32_t>(size_t{rows} * share_bytes() / bytes),
+                            uint32_t{1}, piece_rows);
   if (piece_rows == rows) {
     unsent_rows_ += rows;
     unsent_.push_back({std::move(batch), ingest_us});
@@ -80,7 +83,8 @@ void ChannelSender::Enqueue(Batch batch, int64_t ingest_us) {
     Batch piece;
     if (by_bytes) {
       Selection selection;
-      for (uint32_t row = first; row < first + count; ++row) selection.mutable_rows().push_back(row);
+      for (uint32_t row = first; row < first + count; ++row)
+        selection.mutable_rows().push_back(row);
       piece = TakeWithKeys(batch, selection);
     } else {
       piece = batch.Slice(first, count);
@@ -127,7 +131,8 @@ void ChannelSender::SendIdle(Duration now) {
 void ChannelSender::SendActive(Duration now) {
   CloseGathered();
   if (!unsent_.empty() && std::holds_alternative<IdleItem>(unsent_.back().item)) {
-    unsent_.pop_back();  // never idle, as far as the consumer is concerned: between two batches lies one mark at most
+    unsent_.pop_back();  // never idle, as far as the consumer is concerned: between two batches
+                         // lies one mark at most
   } else {
     unsent_.push_back({ActiveItem{}, 0});
   }
@@ -172,11 +177,13 @@ std::optional<Duration> ChannelSender::flush_at() const {
 bool ChannelSender::CanPush(const ChannelItem& front) {
   if (!channel_->queue_.HasRoom()) return false;
   if (const Batch* batch = std::get_if<Batch>(&front.item)) {
-    if (batch->rows() == 1 && batch->bytes() > share_bytes()) return !need_sent_ || needs_ > needs_used_;
+    if (batch->rows() == 1 && batch->bytes() > share_bytes())
+      return !need_sent_ || needs_ > needs_used_;
     return granted_rows_ > sent_rows_ && granted_bytes_ > sent_bytes_;
   }
   // A watermark behind an undelivered one waits here, where a newer one replaces it.
-  if (std::holds_alternative<WatermarkItem>(front.item)) return !(last_was_watermark_ && unsent_.size() == 1 && channel_->queue_.size() != 0);
+  if (std::holds_alternative<WatermarkItem>(front.item))
+    return !(last_was_watermark_ && unsent_.size() == 1 && channel_->queue_.size() != 0);
   return true;
 }
 
@@ -227,7 +234,9 @@ bool ChannelSender::Pump(Duration now) {
   if (moved) channel_->options_.consumer->Raise();
   if (unsent_rows_ != 0 && !blocked_since_) blocked_since_ = now;
   if (unsent_rows_ == 0 && blocked_since_) {
-    channel_->blocked_us_.store(channel_->blocked_us_.load(std::memory_order_relaxed) + static_cast<uint64_t>((now - *blocked_since_).us), std::memory_order_relaxed);
+    channel_->blocked_us_.store(channel_->blocked_us_.load(std::memory_order_relaxed) +
+                                    static_cast<uint64_t>((now - *blocked_since_).us),
+                                std::memory_order_relaxed);
     blocked_since_.reset();
   }
   return moved;
@@ -244,7 +253,8 @@ ChannelReceiver::ChannelReceiver(std::shared_ptr<Channel> channel)
       batch_rows_(channel_->options_.batch_rows) {}
 
 void ChannelReceiver::WakeProducer() {
-  if (channel_->producer_waits_.load(std::memory_order_seq_cst) && channel_->producer_waits_.exchange(false, std::memory_order_seq_cst)) {
+  if (channel_->producer_waits_.load(std::memory_order_seq_cst) &&
+      channel_->producer_waits_.exchange(false, std::memory_order_seq_cst)) {
     channel_->options_.producer->Raise();
   }
 }
@@ -259,7 +269,8 @@ ChannelItem ChannelReceiver::Pop() {
     if (needs_open_ != 0 && batch->rows() == 1 && bytes > channel_->options_.share_bytes) {
       --needs_open_;
     } else {
-      WEIR_CHECK_LT(credited_rows_, granted_rows_);  // sent against credit; only the last may overdraw
+      WEIR_CHECK_LT(credited_rows_,
+                    granted_rows_);  // sent against credit; only the last may overdraw
       credited_rows_ += batch->rows();
       credited_bytes_ += bytes;
     }

@@ -11,15 +11,31 @@
 namespace weir::runtime {
 namespace {
 
-enum Field : size_t { kNodeId, kCode, kMessage, kEventTimeField, kTopic, kPartition, kOffset, kKey, kHeaders, kRaw, kTruncated, kAt };
+enum Field : size_t {
+  kNodeId,
+  kCode,
+  kMessage,
+  kEventTimeField,
+  kTopic,
+  kPartition,
+  kOffset,
+  kKey,
+  kHeaders,
+  kRaw,
+  kTruncated,
+  kAt
+};
 
 void AppendBase64(std::string_view bytes, std::string& out) {
-  static constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   for (size_t i = 0; i < bytes.size(); i += 3) {
     const size_t left = std::min<size_t>(3, bytes.size() - i);
     uint32_t three = 0;
-    for (size_t j = 0; j < 3; ++j) three = three << 8 | (j < left ? static_cast<uint8_t>(bytes[i + j]) : 0U);
-    for (size_t j = 0; j < 4; ++j) out.push_back(j <= left ? kDigits[three >> (18 - 6 * j) & 63] : '=');
+    for (size_t j = 0; j < 3; ++j)
+      three = three << 8 | (j < left ? static_cast<uint8_t>(bytes[i + j]) : 0U);
+    for (size_t j = 0; j < 4; ++j)
+      out.push_back(j <= left ? kDigits[three >> (18 - 6 * j) & 63] : '=');
   }
 }
 
@@ -43,21 +59,33 @@ void AppendJsonValue(const Column& column, uint32_t row, std::string& out) {
     return;
   }
   switch (column.type().kind) {
-    case TypeKind::kBool: out += column.Values<uint8_t>()[row] != 0 ? "true" : "false"; return;
-    case TypeKind::kInt32: return AppendNumber(column.Values<int32_t>()[row], out);
-    case TypeKind::kInt64: return AppendNumber(column.Values<int64_t>()[row], out);
-    case TypeKind::kFloat32: return AppendFloat(column.Values<float>()[row], out);
-    case TypeKind::kFloat64: return AppendFloat(column.Values<double>()[row], out);
-    case TypeKind::kDecimal: out += DecimalToString(column.Values<Int128>()[row], column.type().scale); return;
-    case TypeKind::kDate: return AppendJsonString(DateToString(column.Values<int32_t>()[row]), out);
-    case TypeKind::kTimestamp: return AppendJsonString(TimestampToString(column.Values<int64_t>()[row]), out);
-    case TypeKind::kDuration: return AppendJsonString(IsoDurationToString(column.Values<int64_t>()[row]), out);
+    case TypeKind::kBool:
+      out += column.Values<uint8_t>()[row] != 0 ? "true" : "false";
+      return;
+    case TypeKind::kInt32:
+      return AppendNumber(column.Values<int32_t>()[row], out);
+    case TypeKind::kInt64:
+      return AppendNumber(column.Values<int64_t>()[row], out);
+    case TypeKind::kFloat32:
+      return AppendFloat(column.Values<float>()[row], out);
+    case TypeKind::kFloat64:
+      return AppendFloat(column.Values<double>()[row], out);
+    case TypeKind::kDecimal:
+      out += DecimalToString(column.Values<Int128>()[row], column.type().scale);
+      return;
+    case TypeKind::kDate:
+      return AppendJsonString(DateToString(column.Values<int32_t>()[row]), out);
+    case TypeKind::kTimestamp:
+      return AppendJsonString(TimestampToString(column.Values<int64_t>()[row]), out);
+    case TypeKind::kDuration:
+      return AppendJsonString(IsoDurationToString(column.Values<int64_t>()[row]), out);
     case TypeKind::kBytes:
       out.push_back('"');
       AppendBase64(column.Values<Utf8View>()[row].view(), out);
       out.push_back('"');
       return;
-    default: AppendJsonString(column.Values<Utf8View>()[row].view(), out);
+    default:
+      AppendJsonString(column.Values<Utf8View>()[row].view(), out);
   }
 }
 
@@ -119,9 +147,15 @@ void AppendErrorRow(const ErrorRow& row, RowBuilder& into) {
   into.FinishRow();
 }
 
-void AppendRecordError(std::string_view node_id, const Record& record, const RowError& error, EventTime at, RowBuilder& into) {
-  const std::string headers = record.headers.empty() ? std::string() : HeadersAsJson(record.headers);
-  ErrorRow row{.node_id = node_id, .code = RecordCodeName(error.code), .message = error.message, .truncated = record.truncated, .at = at};
+void AppendRecordError(std::string_view node_id, const Record& record, const RowError& error,
+                       EventTime at, RowBuilder& into) {
+  const std::string headers =
+      record.headers.empty() ? std::string() : HeadersAsJson(record.headers);
+  ErrorRow row{.node_id = node_id,
+               .code = RecordCodeName(error.code),
+               .message = error.message,
+               .truncated = record.truncated,
+               .at = at};
   if (record.timestamp != EventTime::Min()) row.event_time = record.timestamp;
   if (!record.topic.empty()) row.topic = record.topic;
   if (record.partition >= 0) row.partition = record.partition;
@@ -132,8 +166,10 @@ void AppendRecordError(std::string_view node_id, const Record& record, const Row
   AppendErrorRow(row, into);
 }
 
-void AppendRowError(std::string_view node_id, const Batch& batch, const RowError& error, EventTime at, RowBuilder& into) {
-  ErrorRow row{.node_id = node_id, .code = RecordCodeName(error.code), .message = error.message, .at = at};
+void AppendRowError(std::string_view node_id, const Batch& batch, const RowError& error,
+                    EventTime at, RowBuilder& into) {
+  ErrorRow row{
+      .node_id = node_id, .code = RecordCodeName(error.code), .message = error.message, .at = at};
   if (error.detached) {
     row.raw = error.raw;
     return AppendErrorRow(row, into);
@@ -142,14 +178,19 @@ void AppendRowError(std::string_view node_id, const Batch& batch, const RowError
   row.raw = raw;
   const auto find = [&](std::string_view name, TypeKind kind) -> std::optional<ColumnIndex> {
     const std::optional<ColumnIndex> column = batch.schema().Find(name);
-    if (!column || batch.schema().field(*column).type.kind != kind || !batch.Valid(*column)[error.row]) return std::nullopt;
+    if (!column || batch.schema().field(*column).type.kind != kind ||
+        !batch.Valid(*column)[error.row])
+      return std::nullopt;
     return column;
   };
-  if (const auto column = find(kEventTimeColumn, TypeKind::kTimestamp)) row.event_time = EventTime{batch.Values<int64_t>(*column)[error.row]};
+  if (const auto column = find(kEventTimeColumn, TypeKind::kTimestamp))
+    row.event_time = EventTime{batch.Values<int64_t>(*column)[error.row]};
   const auto topic = find(kTopicColumn, TypeKind::kString);
   if (topic) row.topic = batch.Values<Utf8View>(*topic)[error.row].view();
-  if (const auto column = find(kPartitionColumn, TypeKind::kInt32)) row.partition = batch.Values<int32_t>(*column)[error.row];
-  if (const auto column = find(kOffsetColumn, TypeKind::kInt64)) row.offset = batch.Values<int64_t>(*column)[error.row];
+  if (const auto column = find(kPartitionColumn, TypeKind::kInt32))
+    row.partition = batch.Values<int32_t>(*column)[error.row];
+  if (const auto column = find(kOffsetColumn, TypeKind::kInt64))
+    row.offset = batch.Values<int64_t>(*column)[error.row];
   const auto key = find(kKeyColumn, TypeKind::kBytes);
   if (key) row.key = batch.Values<Utf8View>(*key)[error.row].view();
   AppendErrorRow(row, into);

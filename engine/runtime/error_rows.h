@@ -1,5 +1,6 @@
 #pragma once
-// Rows of the port `errors` (job-format 2.4), built by the task: dead letters of bad records and rows. Messages and raw bytes are cut to their bounds. W.
+// Rows of the port `errors` (job-format 2.4), built by the task: dead letters of bad records and
+// rows. Messages and raw bytes are cut to their bounds. W.
 
 #include <cstdint>
 #include <optional>
@@ -28,9 +29,11 @@ struct ErrorRow {
 void AppendErrorRow(const ErrorRow& row, RowBuilder& into);
 
 /// The row of a source's record.
-void AppendRecordError(std::string_view node_id, const Record& record, const RowError& error, EventTime at, RowBuilder& into);
+void AppendRecordError(std::string_view node_id, const Record& record, const RowError& error,
+                       EventTime at, RowBuilder& into);
 /// The row of an operator's or a sink's input row.
-void AppendRowError(std::string_view node_id, const Batch& batch, const RowError& error, EventTime at, RowBuilder& into);
+void AppendRowError(std::string_view node_id, const Batch& batch, const RowError& error,
+                    EventTime at, RowBuilder& into);
 
 /// Row `row` as JSON, metadata columns left out.
 std::string RowToJson(const Batch& batch, uint32_t row);

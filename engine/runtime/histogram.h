@@ -1,5 +1,6 @@
 #pragma once
-// Histogram: counts of samples in fixed buckets, as HistogramValues has them. One writer; copied out by it.
+// Histogram: counts of samples in fixed buckets, as HistogramValues has them. One writer; copied
+// out by it.
 
 #include <algorithm>
 #include <array>
@@ -10,15 +11,19 @@
 
 namespace weir::runtime {
 
-inline constexpr std::array<double, 13> kLatencyBounds = {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10};
-inline constexpr std::array<double, 14> kCheckpointBounds = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 600};
+inline constexpr std::array<double, 13> kLatencyBounds = {
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10};
+inline constexpr std::array<double, 14> kCheckpointBounds = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1,
+                                                             2,    5,    10,   30,  60,  300, 600};
 
 class Histogram {
  public:
-  explicit Histogram(std::span<const double> bounds) : bounds_(bounds), counts_(bounds.size() + 1) {}
+  explicit Histogram(std::span<const double> bounds)
+      : bounds_(bounds), counts_(bounds.size() + 1) {}
   void Observe(Duration value) {
     const double seconds = static_cast<double>(value.us) / 1e6;
-    ++counts_[static_cast<size_t>(std::lower_bound(bounds_.begin(), bounds_.end(), seconds) - bounds_.begin())];
+    ++counts_[static_cast<size_t>(std::lower_bound(bounds_.begin(), bounds_.end(), seconds) -
+                                  bounds_.begin())];
     sum_ += seconds;
   }
   HistogramValues Values() const { return {{bounds_.begin(), bounds_.end()}, counts_, sum_}; }

@@ -1,6 +1,8 @@
 #pragma once
-// InputFlow: how much may be in flight towards one task (semantics 12.4, after Flink's BufferDebloater). Every 200 ms it measures what the task consumed in
-// its non-idle time, and sizes the sum of its channels' windows to one second of that rate. Pure but for the clock readings given; W.
+// InputFlow: how much may be in flight towards one task (semantics 12.4, after Flink's
+// BufferDebloater). Every 200 ms it measures what the task consumed in its non-idle time, and sizes
+// the sum of its channels' windows to one second of that rate. Pure but for the clock readings
+// given; W.
 
 #include <cstdint>
 #include <span>
@@ -13,7 +15,7 @@ namespace weir::runtime {
 inline constexpr Duration kFlowPeriod = Milliseconds(200);
 inline constexpr Duration kFlowTarget = Seconds(1);
 inline constexpr Duration kBatchOfRate = Milliseconds(100);
-inline constexpr int kFlowSamples = 20;              // smoothing: 2 / (samples + 1)
+inline constexpr int kFlowSamples = 20;  // smoothing: 2 / (samples + 1)
 inline constexpr double kFlowHysteresis = 0.25;
 inline constexpr uint64_t kWindowBytesMax = uint64_t{8} << 20;
 
@@ -23,8 +25,9 @@ struct ChannelWindow {
 
 class InputFlow {
  public:
-  /// `batch_rows`: until something is measured, and the most if it is below 64 (tiny test configurations). `pool_bytes`: what the exchange budget leaves
-  /// for this task's floating windows.
+  /// `batch_rows`: until something is measured, and the most if it is below 64 (tiny test
+  /// configurations). `pool_bytes`: what the exchange budget leaves for this task's floating
+  /// windows.
   InputFlow(size_t channels, uint32_t batch_rows, size_t share_bytes, uint64_t pool_bytes);
 
   void OnConsumed(uint32_t rows, size_t bytes) {
@@ -37,7 +40,8 @@ class InputFlow {
   uint32_t batch_rows() const { return batch_rows_; }
   double rows_per_second() const { return rows_rate_; }
   uint64_t size_rows() const { return static_cast<uint64_t>(size_rows_); }
-  /// The sum of the windows, dealt by backlog: one batch each, exclusive, and the rest where rows wait.
+  /// The sum of the windows, dealt by backlog: one batch each, exclusive, and the rest where rows
+  /// wait.
   std::vector<ChannelWindow> Deal(std::span<const uint64_t> backlog_rows) const;
 
  private:

@@ -22,7 +22,8 @@ void AppendValid(const KeyBatch& keys, uint32_t row, uint32_t at, std::vector<ui
 }
 
 /// Longer keys lie in arenas that only the batch's own storage names: they are copied.
-void AppendKey(const Utf8View& key, KeyStorage& into, std::string& arena, std::vector<std::pair<uint32_t, size_t>>& moved) {
+void AppendKey(const Utf8View& key, KeyStorage& into, std::string& arena,
+               std::vector<std::pair<uint32_t, size_t>>& moved) {
   if (!key.is_inline()) {
     moved.emplace_back(static_cast<uint32_t>(into.bytes.size()), arena.size());
     arena.append(key.view());
@@ -30,11 +31,13 @@ void AppendKey(const Utf8View& key, KeyStorage& into, std::string& arena, std::v
   into.bytes.push_back(key);
 }
 
-void PlaceMoved(KeyStorage& into, const std::string& arena, const std::vector<std::pair<uint32_t, size_t>>& moved) {
+void PlaceMoved(KeyStorage& into, const std::string& arena,
+                const std::vector<std::pair<uint32_t, size_t>>& moved) {
   if (moved.empty()) return;
   auto buffer = std::make_shared<Buffer>(arena.size());
   std::memcpy(buffer->data(), arena.data(), arena.size());
-  for (const auto& [row, offset] : moved) into.bytes[row] = Utf8View(std::string_view(buffer->data() + offset, into.bytes[row].size()));
+  for (const auto& [row, offset] : moved)
+    into.bytes[row] = Utf8View(std::string_view(buffer->data() + offset, into.bytes[row].size()));
   into.arenas.push_back(std::move(buffer));
 }
 
@@ -53,14 +56,16 @@ Batch WithEvaluatedKeys(const Batch& batch, std::span<const Expression> keys, Ro
   }
   if (errors.Mark() == mark) return WithColumnsAsKeys(batch, columns);
   auto storage = std::make_shared<KeyStorage>(*EncodeKeys(columns, batch.rows(), nullptr));
-  for (const RowError& error : errors.errors().subspan(mark)) storage->hash[error.row] = 0;  // key group 0
+  for (const RowError& error : errors.errors().subspan(mark))
+    storage->hash[error.row] = 0;  // key group 0
   return batch.WithKeys(std::move(storage));
 }
 
 Batch WithLeadingKeys(const Batch& batch, size_t columns) {
   std::vector<Column> keys;
   keys.reserve(columns);
-  for (size_t i = 0; i < columns; ++i) keys.push_back(batch.column(ColumnIndex{static_cast<uint16_t>(i)}));
+  for (size_t i = 0; i < columns; ++i)
+    keys.push_back(batch.column(ColumnIndex{static_cast<uint16_t>(i)}));
   return WithColumnsAsKeys(batch, keys);
 }
 
@@ -110,7 +115,8 @@ Batch ConcatWithKeys(std::span<const Batch> batches) {
     for (const Utf8View& key : keys.bytes) AppendKey(key, *storage, arena, moved);
     if (all_time) storage->time.insert(storage->time.end(), keys.time.begin(), keys.time.end());
     if (!any_null) continue;
-    for (uint32_t row = 0; row < keys.rows(); ++row) AppendValid(keys, row, at++, storage->valid_words);
+    for (uint32_t row = 0; row < keys.rows(); ++row)
+      AppendValid(keys, row, at++, storage->valid_words);
   }
   PlaceMoved(*storage, arena, moved);
   return whole.WithKeys(std::move(storage));

@@ -1,5 +1,6 @@
 #pragma once
-// Keys of batches (contracts 3, "Keys"): evaluated once per row, shipped with the rows over exchanges, checked against the owned key groups. Pure; W.
+// Keys of batches (contracts 3, "Keys"): evaluated once per row, shipped with the rows over
+// exchanges, checked against the owned key groups. Pure; W.
 
 #include <memory>
 #include <span>
@@ -11,8 +12,8 @@
 
 namespace weir::runtime {
 
-/// `batch` with the keys of `keys` (none: the single empty key). A row whose key cannot be computed gets an error and
-/// a hash of key group 0; the keys of such a batch serve for sending it on only.
+/// `batch` with the keys of `keys` (none: the single empty key). A row whose key cannot be computed
+/// gets an error and a hash of key group 0; the keys of such a batch serve for sending it on only.
 Batch WithEvaluatedKeys(const Batch& batch, std::span<const Expression> keys, RowErrors& errors);
 
 /// `batch` with its first `columns` columns as keys: partial rows of a combiner.

@@ -1,6 +1,8 @@
 #pragma once
-// Mailbox: commands from any thread to one task, in order per sender, without a lock (a list of nodes pushed at the head, taken whole and reversed). The
-// sender raises the task's signal afterwards. Unbounded by itself: control sends a handful of commands per checkpoint and one per discovered set of splits.
+// Mailbox: commands from any thread to one task, in order per sender, without a lock (a list of
+// nodes pushed at the head, taken whole and reversed). The sender raises the task's signal
+// afterwards. Unbounded by itself: control sends a handful of commands per checkpoint and one per
+// discovered set of splits.
 
 #include <atomic>
 #include <utility>
@@ -19,7 +21,8 @@ class Mailbox {
   /// Any thread.
   void Put(T value) {
     Node* node = new Node{std::move(value), head_.load(std::memory_order_relaxed)};
-    while (!head_.compare_exchange_weak(node->next, node, std::memory_order_release, std::memory_order_relaxed)) {
+    while (!head_.compare_exchange_weak(node->next, node, std::memory_order_release,
+                                        std::memory_order_relaxed)) {
     }
   }
   bool empty() const { return head_.load(std::memory_order_acquire) == nullptr; }

@@ -63,7 +63,8 @@ std::optional<uint64_t> CgroupLimit(Env& env) {
       path.resize(std::max<size_t>(path.rfind('/'), 0));
     }
   }
-  take(LimitIn(env, "/sys/fs/cgroup/memory.max"));  // inside of a container its own group is the root
+  take(LimitIn(env,
+               "/sys/fs/cgroup/memory.max"));  // inside of a container its own group is the root
   take(LimitIn(env, "/sys/fs/cgroup/memory/memory.limit_in_bytes"));
   return least;
 }
@@ -75,7 +76,9 @@ size_t DetectMemoryLimit(Env& env) {
   const std::string meminfo = ReadSmall(env, "/proc/meminfo").value_or("");
   constexpr std::string_view kTotal = "MemTotal:";
   if (const size_t at = meminfo.find(kTotal); at != std::string::npos) {
-    if (const std::optional<uint64_t> kib = Number(std::string_view(meminfo).substr(at + kTotal.size()))) machine = *kib * 1024 / 4 * 3;
+    if (const std::optional<uint64_t> kib =
+            Number(std::string_view(meminfo).substr(at + kTotal.size())))
+      machine = *kib * 1024 / 4 * 3;
   }
   const std::optional<uint64_t> cgroup = CgroupLimit(env);
   if (cgroup && (!machine || *cgroup < *machine)) return static_cast<size_t>(*cgroup);
@@ -88,7 +91,8 @@ namespace weir::runtime {
 
 class GovernedAccount final : public MemoryAccount {
  public:
-  GovernedAccount(ProcessMemoryGovernor& governor, MemoryKind kind, size_t reservation) : governor_(governor), kind_(kind), reservation_(reservation) {
+  GovernedAccount(ProcessMemoryGovernor& governor, MemoryKind kind, size_t reservation)
+      : governor_(governor), kind_(kind), reservation_(reservation) {
     if (grows()) governor_.growing_.fetch_add(1, std::memory_order_relaxed);
   }
   ~GovernedAccount() override {
@@ -100,12 +104,15 @@ class GovernedAccount final : public MemoryAccount {
     used_.store(used_.load(std::memory_order_relaxed) + delta, std::memory_order_relaxed);
     governor_.used_[static_cast<size_t>(kind_)].fetch_add(delta, std::memory_order_relaxed);
   }
-  size_t used() const override { return static_cast<size_t>(std::max<int64_t>(0, used_.load(std::memory_order_relaxed))); }
+  size_t used() const override {
+    return static_cast<size_t>(std::max<int64_t>(0, used_.load(std::memory_order_relaxed)));
+  }
   size_t target() const override {
     if (!grows()) return reservation_;
     const size_t reserved = governor_.reserved();
     const size_t free = governor_.handed_out() > reserved ? governor_.handed_out() - reserved : 0;
-    return reservation_ + free / static_cast<size_t>(std::max<int64_t>(1, governor_.growing_.load(std::memory_order_relaxed)));
+    return reservation_ + free / static_cast<size_t>(std::max<int64_t>(
+                                     1, governor_.growing_.load(std::memory_order_relaxed)));
   }
 
  private:
@@ -117,19 +124,33 @@ class GovernedAccount final : public MemoryAccount {
 };
 
 ProcessMemoryGovernor::ProcessMemoryGovernor(size_t limit)
-    : limit_(limit), handed_out_(limit > kMemoryFreeLeast ? std::min(limit / 5 * 4, limit - kMemoryFreeLeast) : 0) {}
+    : limit_(limit),
+      handed_out_(limit > kMemoryFreeLeast ? std::min(limit / 5 * 4, limit - kMemoryFreeLeast)
+                                           : 0) {}
 
-Result<std::unique_ptr<MemoryAccount>> ProcessMemoryGovernor::Open(std::string purpose, MemoryKind kind, size_t reservation) {
+Result<std::unique_ptr<MemoryAccount>> ProcessMemoryGovernor::Open(std::string purpose,
+                                                                   MemoryKind kind,
+                                                                   size_t reservation) {
   size_t reserved = reserved_.load(std::memory_order_relaxed);
   do {
     if (reservation > handed_out_ || reserved > handed_out_ - reservation) {
-      return Status(Code::kLimit, "memory for '" + purpose + "' does not fit: it needs " + std::to_string(reservation) + " bytes, " + std::to_string(handed_out_ - std::min(reserved, handed_out_)) +
-                                      " of the " + std::to_string(handed_out_) + " that memory_limit (" + std::to_string(limit_) + ") leaves for use are free; raise memory_limit, or lower the parallelism");
+      return Status(Code::kLimit,
+                    "memory for '" + purpose + "' does not fit: it needs " +
+                        std::to_string(reservation) + " bytes, " +
+                        std::to_string(handed_out_ - std::min(reserved, handed_out_)) + " of the " +
+                        std::to_string(handed_out_) + " that memory_limit (" +
+                        std::to_string(limit_) +
+                        ") leaves for use are free; raise memory_limit, or lower the parallelism");
     }
-  } while (!reserved_.compare_exchange_weak(reserved, reserved + reservation, std::memory_order_relaxed));
-  return std::unique_ptr<MemoryAccount>(std::make_unique<GovernedAccount>(*this, kind, reservation));
+  } while (!reserved_.compare_exchange_weak(reserved, reserved + reservation,
+                                            std::memory_order_relaxed));
+  return std::unique_ptr<MemoryAccount>(
+      std::make_unique<GovernedAccount>(*this, kind, reservation));
 }
 
-size_t ProcessMemoryGovernor::used(MemoryKind kind) const { return static_cast<size_t>(std::max<int64_t>(0, used_[static_cast<size_t>(kind)].load(std::memory_order_relaxed))); }
+size_t ProcessMemoryGovernor::used(MemoryKind kind) const {
+  return static_cast<size_t>(
+      std::max<int64_t>(0, used_[static_cast<size_t>(kind)].load(std::memory_order_relaxed)));
+}
 
 }  // namespace weir::runtime

@@ -1,7 +1,9 @@
 #pragma once
-// ProcessMemoryGovernor: the one memory number of a process (contracts 9). Hands out at most 80 % of the limit (at least 64 MiB stay free), refuses a
-// reservation that no longer fits, and gives each account a target: its reservation, and of what nobody has reserved an equal part for each account of hot
-// state. Any thread; numbers are relaxed atomics, the list of accounts changes only when tasks are made or destroyed.
+// ProcessMemoryGovernor: the one memory number of a process (contracts 9). Hands out at most 80 %
+// of the limit (at least 64 MiB stay free), refuses a reservation that no longer fits, and gives
+// each account a target: its reservation, and of what nobody has reserved an equal part for each
+// account of hot state. Any thread; numbers are relaxed atomics, the list of accounts changes only
+// when tasks are made or destroyed.
 
 #include <array>
 #include <atomic>
@@ -15,7 +17,8 @@ inline constexpr size_t kMemoryFreeLeast = size_t{64} << 20;
 class ProcessMemoryGovernor final : public MemoryGovernor {
  public:
   explicit ProcessMemoryGovernor(size_t limit);
-  Result<std::unique_ptr<MemoryAccount>> Open(std::string purpose, MemoryKind kind, size_t reservation) override;
+  Result<std::unique_ptr<MemoryAccount>> Open(std::string purpose, MemoryKind kind,
+                                              size_t reservation) override;
   size_t limit() const override { return limit_; }
   size_t handed_out() const override { return handed_out_; }
   size_t used(MemoryKind kind) const override;

@@ -20,11 +20,15 @@ void NodeCounters::Take(Output& out) {
   out.counts().fill(0);
 }
 
-NodeBasics::NodeBasics(NodeInfo node_info, TaskServices& task_services) : info(std::move(node_info)), services(task_services) { wake->task = services.signal; }
+NodeBasics::NodeBasics(NodeInfo node_info, TaskServices& task_services)
+    : info(std::move(node_info)), services(task_services) {
+  wake->task = services.signal;
+}
 
 MemoryAccount& NodeBasics::Memory() {
   if (memory_ == nullptr) {
-    Result<std::unique_ptr<MemoryAccount>> opened = services.memory->Open(info.job + "/" + info.id, MemoryKind::kOther, 0);
+    Result<std::unique_ptr<MemoryAccount>> opened =
+        services.memory->Open(info.job + "/" + info.id, MemoryKind::kOther, 0);
     WEIR_CHECK(opened.ok());  // a reservation of nothing always fits
     memory_ = std::move(*opened);
   }
@@ -44,23 +48,29 @@ SegmentLog& SinkTaskContext::segments() {
   return *segments_;
 }
 
-CombineStep::CombineStep(const PlanNode& consumer_node, NodeInfo info, TaskServices& services, const std::vector<Expression>& key_expressions)
+CombineStep::CombineStep(const PlanNode& consumer_node, NodeInfo info, TaskServices& services,
+                         const std::vector<Expression>& key_expressions)
     : consumer(consumer_node),
       basics(std::move(info), services),
       context(basics, time),
       keys(key_expressions),
       out(OnePort(std::make_shared<const Schema>(consumer_node.shape.combine->partial))) {}
 
-CommitLane::CommitLane(NodeInfo info, TaskServices& services, LaneId lane, const NodeConfig& config, SchemaRef input)
+CommitLane::CommitLane(NodeInfo info, TaskServices& services, LaneId lane, const NodeConfig& config,
+                       SchemaRef input)
     : basics(std::move(info), services), context(basics, lane, config, std::move(input)) {}
 
 TaskNode::TaskNode(const PlanNode& node, NodeInfo info, TaskServices& services, Output output)
     : plan(node),
-      role(node.type->is_source() ? Role::kSource : node.type->is_sink() ? Role::kSink : Role::kOperator),
+      role(node.type->is_source() ? Role::kSource
+           : node.type->is_sink() ? Role::kSink
+                                  : Role::kOperator),
       basics(std::move(info), services),
       out(std::move(output)),
       targets(out.ports()),
-      keys(role == Role::kSink ? decltype(keys)() : node.shape.keys),  // a sink's key says how rows are spread; it keeps nothing by it
+      keys(role == Role::kSink
+               ? decltype(keys)()
+               : node.shape.keys),  // a sink's key says how rows are spread; it keeps nothing by it
       combined(node.shape.combine.has_value()) {
   for (const auto& key : keys) keyed |= key.has_value();
   if (!keys.empty() && keys.front()) key_columns = keys.front()->size();
@@ -69,7 +79,8 @@ TaskNode::TaskNode(const PlanNode& node, NodeInfo info, TaskServices& services, 
 Output MakeOutput(const PlanNode& node, const std::vector<bool>& wanted) {
   std::vector<Output::PortSlot> slots;
   for (size_t port = 0; port < node.shape.outputs.size(); ++port) {
-    slots.push_back({node.shape.outputs[port].schema, port < wanted.size() && wanted[port], std::nullopt, {}});
+    slots.push_back(
+        {node.shape.outputs[port].schema, port < wanted.size() && wanted[port], std::nullopt, {}});
   }
   return Output(std::move(slots));
 }

@@ -1,6 +1,7 @@
 #pragma once
-// TaskNode: one node inside one task: its objects, its context, where its outputs go, its place in event time, its counters. Plain state that the task's
-// state machine (task.cc) works on; W unless a member says otherwise. A node is a source, an operator or a sink.
+// TaskNode: one node inside one task: its objects, its context, where its outputs go, its place in
+// event time, its counters. Plain state that the task's state machine (task.cc) works on; W unless
+// a member says otherwise. A node is a source, an operator or a sink.
 
 #include <array>
 #include <atomic>
@@ -35,7 +36,10 @@ struct WakeTarget {
     woken.store(true, std::memory_order_seq_cst);
     task->Raise();
   }
-  bool Take() { return woken.load(std::memory_order_relaxed) && woken.exchange(false, std::memory_order_seq_cst); }
+  bool Take() {
+    return woken.load(std::memory_order_relaxed) &&
+           woken.exchange(false, std::memory_order_seq_cst);
+  }
 };
 
 /// What all nodes of a task share.
@@ -45,7 +49,7 @@ struct TaskServices {
   CheckpointStore* store = nullptr;
   MemoryGovernor* memory = nullptr;
   std::shared_ptr<TaskSignal> signal;
-  EventTime now{};                               // wall clock of this run
+  EventTime now{};                                  // wall clock of this run
   std::function<void(std::function<void()>)> post;  // onto P, keeping the task alive
 };
 
@@ -65,7 +69,7 @@ class NodeBasics {
   const NodeInfo info;
   TaskServices& services;
   std::shared_ptr<WakeTarget> wake = std::make_shared<WakeTarget>();
-  std::optional<Duration> wake_at;               // steady
+  std::optional<Duration> wake_at;  // steady
   std::map<std::string, Counter, std::less<>> anomalies;
   MemoryAccount& Memory();
 
@@ -104,13 +108,14 @@ class BasicContext : public Context {
   NodeBasics& basics_;
 };
 
-/// Event time of one node: W, what it has announced, and the floors of its key groups (semantics 1.7).
+/// Event time of one node: W, what it has announced, and the floors of its key groups
+/// (semantics 1.7).
 struct NodeTime {
   EventTime watermark = EventTime::Min();
   EventTime hold = EventTime::Max();
   EventTime announced = EventTime::Min();
   GroupRange groups;
-  std::vector<EventTime> floors;                 // by owned group; empty: none
+  std::vector<EventTime> floors;  // by owned group; empty: none
   EventTime JudgedBy(KeyGroup group) const {
     if (floors.empty() || !groups.Contains(group)) return watermark;
     return std::max(watermark, floors[static_cast<size_t>(group.value - groups.first.value)]);
@@ -129,7 +134,7 @@ class OperatorTaskContext final : public BasicContext<OperatorContext> {
   EventTime watermark(KeyGroup group) const override { return time_.JudgedBy(group); }
   void HoldWatermark(EventTime latest) override { time_.hold = latest; }
 
-  std::vector<StatePointer> states;              // by StateIndex
+  std::vector<StatePointer> states;  // by StateIndex
   std::map<StateIndex, std::unique_ptr<ListState>> lists;
 
  private:
@@ -145,7 +150,8 @@ class OperatorTaskContext final : public BasicContext<OperatorContext> {
 
 class SinkTaskContext final : public BasicContext<SinkContext> {
  public:
-  SinkTaskContext(NodeBasics& basics, LaneId lane, const NodeConfig& config, SchemaRef input) : BasicContext(basics), lane_(lane), config_(config), input_(std::move(input)) {}
+  SinkTaskContext(NodeBasics& basics, LaneId lane, const NodeConfig& config, SchemaRef input)
+      : BasicContext(basics), lane_(lane), config_(config), input_(std::move(input)) {}
   ~SinkTaskContext() override;
   Status MakeEncoder();
   Encoder& encoder() override {
@@ -164,12 +170,14 @@ class SinkTaskContext final : public BasicContext<SinkContext> {
   std::unique_ptr<SegmentLog> segments_;
 };
 
-/// The consuming node's combiner inside the producer's task: it counts, and fails, as part of that node (contracts 3).
+/// The consuming node's combiner inside the producer's task: it counts, and fails, as part of that
+/// node (contracts 3).
 struct CombineStep {
-  CombineStep(const PlanNode& consumer_node, NodeInfo info, TaskServices& services, const std::vector<Expression>& keys);
+  CombineStep(const PlanNode& consumer_node, NodeInfo info, TaskServices& services,
+              const std::vector<Expression>& keys);
   const PlanNode& consumer;
   NodeBasics basics;
-  NodeTime time;                                 // W of the producer: it can only be behind the consumer's
+  NodeTime time;  // W of the producer: it can only be behind the consumer's
   OperatorTaskContext context;
   const std::vector<Expression>& keys;
   std::unique_ptr<Combiner> combiner;
@@ -180,22 +188,23 @@ struct CombineStep {
 /// One edge out of a port.
 struct Target {
   const PlanEdge* edge = nullptr;
-  std::optional<size_t> local;                   // position in the chain of the consumer, by direct call
-  std::unique_ptr<Exchange> exchange;            // or the way out of the task
+  std::optional<size_t> local;         // position in the chain of the consumer, by direct call
+  std::unique_ptr<Exchange> exchange;  // or the way out of the task
   std::unique_ptr<CombineStep> combine;
   bool rewrites_updates = false;
 };
 
 /// A protocol of one lane, run as a tasklet of its own beside the sink (contracts 6).
 struct CommitLane {
-  CommitLane(NodeInfo info, TaskServices& services, LaneId lane, const NodeConfig& config, SchemaRef input);
+  CommitLane(NodeInfo info, TaskServices& services, LaneId lane, const NodeConfig& config,
+             SchemaRef input);
   NodeBasics basics;
   SinkTaskContext context;
   LaneState restored;
   std::unique_ptr<SinkCommitProtocol> protocol;
   LaneProgress told;
   bool recovered = false;
-  bool done = true;                              // the last Run had nothing to do
+  bool done = true;  // the last Run had nothing to do
   bool told_once = false;
 };
 
@@ -213,30 +222,31 @@ struct TaskNode {
   std::unique_ptr<Operator> op;
   std::unique_ptr<Sink> sink;
   std::vector<std::unique_ptr<CommitLane>> lanes;
-  bool transactional = false;                    // its sink has a protocol
+  bool transactional = false;  // its sink has a protocol
 
   Output out;
-  std::vector<std::vector<Target>> targets;      // by port
-  std::vector<Exchange*> exchanges;              // all of them, for room and marks
-  std::vector<size_t> followers;                 // chained consumers, each once
+  std::vector<std::vector<Target>> targets;  // by port
+  std::vector<Exchange*> exchanges;          // all of them, for room and marks
+  std::vector<size_t> followers;             // chained consumers, each once
   uint32_t rows_limit = kBatchRowsMax;
 
   // Keyed nodes.
   std::vector<std::optional<std::vector<Expression>>> keys;  // by input port
   bool keyed = false, combined = false;
   size_t key_columns = 0;
-  std::vector<KeyedState*> prefetched;           // keyed states without namespaces
+  std::vector<KeyedState*> prefetched;  // keyed states without namespaces
   std::vector<TimerState*> event_timers, processing_timers;
 
-  std::optional<SplitTracker> generator;         // assign_event_time
-  Marks generated;                               // its marks, to be forwarded when the batch has gone down
+  std::optional<SplitTracker> generator;  // assign_event_time
+  Marks generated;                        // its marks, to be forwarded when the batch has gone down
 
-  double us_per_row = 0;                         // measured
-  bool retry = false;                            // a wake came for a frame that waits
-  uint64_t restored_rows = 0;                    // conservation
+  double us_per_row = 0;       // measured
+  bool retry = false;          // a wake came for a frame that waits
+  uint64_t restored_rows = 0;  // conservation
   NodeCounters counters;
-  Histogram latency{kLatencyBounds}, alignment{kCheckpointBounds}, snapshot_sync{kCheckpointBounds}, snapshot_async{kCheckpointBounds},
-      snapshot_upload{kCheckpointBounds}, sink_commit{kCheckpointBounds};
+  Histogram latency{kLatencyBounds}, alignment{kCheckpointBounds}, snapshot_sync{kCheckpointBounds},
+      snapshot_async{kCheckpointBounds}, snapshot_upload{kCheckpointBounds},
+      sink_commit{kCheckpointBounds};
 
   bool HasRoom() const {
     for (const Exchange* exchange : exchanges) {
@@ -250,7 +260,9 @@ struct TaskNode {
     }
     return false;
   }
-  bool Wanted(Port port) const { return port.value < targets.size() && !targets[port.value].empty(); }
+  bool Wanted(Port port) const {
+    return port.value < targets.size() && !targets[port.value].empty();
+  }
 };
 
 /// Output ports of a node: schemas of its shape, wanted where somebody reads.

@@ -27,7 +27,8 @@ void PoolJobs::Run(uint64_t number) {
     ++running_;
   }
   job();
-  job = nullptr;  // its share of a task goes first: if it is the last one, the task dies here, before anybody believes that all jobs are over
+  job = nullptr;  // its share of a task goes first: if it is the last one, the task dies here,
+                  // before anybody believes that all jobs are over
   const std::lock_guard lock(mutex_);
   if (--running_ == 0) idle_.notify_all();
 }
@@ -37,7 +38,8 @@ bool PoolJobs::Close(Duration deadline) {
   std::unique_lock lock(mutex_);
   closed_ = true;
   given_up.swap(waiting_);
-  const bool idle = idle_.wait_for(lock, std::chrono::microseconds(deadline.us), [this] { return running_ == 0; });
+  const bool idle = idle_.wait_for(lock, std::chrono::microseconds(deadline.us),
+                                   [this] { return running_ == 0; });
   lock.unlock();
   return idle;
 }

@@ -1,7 +1,9 @@
 #pragma once
-// PoolJobs: the jobs that an attempt's tasks have on the Env's pool, so that the attempt can end: those that have not begun are given up, those that run
-// are awaited. Post: any thread. Close: the attempt's owner, once the workers have ended. What a job captured is destroyed before Close returns, on the
-// pool or by Close itself; a job posted later is destroyed at once. Alive as long as the Env holds a job.
+// PoolJobs: the jobs that an attempt's tasks have on the Env's pool, so that the attempt can end:
+// those that have not begun are given up, those that run are awaited. Post: any thread. Close: the
+// attempt's owner, once the workers have ended. What a job captured is destroyed before Close
+// returns, on the pool or by Close itself; a job posted later is destroyed at once. Alive as long
+// as the Env holds a job.
 
 #include <condition_variable>
 #include <cstdint>

@@ -28,10 +28,10 @@ struct Shared {
   explicit Shared(Env& environment) : env(environment) {}
   Env& env;
   Mailbox<Order> orders;
-  std::atomic<uint64_t> durable{0};        // ticket
-  std::atomic<uint64_t> written{0};        // bytes that have left the queue
-  std::atomic<bool> running{false};        // a pool job is working
-  std::atomic<Status*> failure{nullptr};   // set once
+  std::atomic<uint64_t> durable{0};       // ticket
+  std::atomic<uint64_t> written{0};       // bytes that have left the queue
+  std::atomic<bool> running{false};       // a pool job is working
+  std::atomic<Status*> failure{nullptr};  // set once
   // The running pool job only.
   std::unique_ptr<WritableFile> file;
   Path path;
@@ -85,7 +85,8 @@ struct Shared {
 
 class FileSegmentLog final : public SegmentLog {
  public:
-  explicit FileSegmentLog(NodeContext& context) : context_(context), shared_(std::make_shared<Shared>(context.env())) {}
+  explicit FileSegmentLog(NodeContext& context)
+      : context_(context), shared_(std::make_shared<Shared>(context.env())) {}
 
   void Open(const Path& path, uint64_t offset) override {
     FlushBlock();
@@ -141,6 +142,8 @@ class FileSegmentLog final : public SegmentLog {
 
 }  // namespace
 
-std::unique_ptr<SegmentLog> MakeFileSegmentLog(NodeContext& context) { return std::make_unique<FileSegmentLog>(context); }
+std::unique_ptr<SegmentLog> MakeFileSegmentLog(NodeContext& context) {
+  return std::make_unique<FileSegmentLog>(context);
+}
 
 }  // namespace weir::runtime

@@ -1,7 +1,8 @@
 #pragma once
-// Signals: how other threads say to a task that there is something to do. A WorkerSignal wakes the loop of a worker and is harmless once that has ended;
-// a TaskSignal marks one task of it. Raising is any thread's, coalesces, is never lost and takes no lock: the flag is set before the loop is woken, and the
-// worker clears the flag before it runs the task.
+// Signals: how other threads say to a task that there is something to do. A WorkerSignal wakes the
+// loop of a worker and is harmless once that has ended; a TaskSignal marks one task of it. Raising
+// is any thread's, coalesces, is never lost and takes no lock: the flag is set before the loop is
+// woken, and the worker clears the flag before it runs the task.
 
 #include <atomic>
 #include <memory>
@@ -17,7 +18,8 @@ class WorkerSignal {
   /// After this no call of the loop is under way or will come: it may be destroyed.
   void Detach() {
     loop_.store(nullptr, std::memory_order_seq_cst);
-    while (users_.load(std::memory_order_seq_cst) != 0) std::this_thread::yield();  // a few instructions of another thread
+    while (users_.load(std::memory_order_seq_cst) != 0)
+      std::this_thread::yield();  // a few instructions of another thread
   }
   void Raise() {
     raised_.store(true, std::memory_order_seq_cst);
@@ -48,7 +50,10 @@ class TaskSignal {
     worker_->Raise();
   }
   /// The worker: whether the task was asked to run since the last call.
-  bool Take() { return raised_.load(std::memory_order_relaxed) && raised_.exchange(false, std::memory_order_seq_cst); }
+  bool Take() {
+    return raised_.load(std::memory_order_relaxed) &&
+           raised_.exchange(false, std::memory_order_seq_cst);
+  }
 
  private:
   const std::shared_ptr<WorkerSignal> worker_;

@@ -11,7 +11,17 @@ namespace {
 constexpr std::string_view kMagic = "WSNP";
 constexpr uint32_t kFormat = 1;
 
-enum class Block : uint8_t { kTask = 1, kTime, kBuffered, kLists, kSplits, kInFlight, kLanes, kImage, kEnd };
+enum class Block : uint8_t {
+  kTask = 1,
+  kTime,
+  kBuffered,
+  kLists,
+  kSplits,
+  kInFlight,
+  kLanes,
+  kImage,
+  kEnd
+};
 
 void WriteBlock(Block block, const std::string& body, std::string& out) {
   ByteWriter writer(out);
@@ -20,7 +30,9 @@ void WriteBlock(Block block, const std::string& body, std::string& out) {
   writer.Fixed(Crc32c(body, Crc32c(std::string_view(reinterpret_cast<const char*>(&block), 1))));
 }
 
-Status Damaged(std::string_view what) { return Status(Code::kCorruption, "task snapshot: " + std::string(what)); }
+Status Damaged(std::string_view what) {
+  return Status(Code::kCorruption, "task snapshot: " + std::string(what));
+}
 
 /// A count that the bytes left could hold: damaged counts never make us allocate.
 uint64_t Count(ByteReader& in) {
@@ -98,7 +110,8 @@ void ReadLists(ByteReader& in, TaskSnapshot& snapshot) {
     ListItems& list = snapshot.lists.emplace_back();
     list.node_id = in.String();
     list.state = {static_cast<uint16_t>(in.Varint())};
-    for (uint64_t items = Count(in); items != 0 && in.ok(); --items) list.items.emplace_back(in.String());
+    for (uint64_t items = Count(in); items != 0 && in.ok(); --items)
+      list.items.emplace_back(in.String());
   }
 }
 
@@ -214,8 +227,10 @@ void EncodeTaskSnapshot(const TaskSnapshot& snapshot, std::string& out) {
   writer.Raw(kMagic);
   writer.Fixed(kFormat);
   using Write = void (*)(const TaskSnapshot&, std::string&);
-  static constexpr std::pair<Block, Write> kBlocks[] = {{Block::kTask, WriteTask},     {Block::kTime, WriteTime},         {Block::kBuffered, WriteBuffered}, {Block::kLists, WriteLists},
-                                                        {Block::kSplits, WriteSplits}, {Block::kInFlight, WriteInFlight}, {Block::kLanes, WriteLanes}};
+  static constexpr std::pair<Block, Write> kBlocks[] = {
+      {Block::kTask, WriteTask},   {Block::kTime, WriteTime},     {Block::kBuffered, WriteBuffered},
+      {Block::kLists, WriteLists}, {Block::kSplits, WriteSplits}, {Block::kInFlight, WriteInFlight},
+      {Block::kLanes, WriteLanes}};
   for (const auto& [block, write] : kBlocks) {
     std::string body;
     write(snapshot, body);
@@ -233,30 +248,53 @@ Result<TaskSnapshot> DecodeTaskSnapshot(std::string_view bytes) {
   ByteReader in(bytes);
   if (in.Raw(kMagic.size()) != kMagic) return Damaged("it does not begin as one");
   const auto format = in.Fixed<uint32_t>();
-  if (format != kFormat) return Status(Code::kIncompatible, "task snapshot: format " + std::to_string(format) + " is not known; this version reads format " + std::to_string(kFormat));
+  if (format != kFormat)
+    return Status(Code::kIncompatible, "task snapshot: format " + std::to_string(format) +
+                                           " is not known; this version reads format " +
+                                           std::to_string(kFormat));
   TaskSnapshot snapshot;
   while (true) {
     const auto block = static_cast<Block>(in.Fixed<uint8_t>());
     const std::string_view body = in.String();
     const auto crc = in.Fixed<uint32_t>();
     if (!in.ok()) return Damaged("it is cut off");
-    if (crc != Crc32c(body, Crc32c(std::string_view(reinterpret_cast<const char*>(&block), 1)))) return Damaged("a checksum does not match");
+    if (crc != Crc32c(body, Crc32c(std::string_view(reinterpret_cast<const char*>(&block), 1))))
+      return Damaged("a checksum does not match");
     ByteReader reader(body);
     switch (block) {
-      case Block::kTask: ReadTask(reader, snapshot); break;
-      case Block::kTime: ReadTime(reader, snapshot); break;
-      case Block::kBuffered: ReadBuffered(reader, snapshot); break;
-      case Block::kLists: ReadLists(reader, snapshot); break;
-      case Block::kSplits: ReadSplits(reader, snapshot); break;
-      case Block::kInFlight: WEIR_TRY(ReadInFlight(reader, snapshot)); break;
-      case Block::kLanes: ReadLanes(reader, snapshot); break;
-      case Block::kImage: snapshot.image = ReadImage(reader); break;
+      case Block::kTask:
+        ReadTask(reader, snapshot);
+        break;
+      case Block::kTime:
+        ReadTime(reader, snapshot);
+        break;
+      case Block::kBuffered:
+        ReadBuffered(reader, snapshot);
+        break;
+      case Block::kLists:
+        ReadLists(reader, snapshot);
+        break;
+      case Block::kSplits:
+        ReadSplits(reader, snapshot);
+        break;
+      case Block::kInFlight:
+        WEIR_TRY(ReadInFlight(reader, snapshot));
+        break;
+      case Block::kLanes:
+        ReadLanes(reader, snapshot);
+        break;
+      case Block::kImage:
+        snapshot.image = ReadImage(reader);
+        break;
       case Block::kEnd:
         if (in.left() != 0) return Damaged("bytes follow its end");
         return snapshot;
-      default: return Damaged("block " + std::to_string(static_cast<int>(block)) + " is not known");
+      default:
+        return Damaged("block " + std::to_string(static_cast<int>(block)) + " is not known");
     }
-    if (!reader.ok() || reader.left() != 0) return Damaged("block " + std::to_string(static_cast<int>(block)) + " does not hold what it says");
+    if (!reader.ok() || reader.left() != 0)
+      return Damaged("block " + std::to_string(static_cast<int>(block)) +
+                     " does not hold what it says");
   }
 }
 

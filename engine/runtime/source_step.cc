@@ -13,11 +13,13 @@ constexpr double kRateBurstUs = 100'000;  // tokens kept for at most this time o
 
 std::optional<WatermarkPolicy> PolicyOf(const NodeShape& shape) {
   if (!shape.event_time) return std::nullopt;
-  return WatermarkPolicy{shape.event_time->max_delay, shape.event_time->idle_timeout, shape.event_time->when_idle};
+  return WatermarkPolicy{shape.event_time->max_delay, shape.event_time->idle_timeout,
+                         shape.event_time->when_idle};
 }
 
 SchemaRef FirstColumns(const Schema& schema, size_t count) {
-  return std::make_shared<const Schema>(std::vector<Field>(schema.fields().begin(), schema.fields().begin() + static_cast<std::ptrdiff_t>(count)));
+  return std::make_shared<const Schema>(std::vector<Field>(
+      schema.fields().begin(), schema.fields().begin() + static_cast<std::ptrdiff_t>(count)));
 }
 
 Column ConstantTime(EventTime time, uint32_t rows) {
@@ -28,7 +30,9 @@ Column ConstantTime(EventTime time, uint32_t rows) {
 
 }  // namespace
 
-SourceStep::SourceStep(const PlanNode& node, std::unique_ptr<Source> source, std::unique_ptr<Decoder> decoder, EventTime start, uint32_t rows_max, uint32_t tasks)
+SourceStep::SourceStep(const PlanNode& node, std::unique_ptr<Source> source,
+                       std::unique_ptr<Decoder> decoder, EventTime start, uint32_t rows_max,
+                       uint32_t tasks)
     : plan_(node),
       shape_(*node.shape.source),
       source_(std::move(source)),
@@ -45,7 +49,8 @@ SourceStep::SourceStep(const PlanNode& node, std::unique_ptr<Source> source, std
 }
 
 void SourceStep::Append(SplitIndex split, const Record& record) {
-  if (runs_.empty() || runs_.back().split != split) runs_.push_back({split, static_cast<uint32_t>(records_.size()), 0});
+  if (runs_.empty() || runs_.back().split != split)
+    runs_.push_back({split, static_cast<uint32_t>(records_.size()), 0});
   ++runs_.back().count;
   records_.push_back(record);
 }
@@ -62,7 +67,8 @@ RowBuilder& SourceStep::Rows(SplitIndex split) {
   return builder_;
 }
 
-void SourceStep::Report(SplitIndex split, std::string_view position, SplitStatus status, int64_t lag) {
+void SourceStep::Report(SplitIndex split, std::string_view position, SplitStatus status,
+                        int64_t lag) {
   WEIR_CHECK_LE(position.size(), kSplitPositionBytesMax);
   reports_.push_back({split, std::string(position), status, lag});
 }
@@ -81,7 +87,8 @@ bool SourceStep::MayPoll(Duration steady, uint32_t rows_limit) {
   rows_wanted_ = std::clamp(rows_limit, uint32_t{1}, rows_max_);
   if (rate_per_us_ == 0) return true;
   if (refilled_.us == 0) refilled_ = steady;
-  tokens_ = std::min(tokens_max_, tokens_ + static_cast<double>((steady - refilled_).us) * rate_per_us_);
+  tokens_ =
+      std::min(tokens_max_, tokens_ + static_cast<double>((steady - refilled_).us) * rate_per_us_);
   refilled_ = steady;
   rate_at_.reset();
   // A tenth of what the burst holds at once: not a wake-up for every row.
@@ -94,7 +101,8 @@ bool SourceStep::MayPoll(Duration steady, uint32_t rows_limit) {
   return true;
 }
 
-Result<Step> SourceStep::Poll(EventTime now, Duration steady, NodeCounters& counters, RecordErrorHandler& errors, Marks& marks) {
+Result<Step> SourceStep::Poll(EventTime now, Duration steady, NodeCounters& counters,
+                              RecordErrorHandler& errors, Marks& marks) {
   now_ = now;
   steady_ = steady;
   decode_us_ = 0;
@@ -112,7 +120,8 @@ Result<Step> SourceStep::Poll(EventTime now, Duration steady, NodeCounters& coun
     for (const Run& run : runs_) {
       taken += run.count;
       for (uint32_t first = 0; first < run.count; first += rows_max_) {
-        WEIR_TRY(DecodeRun({run.split, run.first + first, std::min(rows_max_, run.count - first)}, counters, errors, marks));
+        WEIR_TRY(DecodeRun({run.split, run.first + first, std::min(rows_max_, run.count - first)},
+                           counters, errors, marks));
         if (builder_.full()) WEIR_TRY(EmitBuilt(counters, errors, marks));
       }
     }
@@ -126,7 +135,8 @@ Result<Step> SourceStep::Poll(EventTime now, Duration steady, NodeCounters& coun
   return step;
 }
 
-Status SourceStep::DecodeRun(const Run& run, NodeCounters& counters, RecordErrorHandler& errors, Marks& marks) {
+Status SourceStep::DecodeRun(const Run& run, NodeCounters& counters, RecordErrorHandler& errors,
+                             Marks& marks) {
   static_cast<void>(marks);
   const std::span<const Record> records(records_.data() + run.first, run.count);
   counters.records_in += run.count;
@@ -149,11 +159,13 @@ Status SourceStep::DecodeRun(const Run& run, NodeCounters& counters, RecordError
   for (uint32_t i = 0; i < run.count; ++i) {
     if (!row_errors_.Has(i)) row_records_.push_back(run.first + i);
   }
-  for (const RowError& error : row_errors_.errors()) WEIR_TRY(errors.OnRecordError(records_[run.first + error.row], error));
+  for (const RowError& error : row_errors_.errors())
+    WEIR_TRY(errors.OnRecordError(records_[run.first + error.row], error));
   return Status::Ok();
 }
 
-/// Planned rows -> event time, bad and future ones out -> metadata columns -> a batch of the harvest.
+/// Planned rows -> event time, bad and future ones out -> metadata columns -> a batch of the
+/// harvest.
 Status SourceStep::EmitBuilt(NodeCounters& counters, RecordErrorHandler& errors, Marks& marks) {
   const uint32_t rows = builder_.rows();
   Batch planned = builder_.Build();
@@ -161,7 +173,9 @@ Status SourceStep::EmitBuilt(NodeCounters& counters, RecordErrorHandler& errors,
   std::vector<uint32_t> records = std::move(row_records_);
   rows_.clear();
   row_records_.clear();
-  const auto record_of = [&](uint32_t row) { return records.empty() ? Record{} : records_[records[row]]; };
+  const auto record_of = [&](uint32_t row) {
+    return records.empty() ? Record{} : records_[records[row]];
+  };
 
   Column event_time;
   if (plan_.shape.event_time) {
@@ -171,12 +185,15 @@ Status SourceStep::EmitBuilt(NodeCounters& counters, RecordErrorHandler& errors,
       event_time = spec.field.Evaluate(planned, row_errors_);
     } else {
       auto values = std::make_shared<Buffer>(size_t{rows} * sizeof(int64_t));
-      for (uint32_t row = 0; row < rows; ++row) values->as<int64_t>()[row] = record_of(row).timestamp.us;
-      event_time = Column(Type::Of(TypeKind::kTimestamp), rows, std::move(values), nullptr, nullptr);
+      for (uint32_t row = 0; row < rows; ++row)
+        values->as<int64_t>()[row] = record_of(row).timestamp.us;
+      event_time =
+          Column(Type::Of(TypeKind::kTimestamp), rows, std::move(values), nullptr, nullptr);
     }
     const std::span<const int64_t> times = event_time.Values<int64_t>();
     const Validity valid = event_time.Valid();
-    const int64_t latest = spec.max_future_drift ? SatAdd(now_, *spec.max_future_drift).us : EventTime::Max().us;
+    const int64_t latest =
+        spec.max_future_drift ? SatAdd(now_, *spec.max_future_drift).us : EventTime::Max().us;
     // All good, nearly always: one pass over the values says so.
     int64_t least = INT64_MAX;
     int64_t most = INT64_MIN;
@@ -192,15 +209,21 @@ Status SourceStep::EmitBuilt(NodeCounters& counters, RecordErrorHandler& errors,
     if (!all_valid || least < kEventTimeLeast.us || most > kEventTimeMost.us || most > latest) {
       Selection good;
       for (uint32_t row = 0; row < rows; ++row) {
-        RowError error{.row = 0, .code = RecordCode::kBadEventTime, .message = {}, .detached = false, .raw = {}};
+        RowError error{.row = 0,
+                       .code = RecordCode::kBadEventTime,
+                       .message = {},
+                       .detached = false,
+                       .raw = {}};
         if (row_errors_.Has(row)) {
           for (const RowError& found : row_errors_.errors()) {
-            if (found.row == row) error.message = "the event time cannot be computed: " + found.message;
+            if (found.row == row)
+              error.message = "the event time cannot be computed: " + found.message;
           }
         } else if (!valid[row]) {
           error.message = "the event time is NULL";
         } else if (!IsUsable(EventTime{times[row]})) {
-          error.message = spec.field ? "the event time lies outside of the years 1 to 9999" : "the record has no usable timestamp";
+          error.message = spec.field ? "the event time lies outside of the years 1 to 9999"
+                                     : "the record has no usable timestamp";
         } else if (times[row] > latest) {
           error.code = RecordCode::kEventTimeInFuture;
           error.message = "the event time lies further ahead of the clock than max_future_drift";
@@ -218,7 +241,8 @@ Status SourceStep::EmitBuilt(NodeCounters& counters, RecordErrorHandler& errors,
       size_t at = 0;
       for (const Run& run : runs) {
         Run kept{run.split, static_cast<uint32_t>(at), 0};
-        while (at < good.size() && good[static_cast<uint32_t>(at)] < run.first + run.count) ++at, ++kept.count;
+        while (at < good.size() && good[static_cast<uint32_t>(at)] < run.first + run.count)
+          ++at, ++kept.count;
         if (kept.count != 0) kept_runs.push_back(kept);
       }
       runs = std::move(kept_runs);
@@ -232,13 +256,16 @@ Status SourceStep::EmitBuilt(NodeCounters& counters, RecordErrorHandler& errors,
     }
     for (const Run& run : runs) {
       if (run.count == 0) continue;
-      const std::span<const int64_t> of_run = event_time.Values<int64_t>().subspan(run.first, run.count);
+      const std::span<const int64_t> of_run =
+          event_time.Values<int64_t>().subspan(run.first, run.count);
       tracker_.BeforeRows(run.split, marks);
       tracker_.OnTime(run.split, EventTime{*std::max_element(of_run.begin(), of_run.end())});
     }
     last_time_ = EventTime{event_time.Values<int64_t>().back()};
     // No row that stays has a NULL here.
-    if (event_time.offset() == 0) event_time = Column(event_time.type(), event_time.rows(), event_time.values_buffer(), nullptr, nullptr);
+    if (event_time.offset() == 0)
+      event_time = Column(event_time.type(), event_time.rows(), event_time.values_buffer(), nullptr,
+                          nullptr);
   } else {
     for (const Run& run : runs) {
       if (run.count != 0) tracker_.BeforeRows(run.split, marks);
@@ -247,20 +274,25 @@ Status SourceStep::EmitBuilt(NodeCounters& counters, RecordErrorHandler& errors,
 
   std::vector<Column> columns;
   columns.reserve(schema_->size());
-  for (size_t i = 0; i < shape_.columns.size(); ++i) columns.push_back(planned.column(ColumnIndex{static_cast<uint16_t>(i)}));
+  for (size_t i = 0; i < shape_.columns.size(); ++i)
+    columns.push_back(planned.column(ColumnIndex{static_cast<uint16_t>(i)}));
   row_records_ = std::move(records);  // Metadata reads it
-  for (const std::string& name : shape_.metadata) columns.push_back(Metadata(name, planned.rows(), event_time));
+  for (const std::string& name : shape_.metadata)
+    columns.push_back(Metadata(name, planned.rows(), event_time));
   row_records_.clear();
   counters.outcomes[static_cast<size_t>(Outcome::kPassed)] += planned.rows();
   harvest_.push_back(Batch::Make(schema_, planned.rows(), std::move(columns)));
   return Status::Ok();
 }
 
-Column SourceStep::Metadata(const std::string& name, uint32_t rows, const Column& event_time) const {
+Column SourceStep::Metadata(const std::string& name, uint32_t rows,
+                            const Column& event_time) const {
   if (name == kEventTimeColumn) return event_time;
   if (name == kProcessingTimeColumn) return ConstantTime(now_, rows);
   static const Record kNoRecord;
-  const auto record_of = [&](uint32_t row) -> const Record& { return row_records_.empty() ? kNoRecord : records_[row_records_[row]]; };
+  const auto record_of = [&](uint32_t row) -> const Record& {
+    return row_records_.empty() ? kNoRecord : records_[row_records_[row]];
+  };
   if (name == kPartitionColumn || name == kOffsetColumn) {
     const bool offsets = name == kOffsetColumn;
     ColumnBuilder column(Type::Of(offsets ? TypeKind::kInt64 : TypeKind::kInt32), rows);
@@ -307,7 +339,8 @@ void SourceStep::Finish(Marks& marks) {
 std::vector<SplitState> SourceStep::Snapshot() const {
   std::vector<SplitState> states;
   for (uint32_t i = 0; i < splits_.size(); ++i) {
-    states.push_back({splits_[i].id, splits_[i].position, tracker_.max_ts({i}), tracker_.idle({i}), tracker_.begun({i})});
+    states.push_back({splits_[i].id, splits_[i].position, tracker_.max_ts({i}), tracker_.idle({i}),
+                      tracker_.begun({i})});
   }
   return states;
 }
@@ -316,7 +349,8 @@ std::vector<SplitValues> SourceStep::Values() const {
   std::vector<SplitValues> values;
   for (uint32_t i = 0; i < splits_.size(); ++i) {
     const SplitInfo& split = splits_[i];
-    values.push_back({split.id, split.topic, split.partition, split.lag, split.position, tracker_.status({i})});
+    values.push_back(
+        {split.id, split.topic, split.partition, split.lag, split.position, tracker_.status({i})});
   }
   return values;
 }

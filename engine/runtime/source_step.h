@@ -1,7 +1,8 @@
 #pragma once
-// SourceStep: the source side of a task (contracts 5): polls, decodes right after the poll, adds metadata columns and event time, runs the splits' clocks,
-// keeps the positions. What one poll brought is a harvest of ready batches; the position that a checkpoint saves moves only when the harvest has gone down.
-// The task drives it (W) and forwards the marks.
+// SourceStep: the source side of a task (contracts 5): polls, decodes right after the poll, adds
+// metadata columns and event time, runs the splits' clocks, keeps the positions. What one poll
+// brought is a harvest of ready batches; the position that a checkpoint saves moves only when the
+// harvest has gone down. The task drives it (W) and forwards the marks.
 
 #include <cstdint>
 #include <deque>
@@ -26,7 +27,8 @@ class RecordErrorHandler {
 class SourceStep final : public SourceOutput {
  public:
   /// `rows_max`: of one batch. `tasks`: that share the rate.
-  SourceStep(const PlanNode& node, std::unique_ptr<Source> source, std::unique_ptr<Decoder> decoder, EventTime start, uint32_t rows_max, uint32_t tasks);
+  SourceStep(const PlanNode& node, std::unique_ptr<Source> source, std::unique_ptr<Decoder> decoder,
+             EventTime start, uint32_t rows_max, uint32_t tasks);
 
   Source& source() { return *source_; }
   SplitTracker& tracker() { return tracker_; }
@@ -36,7 +38,8 @@ class SourceStep final : public SourceOutput {
   bool paused(SplitIndex split) const override { return tracker_.ended(split); }
   void Append(SplitIndex split, const Record& record) override;
   RowBuilder& Rows(SplitIndex split) override;
-  void Report(SplitIndex split, std::string_view position, SplitStatus status, int64_t lag) override;
+  void Report(SplitIndex split, std::string_view position, SplitStatus status,
+              int64_t lag) override;
   void Skipped(SplitIndex split, uint64_t records) override;
 
   // The task.
@@ -44,8 +47,10 @@ class SourceStep final : public SourceOutput {
   /// The rate allows rows now; else `rate_at` says when.
   bool MayPoll(Duration steady, uint32_t rows_limit);
   std::optional<Duration> rate_at() const { return rate_at_; }
-  /// One poll and all of the decoding. Afterwards `harvest` holds batches in order. `now`: wall clock.
-  Result<Step> Poll(EventTime now, Duration steady, NodeCounters& counters, RecordErrorHandler& errors, Marks& marks);
+  /// One poll and all of the decoding. Afterwards `harvest` holds batches in order. `now`: wall
+  /// clock.
+  Result<Step> Poll(EventTime now, Duration steady, NodeCounters& counters,
+                    RecordErrorHandler& errors, Marks& marks);
   std::deque<Batch>& harvest() { return harvest_; }
   bool has_reports() const { return !reports_.empty(); }
   uint64_t decode_us() const { return decode_us_; }
@@ -64,7 +69,7 @@ class SourceStep final : public SourceOutput {
   };
   struct SplitInfo {
     std::string id, position;
-    std::string topic;      // of its last record
+    std::string topic;  // of its last record
     int32_t partition = -1;
     int64_t lag = -1;
   };
@@ -74,7 +79,8 @@ class SourceStep final : public SourceOutput {
     SplitStatus status;
     int64_t lag;
   };
-  Status DecodeRun(const Run& run, NodeCounters& counters, RecordErrorHandler& errors, Marks& marks);
+  Status DecodeRun(const Run& run, NodeCounters& counters, RecordErrorHandler& errors,
+                   Marks& marks);
   Status EmitBuilt(NodeCounters& counters, RecordErrorHandler& errors, Marks& marks);
   Column Metadata(const std::string& name, uint32_t rows, const Column& event_time) const;
   void CloseRowsRun();
@@ -84,8 +90,8 @@ class SourceStep final : public SourceOutput {
   const std::unique_ptr<Source> source_;
   const std::unique_ptr<Decoder> decoder_;
   const uint32_t rows_max_;
-  const SchemaRef schema_;                 // of the output
-  SchemaRef planned_schema_;               // its first columns
+  const SchemaRef schema_;    // of the output
+  SchemaRef planned_schema_;  // its first columns
   SplitTracker tracker_;
   std::vector<SplitInfo> splits_;
   uint64_t skipped_ = 0;
@@ -94,10 +100,10 @@ class SourceStep final : public SourceOutput {
   // One poll.
   uint32_t rows_wanted_ = 1024;
   std::vector<Record> records_;
-  std::vector<Run> runs_;                  // of records_
-  RowBuilder builder_;                     // planned columns
-  std::vector<Run> rows_;                  // of builder_
-  std::vector<uint32_t> row_records_;      // builder_ row -> records_; empty without a decoder
+  std::vector<Run> runs_;              // of records_
+  RowBuilder builder_;                 // planned columns
+  std::vector<Run> rows_;              // of builder_
+  std::vector<uint32_t> row_records_;  // builder_ row -> records_; empty without a decoder
   std::vector<Reported> reports_;
   std::deque<Batch> harvest_;
   RowErrors row_errors_;

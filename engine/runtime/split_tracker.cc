@@ -6,7 +6,8 @@
 
 namespace weir::runtime {
 
-SplitTracker::SplitTracker(std::optional<WatermarkPolicy> policy, EventTime start) : policy_(policy), start_(start), merger_(1, start) {}
+SplitTracker::SplitTracker(std::optional<WatermarkPolicy> policy, EventTime start)
+    : policy_(policy), start_(start), merger_(1, start) {}
 
 EventTime SplitTracker::WatermarkOf(EventTime max_ts) const {
   if (max_ts == EventTime::Min()) return max_ts;
@@ -26,7 +27,8 @@ SplitIndex SplitTracker::Add(const SplitState& split, bool running, Marks& out) 
   } else {
     added.input = merger_.NewActiveInput(start_);
   }
-  if (policy_ && split.begun && split.max_ts != EventTime::Min()) merger_.Set(added.input, WatermarkOf(split.max_ts));
+  if (policy_ && split.begun && split.max_ts != EventTime::Min())
+    merger_.Set(added.input, WatermarkOf(split.max_ts));
   splits_.push_back(added);
   return {static_cast<uint32_t>(splits_.size() - 1)};
 }
@@ -48,7 +50,8 @@ void SplitTracker::BeforeRows(SplitIndex index, Marks& out) {
   if (!split.begun) return Begin(split, out);
   split.idle_clock = {};
   split.was_idle = false;
-  if (merger_.status(split.input) == WatermarkMerger::Status::kIdle) merger_.OnActive(split.input, out);
+  if (merger_.status(split.input) == WatermarkMerger::Status::kIdle)
+    merger_.OnActive(split.input, out);
 }
 
 void SplitTracker::OnTime(SplitIndex index, EventTime most) {
@@ -74,7 +77,8 @@ void SplitTracker::OnEnd(SplitIndex index, Marks& out) {
   merger_.OnEnd(splits_[index.value].input, out);
 }
 
-void SplitTracker::TickSplit(SplitIndex index, Duration elapsed, EventTime now, bool paused, Marks& out) {
+void SplitTracker::TickSplit(SplitIndex index, Duration elapsed, EventTime now, bool paused,
+                             Marks& out) {
   Split& split = splits_[index.value];
   if (paused || !split.begun || split.status != SplitStatus::kCaughtUp) return;
   if (split.idle_clock < policy_->idle_timeout) split.idle_clock = split.idle_clock + elapsed;
@@ -90,7 +94,9 @@ void SplitTracker::TickSplit(SplitIndex index, Duration elapsed, EventTime now, 
 std::optional<Duration> SplitTracker::next_tick() const {
   if (!policy_ || finished()) return std::nullopt;
   for (const Split& split : splits_) {
-    if (!split.begun || split.status != SplitStatus::kCaughtUp || merger_.status(split.input) != WatermarkMerger::Status::kActive) continue;
+    if (!split.begun || split.status != SplitStatus::kCaughtUp ||
+        merger_.status(split.input) != WatermarkMerger::Status::kActive)
+      continue;
     return last_tick_ + kIdleTick;
   }
   return std::nullopt;

@@ -1,7 +1,8 @@
 #pragma once
-// SplitTracker: event time of one source task, split by split (semantics 1.2, 1.3): the watermark generator, the idle clock and the valve over its splits.
-// Also serves assign_event_time, with one split. Pure but for the clock readings it is given; W. The task tells it about rows, reports and time, and
-// forwards the marks that it appends.
+// SplitTracker: event time of one source task, split by split (semantics 1.2, 1.3): the watermark
+// generator, the idle clock and the valve over its splits. Also serves assign_event_time, with one
+// split. Pure but for the clock readings it is given; W. The task tells it about rows, reports and
+// time, and forwards the marks that it appends.
 
 #include <cstdint>
 #include <optional>
@@ -28,7 +29,8 @@ class SplitTracker {
   /// Without a policy there are no watermarks, only the end. `start`: W0.
   SplitTracker(std::optional<WatermarkPolicy> policy, EventTime start);
 
-  /// `running`: found while running, so it enters by ADD; else it is there from the start and announces its saved max_ts.
+  /// `running`: found while running, so it enters by ADD; else it is there from the start and
+  /// announces its saved max_ts.
   SplitIndex Add(const SplitState& split, bool running, Marks& out);
   /// The splits of the start have been added: a task without any is idle at once.
   void Started(Marks& out);
@@ -40,19 +42,22 @@ class SplitTracker {
   /// After rows with this largest time; takes effect with EmitWatermark.
   void OnTime(SplitIndex split, EventTime most);
   void EmitWatermark(Marks& out) { merger_.EmitLeast(out); }
-  /// What the source reported with its last record. A split without rows whose turn has come enters by it.
+  /// What the source reported with its last record. A split without rows whose turn has come enters
+  /// by it.
   void OnReport(SplitIndex split, SplitStatus status, Marks& out);
   /// After the rows before it have been emitted.
   void OnEnd(SplitIndex split, Marks& out);
 
-  /// Runs the idle clocks. `blocked`: the task has no room: clocks stand still. `paused(split)`: by alignment or rate.
+  /// Runs the idle clocks. `blocked`: the task has no room: clocks stand still. `paused(split)`: by
+  /// alignment or rate.
   template <class Paused>
   void Tick(Duration steady, EventTime now, bool blocked, Paused paused, Marks& out) {
     const Duration elapsed = steady - last_tick_;
     if (elapsed < kIdleTick) return;
     last_tick_ = steady;
     if (blocked || !policy_) return;
-    for (uint32_t i = 0; i < splits_.size(); ++i) TickSplit({i}, elapsed, now, paused(SplitIndex{i}), out);
+    for (uint32_t i = 0; i < splits_.size(); ++i)
+      TickSplit({i}, elapsed, now, paused(SplitIndex{i}), out);
   }
   void StartClock(Duration steady) { last_tick_ = steady; }
   /// Steady time of the next tick that can change something; empty: none.
@@ -61,9 +66,14 @@ class SplitTracker {
   bool finished() const { return merger_.out_status() == WatermarkMerger::Status::kFinished; }
   size_t splits() const { return splits_.size(); }
   EventTime max_ts(SplitIndex split) const { return splits_[split.value].max_ts; }
-  bool idle(SplitIndex split) const { return merger_.status(splits_[split.value].input) == WatermarkMerger::Status::kIdle && splits_[split.value].begun; }
+  bool idle(SplitIndex split) const {
+    return merger_.status(splits_[split.value].input) == WatermarkMerger::Status::kIdle &&
+           splits_[split.value].begun;
+  }
   bool begun(SplitIndex split) const { return splits_[split.value].begun; }
-  bool ended(SplitIndex split) const { return merger_.status(splits_[split.value].input) == WatermarkMerger::Status::kFinished; }
+  bool ended(SplitIndex split) const {
+    return merger_.status(splits_[split.value].input) == WatermarkMerger::Status::kFinished;
+  }
   SplitStatus status(SplitIndex split) const { return splits_[split.value].status; }
   EventTime watermark() const { return merger_.out(); }
 

@@ -10,14 +10,13 @@
 namespace weir::runtime {
 namespace {
 
-constexpr double kSmoothing = 0.2;             // of the measured time per row
-constexpr uint32_t kMergeRowsMax = 256;        // queued batches below this are joined while the task is behind
+constexpr double kSmoothing = 0.2;  // of the measured time per row
+constexpr uint32_t kMergeRowsMax =
+    256;  // queued batches below this are joined while the task is behind
 constexpr uint32_t kMergedRowsMax = 2048;
 
 /// Cold rows are waited for by keyed nodes, unless their type asks an outside system.
 bool WaitsForState(const TaskNode& node) { return node.keyed && !node.plan.type->waits; }
-
-
 
 }  // namespace
 
@@ -35,7 +34,10 @@ Task::Answer Task::Run() {
   }();
   if (booked_as_ == TimeState::kBusy) {
     const bool reads = last_why_ == Why::kWaiting;
-    (reads ? *waiting_node_ : head()).counters.busy_us[static_cast<size_t>(reads ? BusyPart::kStateRead : BusyPart::kThreadWait)] += waited;
+    (reads ? *waiting_node_ : head())
+        .counters
+        .busy_us[static_cast<size_t>(reads ? BusyPart::kStateRead : BusyPart::kThreadWait)] +=
+        waited;
   }
   slice_end_ = now_ + kTimeSlice;
   moved_ = false;
@@ -68,7 +70,8 @@ Task::Answer Task::Run() {
     }
     const size_t top = stack_.size() - 1;
     TaskNode& node = *nodes_[stack_[top].node];
-    // Room for it was there when the call began; a flush since then may have used it for rows that were being gathered.
+    // Room for it was there when the call began; a flush since then may have used it for rows that
+    // were being gathered.
     if (node.HasOutput() && !MakeRoom(node)) return Stop(Why::kNoRoom);
     if (TakeOutput(top) || ForwardGenerated(stack_[top].node)) {
       moved_ = true;
@@ -108,10 +111,17 @@ Task::Answer Task::Stop(Why why) {
   last_why_ = why;
   changes_seen_.store(changes_, std::memory_order_relaxed);
   switch (why) {
-    case Why::kSlice: booked_as_ = TimeState::kBusy; break;
-    case Why::kNoRoom: booked_as_ = TimeState::kBackpressured; break;
-    case Why::kWaiting: booked_as_ = WaitsForState(*waiting_node_) ? TimeState::kBusy : TimeState::kBackpressured; break;
-    default: booked_as_ = TimeState::kIdle;
+    case Why::kSlice:
+      booked_as_ = TimeState::kBusy;
+      break;
+    case Why::kNoRoom:
+      booked_as_ = TimeState::kBackpressured;
+      break;
+    case Why::kWaiting:
+      booked_as_ = WaitsForState(*waiting_node_) ? TimeState::kBusy : TimeState::kBackpressured;
+      break;
+    default:
+      booked_as_ = TimeState::kIdle;
   }
   if (moved_) {
     dirty_ = true;
@@ -133,7 +143,8 @@ std::optional<Duration> Task::NextTime() const {
     for (const auto& lane : node->lanes) take(lane->basics.wake_at);
     for (const TimerState* timers : node->processing_timers) {
       const EventTime earliest = timers->Earliest();
-      if (earliest != EventTime::Max()) take(now_ + Duration{std::max<int64_t>(0, SatAdd(earliest.us, -services_.now.us))});
+      if (earliest != EventTime::Max())
+        take(now_ + Duration{std::max<int64_t>(0, SatAdd(earliest.us, -services_.now.us))});
     }
   }
   if (source_ != nullptr) {
@@ -172,17 +183,24 @@ void Task::DoCommand(TaskCommand& command) {
       if (command.complete) source_->tracker().NoMoreSplits(marks_);
       return;
     }
-    case TaskCommand::Kind::kBarrier: command_ = std::max(command_, command.checkpoint); return;
-    case TaskCommand::Kind::kComplete: return Complete(command.checkpoint);
-    case TaskCommand::Kind::kAbort: return Abort(command.checkpoint);
-    case TaskCommand::Kind::kStopSources: stop_sources_ = true; return;
+    case TaskCommand::Kind::kBarrier:
+      command_ = std::max(command_, command.checkpoint);
+      return;
+    case TaskCommand::Kind::kComplete:
+      return Complete(command.checkpoint);
+    case TaskCommand::Kind::kAbort:
+      return Abort(command.checkpoint);
+    case TaskCommand::Kind::kStopSources:
+      stop_sources_ = true;
+      return;
     case TaskCommand::Kind::kDrain: {
       if (source_ == nullptr || drained_) return;
       drained_ = true;
       if (!splits_started_) source_->tracker().Started(marks_);
       splits_started_ = true;
       if (stack_.empty()) {
-        for (uint32_t i = 0; i < source_->tracker().splits(); ++i) source_->tracker().OnEnd({i}, marks_);
+        for (uint32_t i = 0; i < source_->tracker().splits(); ++i)
+          source_->tracker().OnEnd({i}, marks_);
         source_->tracker().NoMoreSplits(marks_);
       }
       return;
@@ -221,8 +239,10 @@ void Task::RunLanes() {
       moved_ |= !lane->done;
       BookCall(*node, BusyPart::kEncode);
       const LaneProgress progress = lane->protocol->progress();
-      const bool news = !lane->told_once || progress.resolved != lane->told.resolved || progress.fence_set != lane->told.fence_set ||
-                        progress.marked != lane->told.marked || progress.confirmed != lane->told.confirmed;
+      const bool news = !lane->told_once || progress.resolved != lane->told.resolved ||
+                        progress.fence_set != lane->told.fence_set ||
+                        progress.marked != lane->told.marked ||
+                        progress.confirmed != lane->told.confirmed;
       if (!news) continue;
       lane->told_once = true;
       lane->told = progress;
@@ -235,11 +255,15 @@ void Task::RunLanes() {
 void Task::TickClocks() {
   if (source_ != nullptr && begun_) {
     const bool blocked = !stack_.empty() || !AllHaveRoom();
-    source_->tracker().Tick(now_, services_.now, blocked, [&](SplitIndex) { return stop_sources_ || source_->rate_at().has_value(); }, marks_);
+    source_->tracker().Tick(
+        now_, services_.now, blocked,
+        [&](SplitIndex) { return stop_sources_ || source_->rate_at().has_value(); }, marks_);
   }
   for (const auto& node : nodes_) {
     if (!node->generator || node->time.watermark == EventTime::Max()) continue;
-    node->generator->Tick(now_, services_.now, !stack_.empty() || !AllHaveRoom(), [](SplitIndex) { return false; }, node->generated);
+    node->generator->Tick(
+        now_, services_.now, !stack_.empty() || !AllHaveRoom(), [](SplitIndex) { return false; },
+        node->generated);
   }
 }
 
@@ -249,7 +273,8 @@ void Task::TickFlow() {
   backlog.reserve(inputs_.size());
   for (const Input& input : inputs_) backlog.push_back(input.wired.channel->backlog_rows());
   const std::vector<ChannelWindow> windows = flow_.Deal(backlog);
-  for (size_t i = 0; i < inputs_.size(); ++i) inputs_[i].wired.channel->SetWindow(windows[i].rows, windows[i].bytes, flow_.batch_rows());
+  for (size_t i = 0; i < inputs_.size(); ++i)
+    inputs_[i].wired.channel->SetWindow(windows[i].rows, windows[i].bytes, flow_.batch_rows());
 }
 
 void Task::Evict() {
@@ -268,10 +293,12 @@ void Task::Evict() {
   }
 }
 
-/// Batches follow the consumers' rates: what one call may make is what one batch of each channel takes.
+/// Batches follow the consumers' rates: what one call may make is what one batch of each channel
+/// takes.
 void Task::RefreshLimits() {
   rows_limit_ = kBatchRowsMax;
-  const uint32_t most = options_.batch_rows_initial < kBatchRowsLeast ? options_.batch_rows_initial : kBatchRowsMax;
+  const uint32_t most =
+      options_.batch_rows_initial < kBatchRowsLeast ? options_.batch_rows_initial : kBatchRowsMax;
   for (const auto& node : nodes_) {
     node->rows_limit = most;
     for (size_t port = 0; port < node->targets.size(); ++port) {
@@ -287,7 +314,8 @@ void Task::RefreshLimits() {
 }
 
 bool Task::AllHaveRoom() const {
-  return std::all_of(exchanges_.begin(), exchanges_.end(), [](const Exchange* exchange) { return exchange->has_room(); });
+  return std::all_of(exchanges_.begin(), exchanges_.end(),
+                     [](const Exchange* exchange) { return exchange->has_room(); });
 }
 
 // --- What comes next
@@ -309,10 +337,19 @@ bool Task::PushMark() {
   }
   const Mark mark = marks_[next_mark_++];
   switch (mark.kind) {
-    case Mark::Kind::kWatermark: stack_.push_back({.call = Frame::Call::kWatermark, .ingest_us = marks_ingest_us_, .time = mark.time}); break;
-    case Mark::Kind::kEnd: stack_.push_back({.call = Frame::Call::kWatermark, .time = EventTime::Max(), .end = true}); break;
-    case Mark::Kind::kIdle: ForwardStatus(0, false, false); break;
-    case Mark::Kind::kActive: ForwardStatus(0, true, false); break;
+    case Mark::Kind::kWatermark:
+      stack_.push_back(
+          {.call = Frame::Call::kWatermark, .ingest_us = marks_ingest_us_, .time = mark.time});
+      break;
+    case Mark::Kind::kEnd:
+      stack_.push_back({.call = Frame::Call::kWatermark, .time = EventTime::Max(), .end = true});
+      break;
+    case Mark::Kind::kIdle:
+      ForwardStatus(0, false, false);
+      break;
+    case Mark::Kind::kActive:
+      ForwardStatus(0, true, false);
+      break;
   }
   return true;
 }
@@ -321,7 +358,10 @@ bool Task::PushRestored() {
   if (restored_.empty()) return false;
   InFlightRows rows = std::move(restored_.front());
   restored_.pop_front();
-  stack_.push_back({.call = Frame::Call::kBatch, .port = rows.port, .rest = std::move(rows.batch), .restored = true});
+  stack_.push_back({.call = Frame::Call::kBatch,
+                    .port = rows.port,
+                    .rest = std::move(rows.batch),
+                    .restored = true});
   return true;
 }
 
@@ -338,7 +378,8 @@ bool Task::PushProcessingTimers() {
   for (size_t i = 0; i < nodes_.size(); ++i) {
     for (size_t k = 0; k < nodes_[i]->processing_timers.size(); ++k) {
       if (nodes_[i]->processing_timers[k]->Earliest() > services_.now) continue;
-      stack_.push_back({.call = Frame::Call::kTimers, .node = i, .time = services_.now, .timers = k});
+      stack_.push_back(
+          {.call = Frame::Call::kTimers, .node = i, .time = services_.now, .timers = k});
       return true;
     }
   }
@@ -409,16 +450,24 @@ void Task::TakeBatch(size_t index, ChannelItem item) {
     if (!parts.empty()) batch = ConcatWithKeys(parts);
   }
   changes_ += batch.rows();
-  stack_.push_back({.call = Frame::Call::kBatch, .port = inputs_[index].wired.port, .rest = std::move(batch), .ingest_us = item.ingest_us});
+  stack_.push_back({.call = Frame::Call::kBatch,
+                    .port = inputs_[index].wired.port,
+                    .rest = std::move(batch),
+                    .ingest_us = item.ingest_us});
 }
 
 void Task::OnInputMark(size_t input, const Mark& mark) {
   switch (mark.kind) {
     case Mark::Kind::kWatermark:
-      if (!valve_.OnWatermark(input, mark.time, marks_)) head().basics.anomalies["watermark_back"].Add(1);
+      if (!valve_.OnWatermark(input, mark.time, marks_))
+        head().basics.anomalies["watermark_back"].Add(1);
       break;
-    case Mark::Kind::kIdle: valve_.OnIdle(input, marks_); break;
-    case Mark::Kind::kActive: valve_.OnActive(input, marks_); break;
+    case Mark::Kind::kIdle:
+      valve_.OnIdle(input, marks_);
+      break;
+    case Mark::Kind::kActive:
+      valve_.OnActive(input, marks_);
+      break;
     case Mark::Kind::kEnd:
       inputs_[input].ended = true;
       valve_.OnEnd(input, marks_);
@@ -437,14 +486,17 @@ void Task::OnBarrier(size_t input, CheckpointId n) {
   if (aligner_.blocked(input)) inputs_[input].wired.channel->Restrict(true);
 }
 
-/// While a call is under way: marks are read ahead, so that a barrier with nothing but marks before it is found (contracts 3.2).
+/// While a call is under way: marks are read ahead, so that a barrier with nothing but marks before
+/// it is found (contracts 3.2).
 bool Task::ReadAhead() {
   bool found = false;
   for (size_t i = 0; i < inputs_.size(); ++i) {
     Input& input = inputs_[i];
     while (!aligner_.ended(i) && !aligner_.blocked(i)) {
       ChannelItem* front = input.wired.channel->Front();
-      if (front == nullptr || std::holds_alternative<Batch>(front->item) || std::holds_alternative<NeedItem>(front->item)) break;
+      if (front == nullptr || std::holds_alternative<Batch>(front->item) ||
+          std::holds_alternative<NeedItem>(front->item))
+        break;
       const ChannelItem item = input.wired.channel->Pop();
       found = true;
       if (const auto* barrier = std::get_if<BarrierItem>(&item.item)) {
@@ -460,7 +512,8 @@ bool Task::ReadAhead() {
         aligner_.OnEnd(i);
         input.held.push_back({Mark::Kind::kEnd});
       } else {
-        input.held.push_back({std::holds_alternative<IdleItem>(item.item) ? Mark::Kind::kIdle : Mark::Kind::kActive});
+        input.held.push_back({std::holds_alternative<IdleItem>(item.item) ? Mark::Kind::kIdle
+                                                                          : Mark::Kind::kActive});
       }
     }
   }
@@ -470,7 +523,8 @@ bool Task::ReadAhead() {
 bool Task::PushPoll() {
   TaskNode& node = head();
   if (drained_ && !source_->tracker().finished()) {  // the harvest that was in hand has gone down
-    for (uint32_t i = 0; i < source_->tracker().splits(); ++i) source_->tracker().OnEnd({i}, marks_);
+    for (uint32_t i = 0; i < source_->tracker().splits(); ++i)
+      source_->tracker().OnEnd({i}, marks_);
     source_->tracker().NoMoreSplits(marks_);
     return true;
   }
@@ -493,7 +547,8 @@ bool Task::PushPoll() {
     flow_.OnConsumed(batch.rows(), batch.bytes());
     changes_ += batch.rows();
   }
-  if (source_->harvest().empty() && !source_->has_reports() && !node.HasOutput()) return !source_waits_;
+  if (source_->harvest().empty() && !source_->has_reports() && !node.HasOutput())
+    return !source_waits_;
   stack_.push_back({.call = Frame::Call::kHarvest, .ingest_us = now_.us});
   // ACTIVE precedes the rows: marks that came with the poll go first.
   for (; next_mark_ < marks_.size(); ++next_mark_) {
@@ -525,7 +580,8 @@ void Task::Pop() {
     return;
   }
   // A hold that rose, or went, lets the watermark follow (3.1, step 4).
-  if (!node.generator && node.role == TaskNode::Role::kOperator && node.time.watermark != EventTime::Max() &&
+  if (!node.generator && node.role == TaskNode::Role::kOperator &&
+      node.time.watermark != EventTime::Max() &&
       std::min(node.time.watermark, node.time.hold) > node.time.announced) {
     ForwardWatermark(frame.node, node.time.watermark, false, frame.ingest_us);
   }
@@ -581,13 +637,19 @@ void Task::Deliver(TaskNode& node, Target& target, const Batch& out, int64_t ing
     if (!batch) return;
     WEIR_CHECK_LE(batch.rows(), keyed.rows());
     batch = WithLeadingKeys(batch, combine.keys.size());
-  } else if (target.exchange != nullptr && target.edge->kind == EdgeKind::kHash && target.exchange->targets() > 1) {
+  } else if (target.exchange != nullptr && target.edge->kind == EdgeKind::kHash &&
+             target.exchange->targets() > 1) {
     RowErrors errors;
     batch = WithEvaluatedKeys(batch, target.edge->hash_keys, errors);
-    ship_keys = errors.empty();  // else the consumer evaluates again and knows what to do with the bad ones
+    ship_keys =
+        errors.empty();  // else the consumer evaluates again and knows what to do with the bad ones
   }
   if (target.local) {
-    stack_.push_back({.call = Frame::Call::kBatch, .node = *target.local, .port = target.edge->to, .rest = std::move(batch), .ingest_us = ingest_us});
+    stack_.push_back({.call = Frame::Call::kBatch,
+                      .node = *target.local,
+                      .port = target.edge->to,
+                      .rest = std::move(batch),
+                      .ingest_us = ingest_us});
   } else {
     target.exchange->Scatter(std::move(batch), ship_keys, ingest_us, now_);
   }
@@ -598,8 +660,12 @@ void Task::Call(size_t index) {
   TaskNode& node = *nodes_[frame.node];
   Status status;
   switch (frame.call) {
-    case Frame::Call::kBatch: status = CallBatch(frame, node); break;
-    case Frame::Call::kWatermark: status = CallWatermark(index, node); break;
+    case Frame::Call::kBatch:
+      status = CallBatch(frame, node);
+      break;
+    case Frame::Call::kWatermark:
+      status = CallWatermark(index, node);
+      break;
     case Frame::Call::kTimers: {
       bool done = false;
       status = CallTimers(frame, node, *node.processing_timers[frame.timers], done);
@@ -630,29 +696,38 @@ Status Task::After(Frame& frame, TaskNode& node, const Step& step, uint32_t rows
   node.counters.Take(node.out);
   frame.waits = step.kind == Step::kWait;
   frame.mid_row = step.mid_row;
-  if (step.kind == Step::kMoreOutput && rows_done == 0 && !node.HasOutput() && node.out.errors().empty()) {
-    return Status(Code::kInternal, "node '" + node.plan.id + "' asked for room without having used any: it makes no progress");
+  if (step.kind == Step::kMoreOutput && rows_done == 0 && !node.HasOutput() &&
+      node.out.errors().empty()) {
+    return Status(
+        Code::kInternal,
+        "node '" + node.plan.id + "' asked for room without having used any: it makes no progress");
   }
   return Status::Ok();
 }
 
-/// Keys are made once, before the first call; rows whose key cannot be computed go to the node's errors.
+/// Keys are made once, before the first call; rows whose key cannot be computed go to the node's
+/// errors.
 Status Task::Prepare(Frame& frame, TaskNode& node) {
   frame.prepared = true;
   node.counters.bytes_in += frame.rest.bytes();
-  if (frame.ingest_us != 0 && (frame.node == 0 || node.role == TaskNode::Role::kSink)) node.latency.Observe(now_ - Duration{frame.ingest_us});
+  if (frame.ingest_us != 0 && (frame.node == 0 || node.role == TaskNode::Role::kSink))
+    node.latency.Observe(now_ - Duration{frame.ingest_us});
   const bool keyed = frame.port.value < node.keys.size() && node.keys[frame.port.value].has_value();
   if (!keyed) return Status::Ok();
   if (!frame.rest.has_keys()) {
     RowErrors& errors = node.out.errors();
     const auto with_keys = [&](const Batch& batch) {
-      return node.combined ? WithLeadingKeys(batch, node.key_columns) : WithEvaluatedKeys(batch, *node.keys[frame.port.value], errors);
+      return node.combined ? WithLeadingKeys(batch, node.key_columns)
+                           : WithEvaluatedKeys(batch, *node.keys[frame.port.value], errors);
     };
     Batch made = with_keys(frame.rest);
-    if (frame.restored) {  // of a task whose key groups overlapped ours; a row without a key was dealt to one task
+    if (frame.restored) {  // of a task whose key groups overlapped ours; a row without a key was
+                           // dealt to one task
       Selection owned;
       for (uint32_t row = 0; row < made.rows(); ++row) {
-        if (errors.Has(row) || groups_.Contains(KeyGroupOf(made.keys().hash[row], plan_.key_groups))) owned.mutable_rows().push_back(row);
+        if (errors.Has(row) ||
+            groups_.Contains(KeyGroupOf(made.keys().hash[row], plan_.key_groups)))
+          owned.mutable_rows().push_back(row);
       }
       if (owned.size() != made.rows()) {
         errors.Clear();
@@ -673,7 +748,8 @@ Status Task::Prepare(Frame& frame, TaskNode& node) {
     frame.rest = std::move(made);
   }
   if (!frame.rest || frame.rest.rows() == 0) return Status::Ok();
-  for (const uint64_t hash : frame.rest.keys().hash) WEIR_CHECK(groups_.Contains(KeyGroupOf(hash, plan_.key_groups)));
+  for (const uint64_t hash : frame.rest.keys().hash)
+    WEIR_CHECK(groups_.Contains(KeyGroupOf(hash, plan_.key_groups)));
   if (state_cold_) {
     for (KeyedState* state : node.prefetched) state->Prefetch(frame.rest.keys());
   }
@@ -690,7 +766,10 @@ Status Task::CallBatch(Frame& frame, TaskNode& node) {
     if (node.HasOutput()) return Status::Ok();  // error rows go down first
   }
   uint32_t rows = std::min(frame.rest.rows(), node.rows_limit);
-  if (node.us_per_row > 0) rows = std::min(rows, static_cast<uint32_t>(std::clamp(static_cast<double>(kCallAim.us) / node.us_per_row, 1.0, static_cast<double>(rows))));
+  if (node.us_per_row > 0)
+    rows = std::min(
+        rows, static_cast<uint32_t>(std::clamp(static_cast<double>(kCallAim.us) / node.us_per_row,
+                                               1.0, static_cast<double>(rows))));
   if (node.keyed && state_ != nullptr && !state_->CanTakeBatch(rows)) {
     frame.waits = true;
     return Status::Ok();
@@ -699,7 +778,8 @@ Status Task::CallBatch(Frame& frame, TaskNode& node) {
   const bool sink = node.role == TaskNode::Role::kSink;
   const bool restored = frame.restored;
   const Duration before = now_;
-  const Result<Step> step = sink ? node.sink->Write(argument, node.out.errors()) : node.op->OnBatch(frame.port, argument, node.out);
+  const Result<Step> step = sink ? node.sink->Write(argument, node.out.errors())
+                                 : node.op->OnBatch(frame.port, argument, node.out);
   if (!step.ok()) return step.status();
   const uint32_t done = step->kind == Step::kDone ? rows : step->rows_done;
   WEIR_CHECK_LE(done, rows);
@@ -707,21 +787,27 @@ Status Task::CallBatch(Frame& frame, TaskNode& node) {
   if (!node.combined) {
     node.counters.records_in += done;
   } else if (restored) {
-    // Partial rows are counted where they were combined, but of these that was in an attempt whose counters are gone.
+    // Partial rows are counted where they were combined, but of these that was in an attempt whose
+    // counters are gone.
     const ColumnIndex stands_for{static_cast<uint16_t>(argument.schema().size() - 1)};
-    for (const int64_t rows_behind : argument.Values<int64_t>(stands_for).first(done)) node.counters.records_in += static_cast<uint64_t>(rows_behind);
+    for (const int64_t rows_behind : argument.Values<int64_t>(stands_for).first(done))
+      node.counters.records_in += static_cast<uint64_t>(rows_behind);
   }
   if (sink) node.counters.outcomes[static_cast<size_t>(Outcome::kPassed)] += done;
   if (!node.out.errors().empty()) {
     if (sink) {
-      for (const RowError& error : node.out.errors().errors()) node.counters.outcomes[static_cast<size_t>(Outcome::kPassed)] -= !error.detached && error.row < done ? 1 : 0;
+      for (const RowError& error : node.out.errors().errors())
+        node.counters.outcomes[static_cast<size_t>(Outcome::kPassed)] -=
+            !error.detached && error.row < done ? 1 : 0;
     }
     WEIR_TRY(ApplyErrors(node, argument, done));
   }
   if (done != 0) {
     const Duration after = services_.env->Steady();
     const double us_per_row = static_cast<double>((after - before).us) / done;
-    node.us_per_row = node.us_per_row == 0 ? us_per_row : node.us_per_row + kSmoothing * (us_per_row - node.us_per_row);
+    node.us_per_row = node.us_per_row == 0
+                          ? us_per_row
+                          : node.us_per_row + kSmoothing * (us_per_row - node.us_per_row);
   }
   if (done == frame.rest.rows()) {
     frame.rest = {};
@@ -755,7 +841,8 @@ Status Task::CallTimers(Frame& frame, TaskNode& node, TimerState& timers, bool& 
   const size_t fired = step->kind == Step::kDone ? due_.size() : step->rows_done;
   WEIR_CHECK_LE(fired, due_.size());
   WEIR_TRY(After(frame, node, *step, static_cast<uint32_t>(fired)));
-  timers.Done(fired, fired < due_.size() ? std::string_view(due_[fired].cursor) : std::string_view());
+  timers.Done(fired,
+              fired < due_.size() ? std::string_view(due_[fired].cursor) : std::string_view());
   changes_ += fired;
   return node.out.errors().empty() ? Status::Ok() : ApplyErrors(node, Batch(), 0);
 }
@@ -776,12 +863,17 @@ Status Task::CallWatermark(size_t index, TaskNode& node) {
       const size_t all = of_event + (frame.end ? node.processing_timers.size() : 0);
       if (frame.timers == all) {
         // A timer may have been set behind the one that was looked at first.
-        const bool again = std::any_of(node.event_timers.begin(), node.event_timers.end(), [&](TimerState* timers) { return timers->Earliest() <= frame.time && timers->Earliest() != EventTime::Max(); });
+        const bool again = std::any_of(
+            node.event_timers.begin(), node.event_timers.end(), [&](TimerState* timers) {
+              return timers->Earliest() <= frame.time && timers->Earliest() != EventTime::Max();
+            });
         frame.timers = 0;
         if (!again) frame.phase = kTell;
         return Status::Ok();
       }
-      TimerState& timers = frame.timers < of_event ? *node.event_timers[frame.timers] : *node.processing_timers[frame.timers - of_event];
+      TimerState& timers = frame.timers < of_event
+                               ? *node.event_timers[frame.timers]
+                               : *node.processing_timers[frame.timers - of_event];
       bool done = false;
       WEIR_TRY(CallTimers(frame, node, timers, done));
       if (done) ++frame.timers;
@@ -801,7 +893,8 @@ Status Task::CallWatermark(size_t index, TaskNode& node) {
       if (step->kind == Step::kDone) frame.phase = kForward;
       return node.out.errors().empty() ? Status::Ok() : ApplyErrors(node, Batch(), 0);
     }
-    default: break;
+    default:
+      break;
   }
   frame.finished = true;
   const bool end = frame.end;
@@ -835,7 +928,11 @@ void Task::ForwardWatermark(size_t index, EventTime time, bool end, int64_t inge
     }
   }
   for (size_t i = node.followers.size(); i-- > 0;) {
-    stack_.push_back({.call = Frame::Call::kWatermark, .node = node.followers[i], .ingest_us = ingest_us, .time = time, .end = end});
+    stack_.push_back({.call = Frame::Call::kWatermark,
+                      .node = node.followers[i],
+                      .ingest_us = ingest_us,
+                      .time = time,
+                      .end = end});
   }
 }
 
@@ -865,7 +962,9 @@ bool Task::ForwardGenerated(size_t index) {
   if (mark.time <= node.time.announced || node.time.watermark == EventTime::Max()) return true;
   node.time.announced = mark.time;
   for (Exchange* exchange : node.exchanges) exchange->Watermark(mark.time, 0, now_);
-  for (size_t i = node.followers.size(); i-- > 0;) stack_.push_back({.call = Frame::Call::kWatermark, .node = node.followers[i], .time = mark.time});
+  for (size_t i = node.followers.size(); i-- > 0;)
+    stack_.push_back(
+        {.call = Frame::Call::kWatermark, .node = node.followers[i], .time = mark.time});
   return true;
 }
 

@@ -1,8 +1,10 @@
 #pragma once
-// Task: one parallel instance of a chain, as a tasklet of one worker: the state machine of contracts 3. Run() does up to about a millisecond of work, never
-// blocks, and says why it stopped. A chain is called from one explicit stack of frames, never by recursion.
-// Threads: Create by the attempt; Open on P; Run and everything below it on the task's worker (W); Put, TakeValues from any thread. Pool jobs hold a share
-// of the task, so its objects are destroyed after the last of them.
+// Task: one parallel instance of a chain, as a tasklet of one worker: the state machine of
+// contracts 3. Run() does up to about a millisecond of work, never blocks, and says why it stopped.
+// A chain is called from one explicit stack of frames, never by recursion. Threads: Create by the
+// attempt; Open on P; Run and everything below it on the task's worker (W); Put, TakeValues from
+// any thread. Pool jobs hold a share of the task, so its objects are destroyed after the last of
+// them.
 
 #include <atomic>
 #include <deque>
@@ -26,7 +28,8 @@
 namespace weir::runtime {
 
 inline constexpr Duration kTimeSlice = Milliseconds(1);
-inline constexpr Duration kCallAim = Microseconds(500);      // batches are cut so that a call takes about this
+inline constexpr Duration kCallAim =
+    Microseconds(500);  // batches are cut so that a call takes about this
 inline constexpr Duration kPublishPeriod = Milliseconds(200);
 inline constexpr size_t kHotStateReserveBytes = size_t{4} << 20;
 inline constexpr size_t kEvictBytesAtOnce = size_t{256} << 10;
@@ -34,7 +37,7 @@ inline constexpr size_t kEvictBytesAtOnce = size_t{256} << 10;
 /// One input channel of a task.
 struct TaskInput {
   Port port;
-  std::string upstream;                  // node id
+  std::string upstream;  // node id
   std::unique_ptr<ChannelReceiver> channel;
 };
 
@@ -43,13 +46,13 @@ struct TaskSpec {
   const PlanChain* chain = nullptr;
   TaskIndex task;
   std::shared_ptr<TaskSignal> signal;
-  std::shared_ptr<PoolJobs> pool_jobs;   // of the attempt
+  std::shared_ptr<PoolJobs> pool_jobs;  // of the attempt
   std::vector<TaskInput> inputs;
   /// By position in the chain, then port.
   std::vector<std::vector<std::vector<Target>>> targets;
-  size_t share_bytes = 0;                // of a channel
-  uint64_t pool_bytes = 0;               // floating windows
-  std::unique_ptr<MemoryAccount> queues; // reservation of its input channels
+  size_t share_bytes = 0;                 // of a channel
+  uint64_t pool_bytes = 0;                // floating windows
+  std::unique_ptr<MemoryAccount> queues;  // reservation of its input channels
 };
 
 struct TaskCommand {
@@ -63,9 +66,9 @@ struct TaskCommand {
 /// Copied out about every 200 ms and when the task stops moving.
 struct TaskValues {
   std::vector<NodeValues> nodes;
-  std::vector<NodeValues> combined;      // what the combiners of consuming nodes did here
-  Duration steady{};                     // when it was copied
-  TimeState since = TimeState::kIdle;    // what the task does since then
+  std::vector<NodeValues> combined;    // what the combiners of consuming nodes did here
+  Duration steady{};                   // when it was copied
+  TimeState since = TimeState::kIdle;  // what the task does since then
   uint64_t changes = 0;
   std::vector<std::pair<std::string, LaneProgress>> lanes;
 };
@@ -75,8 +78,8 @@ class Task final : public std::enable_shared_from_this<Task>, private RecordErro
   enum class Why : uint8_t { kSlice, kNoInput, kNoRoom, kWaiting, kStopped };
   struct Answer {
     Why why = Why::kNoInput;
-    bool moved = false;                  // it did something
-    std::optional<Duration> at;          // steady time at which to run it without a signal
+    bool moved = false;          // it did something
+    std::optional<Duration> at;  // steady time at which to run it without a signal
   };
 
   explicit Task(TaskSpec spec);
@@ -103,7 +106,9 @@ class Task final : public std::enable_shared_from_this<Task>, private RecordErro
   void FailWith(const Status& status) { Fail(head(), status); }
 
   /// Any thread: the newest values since the last call; nullptr: none newer.
-  std::unique_ptr<TaskValues> TakeValues() { return std::unique_ptr<TaskValues>(published_.exchange(nullptr, std::memory_order_acq_rel)); }
+  std::unique_ptr<TaskValues> TakeValues() {
+    return std::unique_ptr<TaskValues>(published_.exchange(nullptr, std::memory_order_acq_rel));
+  }
   uint64_t changes() const { return changes_seen_.load(std::memory_order_relaxed); }  // A
   /// By whoever stopped the worker: the final values.
   void PublishFinal() { Publish(services_.env->Steady()); }
@@ -118,9 +123,9 @@ class Task final : public std::enable_shared_from_this<Task>, private RecordErro
     EventTime time = EventTime::Min();  // watermark; timers: due up to
     bool end = false;                   // the watermark is END
     uint8_t phase = 0;
-    size_t timers = 0;                  // which timer state
-    bool prepared = false;              // keys made, bad rows out
-    bool restored = false;              // rows of the in-flight section
+    size_t timers = 0;      // which timer state
+    bool prepared = false;  // keys made, bad rows out
+    bool restored = false;  // rows of the in-flight section
     bool finished = false, waits = false, mid_row = false;
   };
   /// A checkpoint between its barrier and its ack.
@@ -129,7 +134,7 @@ class Task final : public std::enable_shared_from_this<Task>, private RecordErro
     TaskSnapshot snapshot;
     Duration since{};
     bool needs_image = false, image_done = false;
-    std::vector<size_t> sinks;          // nodes whose Prepared has not answered
+    std::vector<size_t> sinks;  // nodes whose Prepared has not answered
   };
   struct ImageResult {
     std::atomic<bool> done{false};
@@ -139,7 +144,7 @@ class Task final : public std::enable_shared_from_this<Task>, private RecordErro
   };
   struct Input {
     TaskInput wired;
-    Marks held;                         // marks read ahead of their turn, behind a busy stack
+    Marks held;  // marks read ahead of their turn, behind a busy stack
     bool ended = false;
   };
 
@@ -226,38 +231,39 @@ class Task final : public std::enable_shared_from_this<Task>, private RecordErro
   const TaskRestore* restore_ = nullptr;
   std::unique_ptr<MemoryAccount> hot_;
   std::unique_ptr<TaskState> state_;
-  bool ttl_by_clock_ = true;                     // no input of a keyed node has event time
+  bool ttl_by_clock_ = true;  // no input of a keyed node has event time
   std::vector<std::unique_ptr<TaskNode>> nodes_;
   std::unique_ptr<SourceStep> source_;
   std::vector<Input> inputs_;
-  std::vector<Exchange*> exchanges_;             // all ways out of the task
+  std::vector<Exchange*> exchanges_;  // all ways out of the task
   std::atomic<bool> opened_{false};
   std::string failed_node_;
   Mailbox<TaskCommand> mailbox_;
   std::atomic<TaskValues*> published_{nullptr};
-  std::atomic<uint64_t> changes_seen_{0};        // changes_ as of the end of the last run
+  std::atomic<uint64_t> changes_seen_{0};  // changes_ as of the end of the last run
 
   // Worker thread only.
   bool begun_ = false, failed_ = false, finished_ = false, stop_sources_ = false, drained_ = false;
   bool splits_started_ = false, source_waits_ = false;
   std::vector<Frame> stack_;
-  Marks marks_;                                  // of the valve or the splits, to be forwarded in order
+  Marks marks_;  // of the valve or the splits, to be forwarded in order
   size_t next_mark_ = 0;
   int64_t marks_ingest_us_ = 0;
   WatermarkMerger valve_;
   BarrierAligner aligner_;
   InputFlow flow_;
   size_t next_input_ = 0;
-  std::optional<size_t> reserve_lent_;           // input that the row reserve is lent to
+  std::optional<size_t> reserve_lent_;  // input that the row reserve is lent to
   std::deque<InFlightRows> restored_;
   std::vector<Timer> due_;
   CheckpointId command_, last_barrier_;
   std::optional<Duration> aligning_since_;
   std::optional<Pending> pending_;
-  std::shared_ptr<ImageResult> image_;           // under way or not collected yet
+  std::shared_ptr<ImageResult> image_;  // under way or not collected yet
   CheckpointId image_of_, abort_after_image_;
   std::shared_ptr<WakeTarget> state_wake_;
-  std::map<CheckpointId, TaskSnapshot> taken_;   // lanes and splits of checkpoints that are not complete yet
+  std::map<CheckpointId, TaskSnapshot>
+      taken_;  // lanes and splits of checkpoints that are not complete yet
   TimeAccount time_;
   TimeState booked_as_ = TimeState::kIdle;
   Why last_why_ = Why::kNoInput;
@@ -265,7 +271,7 @@ class Task final : public std::enable_shared_from_this<Task>, private RecordErro
   Duration now_{}, slice_end_{};
   uint64_t call_us_ = 0;
   bool moved_ = false, no_room_ = false, state_cold_ = false;
-  uint32_t rows_limit_ = kBatchRowsMax;          // the least of the chain
+  uint32_t rows_limit_ = kBatchRowsMax;  // the least of the chain
   uint64_t changes_ = 0;
   Duration published_at_{};
   bool dirty_ = true;

@@ -1,4 +1,5 @@
-// The part of Task that takes checkpoints (contracts 3.2): when one is ready, what is frozen on W, what is written on P, the one ack.
+// The part of Task that takes checkpoints (contracts 3.2): when one is ready, what is frozen on W,
+// what is written on P, the one ack.
 
 #include <algorithm>
 #include <utility>
@@ -9,7 +10,9 @@
 namespace weir::runtime {
 
 bool Task::CheckpointReady() {
-  if (command_ > aligner_.done() && aligner_.all_ended() && !(aligner_.aligning() && aligner_.current() == command_)) aligner_.OnCommand(command_);
+  if (command_ > aligner_.done() && aligner_.all_ended() &&
+      !(aligner_.aligning() && aligner_.current() == command_))
+    aligner_.OnCommand(command_);
   if (!aligner_.ready()) return false;
   if (image_ != nullptr) {  // of a checkpoint that was given up: its rows are still being written
     PollPending();
@@ -25,12 +28,14 @@ bool Task::StackCanBeSaved() const {
     if (frame.mid_row || node.HasOutput() || !node.generated.empty()) return false;
     switch (frame.call) {
       case Frame::Call::kWatermark:
-      case Frame::Call::kTimers: break;
+      case Frame::Call::kTimers:
+        break;
       case Frame::Call::kBatch:
         if (i != 0 || is_source()) return false;
         break;
       case Frame::Call::kWake:
-      case Frame::Call::kHarvest: return false;
+      case Frame::Call::kHarvest:
+        return false;
     }
   }
   return true;
@@ -42,7 +47,8 @@ void Task::TakeCheckpoint(CheckpointId n) {
   moved_ = true;
   const Duration begin = services_.env->Steady();
   if (pending_) Abandon();
-  for (Exchange* exchange : exchanges_) exchange->Barrier(n, now_);  // first: alignment downstream overlaps with the rest
+  for (Exchange* exchange : exchanges_)
+    exchange->Barrier(n, now_);  // first: alignment downstream overlaps with the rest
 
   pending_.emplace();
   pending_->n = n;
@@ -79,8 +85,10 @@ void Task::FillSnapshot(TaskSnapshot& snapshot) {
   for (const auto& node : nodes_) {
     snapshot.watermarks[node->plan.id] = node->time.watermark;
     if (node->role == TaskNode::Role::kOperator && node->plan.shape.exact_conservation) {
-      const int64_t rows = static_cast<int64_t>(node->restored_rows) + node->counters.outcomes[static_cast<size_t>(Outcome::kBuffered)];
-      if (rows != 0) snapshot.buffered[node->plan.id][groups_.first.value] = static_cast<uint64_t>(rows);
+      const int64_t rows = static_cast<int64_t>(node->restored_rows) +
+                           node->counters.outcomes[static_cast<size_t>(Outcome::kBuffered)];
+      if (rows != 0)
+        snapshot.buffered[node->plan.id][groups_.first.value] = static_cast<uint64_t>(rows);
     }
     if (node->operator_context != nullptr) {
       for (const auto& [state, list] : node->operator_context->lists) {
@@ -91,12 +99,14 @@ void Task::FillSnapshot(TaskSnapshot& snapshot) {
     }
     for (const auto& lane : node->lanes) {
       // A retired lane stays in the manifest until it has published what it owes.
-      if (lane->restored.lane.value == spec_.task.value || lane->protocol->progress().resolved) continue;
+      if (lane->restored.lane.value == spec_.task.value || lane->protocol->progress().resolved)
+        continue;
       snapshot.lanes.push_back({node->plan.id, lane->restored, node->plan.shape.guarantee});
     }
   }
   if (source_ != nullptr) snapshot.splits[head().plan.id] = source_->Snapshot();
-  if (!stack_.empty() && stack_.front().call == Frame::Call::kBatch && stack_.front().rest && stack_.front().rest.rows() != 0) {
+  if (!stack_.empty() && stack_.front().call == Frame::Call::kBatch && stack_.front().rest &&
+      stack_.front().rest.rows() != 0) {
     snapshot.in_flight.push_back({head().plan.id, stack_.front().port, stack_.front().rest});
   }
   for (const InFlightRows& rows : restored_) snapshot.in_flight.push_back(rows);
@@ -143,7 +153,8 @@ void Task::PollPending() {
         pending_->image_done = true;
       }
     }
-    if (abort_after_image_.value != 0) state_->Aborted(std::exchange(abort_after_image_, CheckpointId{}));
+    if (abort_after_image_.value != 0)
+      state_->Aborted(std::exchange(abort_after_image_, CheckpointId{}));
   }
   if (!pending_) return;
   const CheckpointId n = pending_->n;
@@ -159,7 +170,8 @@ void Task::PollPending() {
       continue;
     }
     node.sink_commit.Observe(services_.env->Steady() - pending_->since);
-    pending_->snapshot.lanes.push_back({node.plan.id, std::move(**prepared), node.plan.shape.guarantee});
+    pending_->snapshot.lanes.push_back(
+        {node.plan.id, std::move(**prepared), node.plan.shape.guarantee});
     pending_->sinks.erase(pending_->sinks.begin() + static_cast<std::ptrdiff_t>(i));
   }
   if (!pending_->sinks.empty() || (pending_->needs_image && !pending_->image_done)) return;

@@ -1,4 +1,5 @@
-// The part of Task that applies `on_error` (job-format 2.4) to bad records and rows, of sources, operators, sinks and combiners alike.
+// The part of Task that applies `on_error` (job-format 2.4) to bad records and rows, of sources,
+// operators, sinks and combiners alike.
 
 #include <algorithm>
 
@@ -16,20 +17,26 @@ constexpr size_t kShownBytesMax = 200;
 OnError PolicyFor(const PlanNode& node, RecordCode code) {
   if (code != RecordCode::kEventTimeInFuture || !node.shape.event_time) return node.on_error;
   switch (node.shape.event_time->on_future) {
-    case OnFuture::kFail: return OnError::kFail;
-    case OnFuture::kSideOutput: return OnError::kSideOutput;
-    case OnFuture::kDrop: break;
+    case OnFuture::kFail:
+      return OnError::kFail;
+    case OnFuture::kSideOutput:
+      return OnError::kSideOutput;
+    case OnFuture::kDrop:
+      break;
   }
   return OnError::kDrop;
 }
 
 Status BadRecord(const PlanNode& node, const RowError& error, std::string_view what) {
-  return Status(Code::kBadRecord, "node '" + node.id + "': " + std::string(RecordCodeName(error.code)) + ": " + error.message + "; the record: " +
-                                      OneLine(what, kShownBytesMax) + " (set on_error to \"drop\" or \"side_output\" to go on without such records)");
+  return Status(Code::kBadRecord,
+                "node '" + node.id + "': " + std::string(RecordCodeName(error.code)) + ": " +
+                    error.message + "; the record: " + OneLine(what, kShownBytesMax) +
+                    " (set on_error to \"drop\" or \"side_output\" to go on without such records)");
 }
 
 void LogDropped(const PlanNode& node, const RowError& error) {
-  WEIR_LOG_EVERY_MS(kLogEveryMs, kWarn, "bad record dropped", {"node", node.id}, {"code", RecordCodeName(error.code)}, {"reason", error.message});
+  WEIR_LOG_EVERY_MS(kLogEveryMs, kWarn, "bad record dropped", {"node", node.id},
+                    {"code", RecordCodeName(error.code)}, {"reason", error.message});
 }
 
 }  // namespace
@@ -40,7 +47,10 @@ Status Task::OnRecordError(const Record& record, const RowError& error) {
   const OnError policy = PolicyFor(node.plan, error.code);
   if (policy == OnError::kFail) {
     std::string what(record.value.substr(0, kShownBytesMax));
-    if (record.offset >= 0) what += " at " + std::string(record.topic) + ":" + (record.partition >= 0 ? std::to_string(record.partition) + ":" : std::string()) + std::to_string(record.offset);
+    if (record.offset >= 0)
+      what += " at " + std::string(record.topic) + ":" +
+              (record.partition >= 0 ? std::to_string(record.partition) + ":" : std::string()) +
+              std::to_string(record.offset);
     return BadRecord(node.plan, error, what);
   }
   if (policy == OnError::kSideOutput && node.Wanted(kErrors)) {
@@ -59,10 +69,13 @@ Status Task::ApplyErrors(TaskNode& node, const Batch& batch, uint32_t rows_done)
     if (!error.detached && error.row >= rows_done) continue;
     ++node.counters.errors[static_cast<size_t>(error.code)];
     const OnError policy = PolicyFor(node.plan, error.code);
-    if (policy == OnError::kFail) return BadRecord(node.plan, error, error.detached ? error.raw : RowToJson(batch, error.row));
+    if (policy == OnError::kFail)
+      return BadRecord(node.plan, error, error.detached ? error.raw : RowToJson(batch, error.row));
     const bool aside = policy == OnError::kSideOutput && node.Wanted(kErrors);
     // A result that failed is no input row: its rows have their class already.
-    if (!error.detached) ++node.counters.outcomes[static_cast<size_t>(aside ? Outcome::kErrorSide : Outcome::kErrorDropped)];
+    if (!error.detached)
+      ++node.counters
+            .outcomes[static_cast<size_t>(aside ? Outcome::kErrorSide : Outcome::kErrorDropped)];
     if (aside) {
       AppendRowError(node.plan.id, batch, error, services_.now, node.out.Rows(kErrors));
     } else {
@@ -73,23 +86,28 @@ Status Task::ApplyErrors(TaskNode& node, const Batch& batch, uint32_t rows_done)
   return Status::Ok();
 }
 
-/// The consuming node's errors, met in the producer's task. Its `errors` port starts in its own tasks, so nodes that write bad rows aside do not combine.
+/// The consuming node's errors, met in the producer's task. Its `errors` port starts in its own
+/// tasks, so nodes that write bad rows aside do not combine.
 Status Task::ApplyCombineErrors(CombineStep& combine, const Batch& batch, RowErrors& errors) {
   for (const RowError& error : errors.errors()) {
     ++combine.counters.errors[static_cast<size_t>(error.code)];
-    if (combine.consumer.on_error == OnError::kFail) return BadRecord(combine.consumer, error, error.detached ? error.raw : RowToJson(batch, error.row));
+    if (combine.consumer.on_error == OnError::kFail)
+      return BadRecord(combine.consumer, error,
+                       error.detached ? error.raw : RowToJson(batch, error.row));
     if (!error.detached) ++combine.counters.outcomes[static_cast<size_t>(Outcome::kErrorDropped)];
     LogDropped(combine.consumer, error);
   }
   return Status::Ok();
 }
 
-/// assign_event_time: the operator has set the column; rows too far ahead leave, the others move the generator (semantics 1.2).
+/// assign_event_time: the operator has set the column; rows too far ahead leave, the others move
+/// the generator (semantics 1.2).
 Batch Task::OutputTimes(TaskNode& node, Batch batch) {
   const EventTimeSpec& spec = *node.plan.shape.event_time;
   const std::optional<ColumnIndex> column = batch.schema().Find(kEventTimeColumn);
   WEIR_CHECK(column.has_value());
-  const int64_t latest = spec.max_future_drift ? SatAdd(services_.now, *spec.max_future_drift).us : EventTime::Max().us;
+  const int64_t latest = spec.max_future_drift ? SatAdd(services_.now, *spec.max_future_drift).us
+                                               : EventTime::Max().us;
   std::span<const int64_t> times = batch.Values<int64_t>(*column);
   if (*std::max_element(times.begin(), times.end()) > latest) {
     Selection good;
@@ -97,10 +115,13 @@ Batch Task::OutputTimes(TaskNode& node, Batch batch) {
       if (times[row] <= latest) {
         good.mutable_rows().push_back(row);
       } else {
-        node.out.errors().Add(row, RecordCode::kEventTimeInFuture, "the event time lies further ahead of the clock than max_future_drift");
+        node.out.errors().Add(
+            row, RecordCode::kEventTimeInFuture,
+            "the event time lies further ahead of the clock than max_future_drift");
       }
     }
-    node.counters.outcomes[static_cast<size_t>(Outcome::kPassed)] -= node.out.errors().rows();  // the operator counted them
+    node.counters.outcomes[static_cast<size_t>(Outcome::kPassed)] -=
+        node.out.errors().rows();  // the operator counted them
     const Status status = ApplyErrors(node, batch, batch.rows());
     if (!status.ok()) {
       Fail(node, status);
@@ -114,7 +135,11 @@ Batch Task::OutputTimes(TaskNode& node, Batch batch) {
   // ACTIVE precedes the rows; the watermark follows them.
   while (!node.generated.empty() && node.generated.front().kind == Mark::Kind::kActive) {
     node.generated.erase(node.generated.begin());
-    ForwardStatus(static_cast<size_t>(std::find_if(nodes_.begin(), nodes_.end(), [&](const auto& other) { return other.get() == &node; }) - nodes_.begin()), true, true);
+    ForwardStatus(
+        static_cast<size_t>(std::find_if(nodes_.begin(), nodes_.end(),
+                                         [&](const auto& other) { return other.get() == &node; }) -
+                            nodes_.begin()),
+        true, true);
   }
   node.generator->OnTime({0}, EventTime{*std::max_element(times.begin(), times.end())});
   node.generator->EmitWatermark(node.generated);

@@ -1,6 +1,7 @@
 #pragma once
-// What tasks measure, as plain values copied out for a scrape, the live line or a report. The originals are single-writer counters of the task's worker
-// (relaxed, per batch); copying is done by any thread and never stops a worker.
+// What tasks measure, as plain values copied out for a scrape, the live line or a report. The
+// originals are single-writer counters of the task's worker (relaxed, per batch); copying is done
+// by any thread and never stops a worker.
 
 #include <array>
 #include <cstdint>
@@ -34,15 +35,15 @@ struct HistogramValues {
 };
 
 struct ChannelValues {
-  std::string upstream;          // node id of the producer
-  int64_t credits = 0;           // rows the sender may still send
+  std::string upstream;  // node id of the producer
+  int64_t credits = 0;   // rows the sender may still send
   uint64_t queued_rows = 0, queued_bytes = 0, blocked_us = 0;
 };
 
 struct SplitValues {
   std::string id, topic;
   int32_t partition = -1;
-  int64_t lag = -1;              // -1: not known
+  int64_t lag = -1;  // -1: not known
   std::string position;
   SplitStatus status = SplitStatus::kBehind;
 };
@@ -53,8 +54,8 @@ struct NodeValues {
   TaskIndex task;
   bool source = false, sink = false, head = false;
   uint64_t records_in = 0, records_out = 0, bytes_in = 0, bytes_out = 0;
-  std::array<uint64_t, kTimeStates> time_us{};      // of the task: the same on every node of a chain
-  std::array<uint64_t, kBusyParts> busy_us{};       // the node's own
+  std::array<uint64_t, kTimeStates> time_us{};  // of the task: the same on every node of a chain
+  std::array<uint64_t, kBusyParts> busy_us{};   // the node's own
   std::optional<EventTime> watermark;
   std::array<int64_t, kOutcomes> outcomes{};
   std::array<uint64_t, kNodeCounts> counts{};
@@ -64,11 +65,12 @@ struct NodeValues {
   bool exact_conservation = false;
   std::optional<StateUsage> state;
   std::vector<SplitValues> splits;
-  std::optional<double> emit_lag_seconds;           // sources
+  std::optional<double> emit_lag_seconds;  // sources
   SinkProgress sink_progress;
-  std::vector<ChannelValues> channels;              // heads
-  HistogramValues record_latency, alignment, snapshot_sync, snapshot_async, snapshot_upload, sink_commit;
-  std::string degraded;                             // sources: what does not answer; empty: nothing
+  std::vector<ChannelValues> channels;  // heads
+  HistogramValues record_latency, alignment, snapshot_sync, snapshot_async, snapshot_upload,
+      sink_commit;
+  std::string degraded;  // sources: what does not answer; empty: nothing
   uint64_t stall_longest_us = 0;
 };
 

@@ -1,4 +1,5 @@
-// The part of Task that makes it: objects and state on P, restored time and rows on W (contracts 3.4), and the copy of its values for the metrics.
+// The part of Task that makes it: objects and state on P, restored time and rows on W
+// (contracts 3.4), and the copy of its values for the metrics.
 
 #include <algorithm>
 #include <utility>
@@ -9,7 +10,8 @@
 namespace weir::runtime {
 namespace {
 
-NodeInfo InfoOf(const AttemptOptions& options, const PlanNode& node, TaskIndex task, GroupRange groups) {
+NodeInfo InfoOf(const AttemptOptions& options, const PlanNode& node, TaskIndex task,
+                GroupRange groups) {
   NodeInfo info;
   info.cluster = options.cluster;
   info.job = options.plan->job;
@@ -25,7 +27,8 @@ NodeInfo InfoOf(const AttemptOptions& options, const PlanNode& node, TaskIndex t
 }
 
 GroupRange GroupsOfTask(const PhysicalPlan& plan, const PlanChain& chain, TaskIndex task) {
-  if (chain.parallelism > plan.key_groups) return {{0}, {static_cast<uint16_t>(plan.key_groups - 1)}};  // no keyed node is so wide
+  if (chain.parallelism > plan.key_groups)
+    return {{0}, {static_cast<uint16_t>(plan.key_groups - 1)}};  // no keyed node is so wide
   return GroupsOf(task, plan.key_groups, chain.parallelism);
 }
 
@@ -58,7 +61,8 @@ Task::Task(TaskSpec spec)
     std::vector<std::vector<Target>>& targets = spec_.targets[i];
     std::vector<bool> wanted;
     for (const auto& of_port : targets) wanted.push_back(!of_port.empty());
-    auto node = std::make_unique<TaskNode>(plan, InfoOf(options_, plan, spec_.task, groups_), services_, MakeOutput(plan, wanted));
+    auto node = std::make_unique<TaskNode>(plan, InfoOf(options_, plan, spec_.task, groups_),
+                                           services_, MakeOutput(plan, wanted));
     targets.resize(node->out.ports());
     node->targets = std::move(targets);
     node->time.groups = groups_;
@@ -68,11 +72,14 @@ Task::Task(TaskSpec spec)
           node->exchanges.push_back(target.exchange.get());
           exchanges_.push_back(target.exchange.get());
         }
-        if (target.local && std::find(node->followers.begin(), node->followers.end(), *target.local) == node->followers.end()) node->followers.push_back(*target.local);
+        if (target.local && std::find(node->followers.begin(), node->followers.end(),
+                                      *target.local) == node->followers.end())
+          node->followers.push_back(*target.local);
         if (target.edge->combined) {
           const PlanNode& consumer = plan_.nodes[target.edge->consumer.value];
           const std::vector<Expression>& keys = consumer.shape.keys[target.edge->to.value].value();
-          target.combine = std::make_unique<CombineStep>(consumer, InfoOf(options_, consumer, spec_.task, groups_), services_, keys);
+          target.combine = std::make_unique<CombineStep>(
+              consumer, InfoOf(options_, consumer, spec_.task, groups_), services_, keys);
         }
       }
     }
@@ -105,20 +112,27 @@ Status Task::OpenState() {
     }
     for (size_t i = 0; i < shape.states.size(); ++i) {
       if (shape.states[i].kind == StateKind::kList) continue;
-      state.states.push_back({node->plan.index, node->plan.id, {static_cast<uint16_t>(i)}, shape.states[i], key_types});
+      state.states.push_back({node->plan.index,
+                              node->plan.id,
+                              {static_cast<uint16_t>(i)},
+                              shape.states[i],
+                              key_types});
     }
   }
   if (state.states.empty()) return Status::Ok();
   failed_node_ = state.states.front().node_id;
-  const std::string task_name = std::to_string(spec_.chain->index) + "-" + std::to_string(spec_.task.value);
-  WEIR_ASSIGN(hot_, options_.memory->Open(plan_.job + "/state/" + task_name, MemoryKind::kHotState, kHotStateReserveBytes));
+  const std::string task_name =
+      std::to_string(spec_.chain->index) + "-" + std::to_string(spec_.task.value);
+  WEIR_ASSIGN(hot_, options_.memory->Open(plan_.job + "/state/" + task_name, MemoryKind::kHotState,
+                                          kHotStateReserveBytes));
   state.job = plan_.job;
   state.incarnation = options_.incarnation;
   state.attempt = options_.attempt;
   state.task_name = task_name;
   state.groups = groups_;
   state.key_groups = plan_.key_groups;
-  state.directory = options_.state_directory + "/" + options_.incarnation + "-" + std::to_string(options_.attempt.value) + "-" + task_name;
+  state.directory = options_.state_directory + "/" + options_.incarnation + "-" +
+                    std::to_string(options_.attempt.value) + "-" + task_name;
   state.compression = plan_.compression;
   state.hot = hot_.get();
   state_wake_ = std::make_shared<WakeTarget>();
@@ -133,7 +147,8 @@ Status Task::OpenNode(TaskNode& node) {
   const NodeConfig& config = *node.plan.config;
   const NodeShape& shape = node.plan.shape;
   if (node.role == TaskNode::Role::kSource) {
-    WEIR_ASSIGN(SourceParts parts, std::get<Factory<SourceParts>>(node.plan.type->create)(config, shape));
+    WEIR_ASSIGN(SourceParts parts,
+                std::get<Factory<SourceParts>>(node.plan.type->create)(config, shape));
     std::unique_ptr<Decoder> decoder;
     if (config.Has("format")) {
       WEIR_ASSIGN(decoder, config.MakeDecoder(shape.source->columns));
@@ -142,13 +157,19 @@ Status Task::OpenNode(TaskNode& node) {
     std::unique_ptr<Source> source = parts.source();
     WEIR_TRY(source->Open(*node.source_context));
     const auto watermark = restore_->watermarks.find(node.plan.id);
-    const EventTime start = watermark == restore_->watermarks.end() || watermark->second == EventTime::Max() ? EventTime::Min() : watermark->second;
-    const uint32_t rows_max = options_.batch_rows_initial < kBatchRowsLeast ? options_.batch_rows_initial : kBatchRowsMax;
-    source_ = std::make_unique<SourceStep>(node.plan, std::move(source), std::move(decoder), start, rows_max, node.plan.parallelism);
+    const EventTime start =
+        watermark == restore_->watermarks.end() || watermark->second == EventTime::Max()
+            ? EventTime::Min()
+            : watermark->second;
+    const uint32_t rows_max =
+        options_.batch_rows_initial < kBatchRowsLeast ? options_.batch_rows_initial : kBatchRowsMax;
+    source_ = std::make_unique<SourceStep>(node.plan, std::move(source), std::move(decoder), start,
+                                           rows_max, node.plan.parallelism);
     return Status::Ok();
   }
   if (node.role == TaskNode::Role::kSink) {
-    WEIR_ASSIGN(SinkParts parts, std::get<Factory<SinkParts>>(node.plan.type->create)(config, shape));
+    WEIR_ASSIGN(SinkParts parts,
+                std::get<Factory<SinkParts>>(node.plan.type->create)(config, shape));
     const SchemaRef input = plan_.edges[node.plan.in_edges.front()].schema;
     const LaneId own{spec_.task.value};
     node.sink_context = std::make_unique<SinkTaskContext>(node.basics, own, config, input);
@@ -161,9 +182,12 @@ Status Task::OpenNode(TaskNode& node) {
     WEIR_TRY(node.sink->Open(*node.sink_context, restored));
     if (!parts.protocol) return Status::Ok();
     node.transactional = true;
-    if (std::none_of(restored.begin(), restored.end(), [&](const LaneState& lane) { return lane.lane == own; })) restored.push_back({own, {}});
+    if (std::none_of(restored.begin(), restored.end(),
+                     [&](const LaneState& lane) { return lane.lane == own; }))
+      restored.push_back({own, {}});
     for (LaneState& state : restored) {
-      auto lane = std::make_unique<CommitLane>(node.basics.info, services_, state.lane, config, input);
+      auto lane =
+          std::make_unique<CommitLane>(node.basics.info, services_, state.lane, config, input);
       lane->protocol = parts.protocol();
       WEIR_TRY(lane->protocol->Open(lane->context));
       lane->restored = std::move(state);
@@ -171,11 +195,15 @@ Status Task::OpenNode(TaskNode& node) {
     }
     return Status::Ok();
   }
-  WEIR_ASSIGN(node.op, std::get<Factory<std::unique_ptr<Operator>>>(node.plan.type->create)(config, shape));
+  WEIR_ASSIGN(node.op,
+              std::get<Factory<std::unique_ptr<Operator>>>(node.plan.type->create)(config, shape));
   node.operator_context = std::make_unique<OperatorTaskContext>(node.basics, node.time);
   OperatorTaskContext& context = *node.operator_context;
   for (const uint32_t edge : node.plan.in_edges) {
-    if (node.keyed && plan_.nodes[plan_.edges[edge].producer.value].shape.outputs[plan_.edges[edge].from.value].has_event_time) ttl_by_clock_ = false;
+    if (node.keyed && plan_.nodes[plan_.edges[edge].producer.value]
+                          .shape.outputs[plan_.edges[edge].from.value]
+                          .has_event_time)
+      ttl_by_clock_ = false;
   }
   for (size_t i = 0; i < shape.states.size(); ++i) {
     const StateIndex index{static_cast<uint16_t>(i)};
@@ -184,7 +212,8 @@ Status Task::OpenNode(TaskNode& node) {
     if (spec.kind == StateKind::kList) {
       std::vector<std::string> restored;
       for (const ListItems& items : restore_->lists) {
-        if (items.node_id == node.plan.id && items.state == index) restored.insert(restored.end(), items.items.begin(), items.items.end());
+        if (items.node_id == node.plan.id && items.state == index)
+          restored.insert(restored.end(), items.items.begin(), items.items.end());
       }
       context.lists[index] = MakeListState(std::move(restored));
     } else {
@@ -192,13 +221,18 @@ Status Task::OpenNode(TaskNode& node) {
     }
     context.states.push_back(pointer);
     if (TimerState* const* timers = std::get_if<TimerState*>(&pointer)) {
-      (spec.kind == StateKind::kEventTimers ? node.event_timers : node.processing_timers).push_back(*timers);
+      (spec.kind == StateKind::kEventTimers ? node.event_timers : node.processing_timers)
+          .push_back(*timers);
     }
     if (spec.namespaced || spec.spread != Spread::kByKey) continue;
-    if (ValueState* const* value = std::get_if<ValueState*>(&pointer)) node.prefetched.push_back(*value);
+    if (ValueState* const* value = std::get_if<ValueState*>(&pointer))
+      node.prefetched.push_back(*value);
   }
   if (shape.event_time) {
-    node.generator.emplace(WatermarkPolicy{shape.event_time->max_delay, shape.event_time->idle_timeout, shape.event_time->when_idle}, EventTime::Min());
+    node.generator.emplace(
+        WatermarkPolicy{shape.event_time->max_delay, shape.event_time->idle_timeout,
+                        shape.event_time->when_idle},
+        EventTime::Min());
   }
   return node.op->Open(context);
 }
@@ -208,7 +242,9 @@ Status Task::OpenCombiners(TaskNode& node) {
     for (Target& target : of_port) {
       if (target.combine == nullptr) continue;
       const PlanNode& consumer = target.combine->consumer;
-      WEIR_ASSIGN(target.combine->combiner, consumer.shape.combine->create(*consumer.config, consumer.shape, target.combine->context));
+      WEIR_ASSIGN(target.combine->combiner,
+                  consumer.shape.combine->create(*consumer.config, consumer.shape,
+                                                 target.combine->context));
     }
   }
   return Status::Ok();
@@ -220,15 +256,18 @@ void Task::RestoreTime() {
     if (rows != restore_->buffered.end()) node->restored_rows = rows->second;
     const auto groups = restore_->group_watermarks.find(node->plan.id);
     if (groups == restore_->group_watermarks.end()) continue;
-    node->time.floors.assign(static_cast<size_t>(groups_.last.value - groups_.first.value) + 1, EventTime::Min());
+    node->time.floors.assign(static_cast<size_t>(groups_.last.value - groups_.first.value) + 1,
+                             EventTime::Min());
     for (const auto& [group, floor] : groups->second) {
-      if (groups_.Contains({group})) node->time.floors[static_cast<size_t>(group - groups_.first.value)] = floor;
+      if (groups_.Contains({group}))
+        node->time.floors[static_cast<size_t>(group - groups_.first.value)] = floor;
     }
   }
   EventTime start = EventTime::Min();
   if (!head().time.floors.empty()) {
     start = *std::min_element(head().time.floors.begin(), head().time.floors.end());
-  } else if (const auto watermark = restore_->watermarks.find(head().plan.id); watermark != restore_->watermarks.end()) {
+  } else if (const auto watermark = restore_->watermarks.find(head().plan.id);
+             watermark != restore_->watermarks.end()) {
     start = watermark->second;
   }
   if (start == EventTime::Max()) start = EventTime::Min();  // everything had fired: END comes again
@@ -254,7 +293,8 @@ void Task::BeginRunning() {
   for (const auto& node : nodes_) {
     if (node->generator) {
       node->generator->Add({.id = node->plan.id, .position = {}}, false, node->generated);
-      node->generator->OnReport({0}, SplitStatus::kCaughtUp, node->generated);  // its clock counts time without a row
+      node->generator->OnReport({0}, SplitStatus::kCaughtUp,
+                                node->generated);  // its clock counts time without a row
       node->generator->StartClock(now_);
       node->generator->NoMoreSplits(node->generated);
       node->generated.clear();
@@ -264,7 +304,8 @@ void Task::BeginRunning() {
       lane->basics.wake->Wake();
     }
   }
-  if (source_ == nullptr && inputs_.empty()) marks_.push_back({Mark::Kind::kEnd});  // nobody feeds this task
+  if (source_ == nullptr && inputs_.empty())
+    marks_.push_back({Mark::Kind::kEnd});  // nobody feeds this task
 }
 
 // --- Values
@@ -283,7 +324,8 @@ void Task::Publish(Duration steady) {
     for (const auto& lane : node->lanes) {
       const LaneProgress progress = lane->protocol->progress();
       const bool retired = lane->restored.lane.value != spec_.task.value;
-      if (!(retired && progress.resolved)) values->lanes.emplace_back(node->plan.id, progress);  // such a lane owes nothing any more
+      if (!(retired && progress.resolved))
+        values->lanes.emplace_back(node->plan.id, progress);  // such a lane owes nothing any more
     }
   }
   // What combiners did counts as the consumer's.
@@ -326,24 +368,30 @@ void Task::FillValues(TaskNode& node, NodeValues& values) {
   values.time_us = time_.state_us();
   values.busy_us = node.counters.busy_us;
   values.stall_longest_us = time_.stall_longest_us();
-  const EventTime time = node.role == TaskNode::Role::kSource || node.generator ? node.time.announced : node.time.watermark;
+  const EventTime time = node.role == TaskNode::Role::kSource || node.generator
+                             ? node.time.announced
+                             : node.time.watermark;
   if (time != EventTime::Min() && time != EventTime::Max()) values.watermark = time;
   values.outcomes = node.counters.outcomes;
   values.counts = node.counters.counts;
   values.errors = node.counters.errors;
-  for (const auto& [name, counter] : node.basics.anomalies) values.anomalies[name] = counter.value();
+  for (const auto& [name, counter] : node.basics.anomalies)
+    values.anomalies[name] = counter.value();
   values.exact_conservation = node.plan.shape.exact_conservation;
   if (values.exact_conservation) {
     // `buffered` starts at what was restored, so that number stands on both sides.
     values.unaccounted = static_cast<int64_t>(node.counters.records_in);
     for (const int64_t rows : node.counters.outcomes) values.unaccounted -= rows;
-    values.outcomes[static_cast<size_t>(Outcome::kBuffered)] += static_cast<int64_t>(node.restored_rows);
+    values.outcomes[static_cast<size_t>(Outcome::kBuffered)] +=
+        static_cast<int64_t>(node.restored_rows);
   }
   if (node.keyed && state_ != nullptr) values.state = state_->usage();
   if (values.source) {
     values.splits = source_->Values();
     if (source_->unreachable()) values.degraded = "source";
-    if (source_->last_time()) values.emit_lag_seconds = static_cast<double>(services_.now.us - source_->last_time()->us) / 1e6;
+    if (source_->last_time())
+      values.emit_lag_seconds =
+          static_cast<double>(services_.now.us - source_->last_time()->us) / 1e6;
   }
   if (values.sink) {
     values.sink_progress = node.sink->progress();
@@ -357,7 +405,8 @@ void Task::FillValues(TaskNode& node, NodeValues& values) {
   if (is_head) {
     for (const Input& input : inputs_) {
       const ChannelReceiver& channel = *input.wired.channel;
-      values.channels.push_back({input.wired.upstream, channel.credits(), channel.queued_rows(), channel.queued_bytes(), channel.blocked_us()});
+      values.channels.push_back({input.wired.upstream, channel.credits(), channel.queued_rows(),
+                                 channel.queued_bytes(), channel.blocked_us()});
     }
     values.alignment = node.alignment.Values();
     values.snapshot_sync = node.snapshot_sync.Values();

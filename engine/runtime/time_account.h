@@ -1,6 +1,7 @@
 #pragma once
-// TimeAccount: where the time of one task goes (semantics 13). Readings of the steady clock cut time into pieces without gaps: each piece is booked once, so
-// busy, idle and backpressured add up to wall time, and the parts of busy add up to busy. One writer (W).
+// TimeAccount: where the time of one task goes (semantics 13). Readings of the steady clock cut
+// time into pieces without gaps: each piece is booked once, so busy, idle and backpressured add up
+// to wall time, and the parts of busy add up to busy. One writer (W).
 
 #include <algorithm>
 #include <array>
@@ -36,7 +37,8 @@ class TimeAccount {
   uint64_t stall_longest_us() const { return stall_longest_us_; }
   Duration last() const { return last_; }
   Duration non_idle() const {
-    return {static_cast<int64_t>(state_us_[static_cast<size_t>(TimeState::kBusy)] + state_us_[static_cast<size_t>(TimeState::kBackpressured)])};
+    return {static_cast<int64_t>(state_us_[static_cast<size_t>(TimeState::kBusy)] +
+                                 state_us_[static_cast<size_t>(TimeState::kBackpressured)])};
   }
 
  private:

@@ -6,7 +6,8 @@
 
 namespace weir::runtime {
 
-WatermarkMerger::WatermarkMerger(size_t inputs, EventTime start) : inputs_(inputs, Input{Status::kActive, start, true}), out_(start) {}
+WatermarkMerger::WatermarkMerger(size_t inputs, EventTime start)
+    : inputs_(inputs, Input{Status::kActive, start, true}), out_(start) {}
 
 size_t WatermarkMerger::NewInput() {
   inputs_.push_back({Status::kIdle, EventTime::Min(), false});

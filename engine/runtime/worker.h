@@ -1,6 +1,7 @@
 #pragma once
-// Worker: one thread's share of an attempt: a loop of the Env that runs the tasks given to it, each when it was signalled, when its time has come, or when it
-// stopped in the middle of its work. Without progress it looks again a few times, then sleeps until a signal or the next time.
+// Worker: one thread's share of an attempt: a loop of the Env that runs the tasks given to it, each
+// when it was signalled, when its time has come, or when it stopped in the middle of its work.
+// Without progress it looks again a few times, then sleeps until a signal or the next time.
 
 #include <memory>
 #include <string>
@@ -11,11 +12,13 @@
 
 namespace weir::runtime {
 
-inline constexpr int kSpinTurns = 200;  // empty turns before parking: about 20 us, less than half of one wake-up
+inline constexpr int kSpinTurns =
+    200;  // empty turns before parking: about 20 us, less than half of one wake-up
 
 class Worker {
  public:
-  Worker(Env& env, std::string name) : env_(env), name_(std::move(name)), signal_(std::make_shared<WorkerSignal>()) {}
+  Worker(Env& env, std::string name)
+      : env_(env), name_(std::move(name)), signal_(std::make_shared<WorkerSignal>()) {}
   ~Worker() { Stop(); }
 
   const std::shared_ptr<WorkerSignal>& signal() const { return signal_; }

@@ -9,12 +9,17 @@ namespace {
 
 using ::testing::ElementsAre;
 
-Result<SourceParts> NoSource(const NodeConfig&, const NodeShape&) { return Status(Code::kInternal, "not in this test"); }
+Result<SourceParts> NoSource(const NodeConfig&, const NodeShape&) {
+  return Status(Code::kInternal, "not in this test");
+}
 
 NodeType SourceType() {
   return {.name = "s",
           .doc = "d",
-          .options = {{.name = "window", .type = OptionType::kObject, .doc = "d", .fields = {{.name = "size", .type = OptionType::kDuration, .doc = "d"}}},
+          .options = {{.name = "window",
+                       .type = OptionType::kObject,
+                       .doc = "d",
+                       .fields = {{.name = "size", .type = OptionType::kDuration, .doc = "d"}}},
                       {.name = "routes", .type = OptionType::kExpressionMap, .doc = "d"},
                       {.name = "where", .type = OptionType::kBoolExpression, .doc = "d"}},
           .create = NoSource};
@@ -50,12 +55,15 @@ TEST_F(NodeConfigTest, FindsOptionsByPathAndFillsInFallbacks) {
 }
 
 TEST_F(NodeConfigTest, InfersASourceFromItsDeclaration) {
-  const NodeConfig config = Make(R"({"schema": {"a": "int64", "b": {"type": "string?", "from": "/x/b"}, "/c": "bool", "at": "timestamp_ms"},
+  const NodeConfig config = Make(
+      R"({"schema": {"a": "int64", "b": {"type": "string?", "from": "/x/b"}, "/c": "bool", "at": "timestamp_ms"},
     "event_time": {"field": "at", "max_delay": "5s", "on_future": "side_output"}, "rate": "7/s"})");
   NodeShape shape;
   config.InferSource(shape, {std::string(kTopicColumn)});
   ASSERT_TRUE(Codes().empty());
-  EXPECT_EQ(shape.outputs[0].schema->ToString(), "a int64, b string?, /c bool, at timestamp, _event_time timestamp, _processing_time timestamp, _topic string");
+  EXPECT_EQ(shape.outputs[0].schema->ToString(),
+            "a int64, b string?, /c bool, at timestamp, _event_time timestamp, _processing_time "
+            "timestamp, _topic string");
   EXPECT_TRUE(shape.outputs[0].has_event_time);
   const SourceShape& source = *shape.source;
   EXPECT_EQ(source.columns[1].from, "/x/b");
@@ -72,7 +80,8 @@ TEST_F(NodeConfigTest, InfersASourceFromItsDeclaration) {
 }
 
 TEST_F(NodeConfigTest, ReadsOnlyWantedColumnsAndThoseOfEventTime) {
-  NodeConfig config = Make(R"({"schema": {"a": "int64", "b": "string?", "at": "timestamp"}, "event_time": {"field": "at", "max_delay": "5s"}})");
+  NodeConfig config = Make(
+      R"({"schema": {"a": "int64", "b": "string?", "at": "timestamp"}, "event_time": {"field": "at", "max_delay": "5s"}})");
   config.SetWanted(std::make_shared<const std::set<std::string>>(std::set<std::string>{"b"}));
   NodeShape shape;
   config.InferSource(shape, {std::string(kTopicColumn)});
@@ -93,15 +102,23 @@ TEST_F(NodeConfigTest, RefusesDeclarationsThatCannotBe) {
   EXPECT_THAT(codes(R"({"schema": {"a": "json"}})"), ElementsAre("W0210"));
   EXPECT_THAT(codes(R"({"schema": {"_topic": "string"}})"), ElementsAre("W0207"));
   EXPECT_THAT(codes(R"({"schema": {"window_start": "timestamp"}})"), ElementsAre("W0207"));
-  EXPECT_THAT(codes(R"({"schema": {"a": "int64"}, "event_time": {"max_delay": "1s"}})"), ElementsAre("W0202"));
-  EXPECT_THAT(codes(R"({"schema": {"a": "int64"}, "event_time": {"field": "a", "max_delay": "1s"}})"), ElementsAre("W0502"));
-  EXPECT_THAT(codes(R"({"schema": {"a": "int64"}, "event_time": {"field": "b", "max_delay": "1s"}})"), ElementsAre("W0412"));
-  EXPECT_THAT(codes(R"({"schema": {"a": "int64", "b": 5, "c": {"from": "x"}}})"), ElementsAre("W0203", "W0203"));
+  EXPECT_THAT(codes(R"({"schema": {"a": "int64"}, "event_time": {"max_delay": "1s"}})"),
+              ElementsAre("W0202"));
+  EXPECT_THAT(
+      codes(R"({"schema": {"a": "int64"}, "event_time": {"field": "a", "max_delay": "1s"}})"),
+      ElementsAre("W0502"));
+  EXPECT_THAT(
+      codes(R"({"schema": {"a": "int64"}, "event_time": {"field": "b", "max_delay": "1s"}})"),
+      ElementsAre("W0412"));
+  EXPECT_THAT(codes(R"({"schema": {"a": "int64", "b": 5, "c": {"from": "x"}}})"),
+              ElementsAre("W0203", "W0203"));
 }
 
 TEST_F(NodeConfigTest, ReportsExpressionsWithTheirPlaceAndTheColumnsThatThereAre) {
   PortShape input;
-  input.schema = std::make_shared<const Schema>(std::vector<Field>{{"user_id", Type::Of(TypeKind::kString), false}, {std::string(kTopicColumn), Type::Of(TypeKind::kString), false}});
+  input.schema = std::make_shared<const Schema>(
+      std::vector<Field>{{"user_id", Type::Of(TypeKind::kString), false},
+                         {std::string(kTopicColumn), Type::Of(TypeKind::kString), false}});
   const NodeConfig config = Make(R"({"where": "1 = 1 AND usr_id = 'x'"})", {{"clicks", input}});
   EXPECT_FALSE(config.expression("where"));
   EXPECT_TRUE(config.failed());
@@ -121,7 +138,8 @@ TEST_F(NodeConfigTest, SaysNothingOfExpressionsWhileAnInputIsUnknown) {
 
 TEST_F(NodeConfigTest, WantsConditionsToBeBool) {
   PortShape input;
-  input.schema = std::make_shared<const Schema>(std::vector<Field>{{"n", Type::Of(TypeKind::kInt64), false}});
+  input.schema =
+      std::make_shared<const Schema>(std::vector<Field>{{"n", Type::Of(TypeKind::kInt64), false}});
   Make(R"({"where": "n"})", {{"in", input}}).expression("where");
   EXPECT_THAT(Codes(), ElementsAre("W0422"));
 }

@@ -11,16 +11,23 @@ TEST(ParseSize, TakesDigitsAndABinaryUnit) {
   EXPECT_EQ(ParseSize("1B"), 1U);
   EXPECT_EQ(ParseSize("64MiB"), uint64_t{64} << 20);
   EXPECT_EQ(ParseSize("8589934591GiB"), uint64_t{8589934591} << 30);
-  for (const char* const text : {"", "B", "1", "1 B", "1KB", "-1B", "1.5MiB", "8589934592GiB", "99999999999999999999B"}) EXPECT_EQ(ParseSize(text), std::nullopt) << text;
+  for (const char* const text :
+       {"", "B", "1", "1 B", "1KB", "-1B", "1.5MiB", "8589934592GiB", "99999999999999999999B"})
+    EXPECT_EQ(ParseSize(text), std::nullopt) << text;
 }
 
 TEST(ParseRate, TakesRowsASecond) {
   EXPECT_EQ(ParseRate("500/s"), 500.0);
-  for (const char* const text : {"", "/s", "0/s", "5", "5/m", "-5/s", "5 /s", "12345678901234567890/s"}) EXPECT_EQ(ParseRate(text), std::nullopt) << text;
+  for (const char* const text :
+       {"", "/s", "0/s", "5", "5/m", "-5/s", "5 /s", "12345678901234567890/s"})
+    EXPECT_EQ(ParseRate(text), std::nullopt) << text;
 }
 
 TEST(OptionsOf, AddsTheCommonOptionsBehindATypesOwn) {
-  const NodeType type = {.name = "x", .doc = "d", .options = {{.name = "parallelism", .type = OptionType::kInt, .doc = "its own"}}};
+  const NodeType type = {
+      .name = "x",
+      .doc = "d",
+      .options = {{.name = "parallelism", .type = OptionType::kInt, .doc = "its own"}}};
   const std::vector<Option> options = OptionsOf(type);
   EXPECT_EQ(FindOption(options, "parallelism")->doc, "its own");
   EXPECT_NE(FindOption(options, "on_error"), nullptr);
@@ -33,9 +40,20 @@ TEST(OptionsOf, AddsTheCommonOptionsBehindATypesOwn) {
 TEST(FillFallbacks, ReachesObjectsAndVariantsThatAreThere) {
   const std::vector<Option> options = {
       {.name = "n", .type = OptionType::kInt, .doc = "d", .fallback = "3"},
-      {.name = "absent", .type = OptionType::kObject, .doc = "d", .fields = {{.name = "a", .type = OptionType::kInt, .doc = "d", .fallback = "1"}}},
-      {.name = "object", .type = OptionType::kObject, .doc = "d", .fields = {{.name = "a", .type = OptionType::kInt, .doc = "d", .fallback = "1"}}},
-      {.name = "kind", .type = OptionType::kVariant, .doc = "d", .variants = {{.name = "x", .doc = "d", .fields = {{.name = "b", .doc = "d", .fallback = "text"}}}}},
+      {.name = "absent",
+       .type = OptionType::kObject,
+       .doc = "d",
+       .fields = {{.name = "a", .type = OptionType::kInt, .doc = "d", .fallback = "1"}}},
+      {.name = "object",
+       .type = OptionType::kObject,
+       .doc = "d",
+       .fields = {{.name = "a", .type = OptionType::kInt, .doc = "d", .fallback = "1"}}},
+      {.name = "kind",
+       .type = OptionType::kVariant,
+       .doc = "d",
+       .variants = {{.name = "x",
+                     .doc = "d",
+                     .fields = {{.name = "b", .doc = "d", .fallback = "text"}}}}},
       {.name = "start", .type = OptionType::kJson, .doc = "d", .fallback = "earliest"},
   };
   Json value = {{"object", Json::object()}, {"kind", {{"type", "x"}}}};

@@ -17,7 +17,8 @@ TEST(Registry, FindsTypesAndFormatsByName) {
 
 TEST(PortShape, IsNarrowedByConditionsThatExcludeNull) {
   PortShape shape;
-  shape.schema = std::make_shared<const Schema>(std::vector<Field>{{"a", Type::Of(TypeKind::kInt64), true}, {"b", Type::Of(TypeKind::kInt64), true}});
+  shape.schema = std::make_shared<const Schema>(std::vector<Field>{
+      {"a", Type::Of(TypeKind::kInt64), true}, {"b", Type::Of(TypeKind::kInt64), true}});
   Scope scope;
   scope.inputs.push_back({"in", shape.schema});
   const BindResult bound = BindExpression("a IS NOT NULL AND b > 1", scope, {});

@@ -59,7 +59,8 @@ TEST(Bytes, ReaderTurnsBadAtTheEndAndStaysSo) {
 }
 
 TEST(Bytes, LyingLengthsAreRefused) {
-  for (const uint64_t length : {uint64_t{4}, uint64_t{1} << 40, std::numeric_limits<uint64_t>::max()}) {
+  for (const uint64_t length :
+       {uint64_t{4}, uint64_t{1} << 40, std::numeric_limits<uint64_t>::max()}) {
     std::string out;
     ByteWriter(out).Varint(length);
     out += "abc";
@@ -83,7 +84,8 @@ TEST(Crc32c, GoesOnFromAPrefix) {
   std::mt19937_64 random(1);
   std::string text(1000, 'x');
   for (char& c : text) c = static_cast<char>(random());
-  for (size_t cut = 0; cut <= text.size(); cut += 13) EXPECT_EQ(Crc32c(text.substr(cut), Crc32c(text.substr(0, cut))), Crc32c(text));
+  for (size_t cut = 0; cut <= text.size(); cut += 13)
+    EXPECT_EQ(Crc32c(text.substr(cut), Crc32c(text.substr(0, cut))), Crc32c(text));
 }
 
 TEST(Crc32c, SeesEveryFlippedBit) {

@@ -17,7 +17,10 @@ namespace {
 
 Path TestRoot() { return testing::TempDir() + "weir-env-" + std::to_string(getpid()); }
 
-INSTANTIATE_TEST_SUITE_P(Posix, EnvFiles, testing::Values(EnvCase{"posix", [] { return MakePosixEnv(1); }, TestRoot}), EnvCaseName);
+INSTANTIATE_TEST_SUITE_P(Posix, EnvFiles,
+                         testing::Values(EnvCase{"posix", [] { return MakePosixEnv(1); },
+                                                 TestRoot}),
+                         EnvCaseName);
 
 TEST(PosixEnv, ClocksGoOn) {
   const auto env = MakePosixEnv(1);
@@ -53,7 +56,10 @@ TEST(PosixEnv, JobsRunAtTheSameTime) {
   const auto env = MakePosixEnv(2);
   std::promise<void> first;
   std::promise<void> second;
-  env->Post([&] { first.get_future().wait(); second.set_value(); });
+  env->Post([&] {
+    first.get_future().wait();
+    second.set_value();
+  });
   env->Post([&] { first.set_value(); });  // frees the other only if it runs beside it
   second.get_future().wait();
 }
@@ -146,7 +152,8 @@ TEST_F(PosixFiles, ALockNamesItsOwner) {
   const auto lock = env_->Lock(root_ + "/LOCK");
   ASSERT_TRUE(lock.ok());
   const Status status = env_->Lock(root_ + "/LOCK").status();
-  EXPECT_NE(status.message().find("process " + std::to_string(getpid())), std::string::npos) << status.ToString();
+  EXPECT_NE(status.message().find("process " + std::to_string(getpid())), std::string::npos)
+      << status.ToString();
 }
 
 TEST_F(PosixFiles, ALockDiesWithItsProcess) {

@@ -11,7 +11,9 @@ namespace {
 /// A directory of the test's own.
 class WholeFiles : public testing::Test {
  protected:
-  WholeFiles() : env_(MakePosixEnv(1)), root_(testing::TempDir() + "weir-env-whole-" + std::to_string(getpid())) {
+  WholeFiles()
+      : env_(MakePosixEnv(1)),
+        root_(testing::TempDir() + "weir-env-whole-" + std::to_string(getpid())) {
     EXPECT_TRUE(env_->MakeDirectory(root_).ok());
   }
   ~WholeFiles() override { IgnoreStatus(env_->RemoveTree(root_), "a temporary directory"); }

@@ -19,7 +19,8 @@ class LogTest : public ::testing::Test {
 TEST_F(LogTest, JsonLinesParseAndKeepTypes) {
   ConfigureLog(LogLevel::kDebug, LogFormat::kJson);
   testing::internal::CaptureStderr();
-  WEIR_LOG(kWarn, "broker \"down\"\n", {"job", "clicks"}, {"bytes", 12}, {"ratio", 0.5}, {"on", true}, {"odd", std::nan("")}, {"text", std::string("a\nb\x1b\xff")});
+  WEIR_LOG(kWarn, "broker \"down\"\n", {"job", "clicks"}, {"bytes", 12}, {"ratio", 0.5},
+           {"on", true}, {"odd", std::nan("")}, {"text", std::string("a\nb\x1b\xff")});
   const std::string line = testing::internal::GetCapturedStderr();
   EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1);
   const Result<Json> parsed = ParseJson(line);
@@ -33,7 +34,8 @@ TEST_F(LogTest, JsonLinesParseAndKeepTypes) {
   EXPECT_EQ(json["on"], true);
   EXPECT_TRUE(json["odd"].is_string());
   EXPECT_EQ(json["text"], "a\nb\x1b\xef\xbf\xbd");
-  EXPECT_EQ(json["ts"].get<std::string>().size(), std::string("2026-01-31T12:34:56.123456Z").size());
+  EXPECT_EQ(json["ts"].get<std::string>().size(),
+            std::string("2026-01-31T12:34:56.123456Z").size());
   EXPECT_EQ(json["ts"].get<std::string>().back(), 'Z');
 }
 

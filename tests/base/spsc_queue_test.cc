@@ -42,7 +42,8 @@ TEST(SpscQueue, LetsGoOfElementsAtOnce) {
 }
 
 TEST(SpscQueue, CarriesEverythingInOrderBetweenTwoThreads) {
-  for (const auto& [capacity, count] : {std::pair<size_t, int>{1, 5'000}, std::pair<size_t, int>{64, 200'000}}) {
+  for (const auto& [capacity, count] :
+       {std::pair<size_t, int>{1, 5'000}, std::pair<size_t, int>{64, 200'000}}) {
     SpscQueue<std::unique_ptr<int>> queue(capacity);
     const int elements = count;
     std::thread producer([&] {

@@ -29,7 +29,8 @@ TEST(Status, ContextIsAddedInFront) {
 
 TEST(Status, EveryCodeHasItsOwnName) {
   std::vector<std::string_view> names;
-  for (int code = 0; code <= static_cast<int>(Code::kInternal); ++code) names.push_back(CodeName(static_cast<Code>(code)));
+  for (int code = 0; code <= static_cast<int>(Code::kInternal); ++code)
+    names.push_back(CodeName(static_cast<Code>(code)));
   std::sort(names.begin(), names.end());
   EXPECT_EQ(std::adjacent_find(names.begin(), names.end()), names.end());
   EXPECT_EQ(CodeName(Code::kOutputChanged), "OutputChanged");

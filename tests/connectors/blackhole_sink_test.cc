@@ -14,7 +14,8 @@ TEST(BlackholeSink, TakesEverythingAndCountsIt) {
   more.input = SchemaOf("n int64");
   const std::unique_ptr<TestNode> node = MakeNode("blackhole_sink", "{}", more);
   ASSERT_TRUE(node->Codes().empty()) << node->Messages();
-  const SinkParts parts = std::get<Factory<SinkParts>>(node->config->type().create)(*node->config, node->shape).value();
+  const SinkParts parts =
+      std::get<Factory<SinkParts>>(node->config->type().create)(*node->config, node->shape).value();
   EXPECT_FALSE(parts.protocol) << "there is nothing to commit";
 
   const std::unique_ptr<Env> env = MakePosixEnv(1);

@@ -22,13 +22,20 @@ namespace fs = std::filesystem;
 
 /// One attempt of a one-task sink over a directory.
 struct FileSinkRun {
-  FileSinkRun(Env& with, const std::string& directory, uint64_t attempt, const std::string& more, const SchemaRef& schema)
-      : env(with), node(MakeNode("file_sink", R"({"path": ")" + directory + R"(", "format": {"type": "json"})" + more + "}", {.input = schema})) {
+  FileSinkRun(Env& with, const std::string& directory, uint64_t attempt, const std::string& more,
+              const SchemaRef& schema)
+      : env(with),
+        node(MakeNode("file_sink",
+                      R"({"path": ")" + directory + R"(", "format": {"type": "json"})" + more + "}",
+                      {.input = schema})) {
     EXPECT_EQ(node->Messages(), "");
-    context = std::make_unique<TestSinkContext>(env, nullptr, node->config->MakeEncoder(schema).value(), LaneId{0});
+    context = std::make_unique<TestSinkContext>(
+        env, nullptr, node->config->MakeEncoder(schema).value(), LaneId{0});
     context->info().attempt = Attempt{attempt};
     context->SetSegments(runtime::MakeFileSegmentLog(*context));
-    const SinkParts parts = std::get<Factory<SinkParts>>(node->config->type().create)(*node->config, node->shape).value();
+    const SinkParts parts =
+        std::get<Factory<SinkParts>>(node->config->type().create)(*node->config, node->shape)
+            .value();
     EXPECT_EQ(parts.guarantee, Guarantee::kExactlyOnce);
     sink = parts.sink();
     protocol = parts.protocol();
@@ -86,7 +93,9 @@ struct FileSinkRun {
 
 class FileSinkTest : public ::testing::Test {
  protected:
-  FileSinkTest() : directory_(fs::temp_directory_path() / ("weir-file-sink-" + UniqueTopic("t"))) { fs::create_directories(directory_); }
+  FileSinkTest() : directory_(fs::temp_directory_path() / ("weir-file-sink-" + UniqueTopic("t"))) {
+    fs::create_directories(directory_);
+  }
   ~FileSinkTest() override { fs::remove_all(directory_); }
 
   /// Ids in all visible files, sorted; hidden parts are not results.
@@ -95,14 +104,19 @@ class FileSinkTest : public ::testing::Test {
     for (const auto& entry : fs::recursive_directory_iterator(directory_)) {
       if (!entry.is_regular_file() || entry.path().filename().string().starts_with('.')) continue;
       std::ifstream file(entry.path());
-      for (std::string line; std::getline(file, line);) ids.push_back(Json::parse(line)["id"].get<int>());
+      for (std::string line; std::getline(file, line);)
+        ids.push_back(Json::parse(line)["id"].get<int>());
     }
     std::ranges::sort(ids);
     return ids;
   }
   size_t Files(bool hidden) const {
     size_t count = 0;
-    for (const auto& entry : fs::recursive_directory_iterator(directory_)) count += entry.is_regular_file() && entry.path().filename().string().starts_with('.') == hidden ? 1U : 0U;
+    for (const auto& entry : fs::recursive_directory_iterator(directory_))
+      count +=
+          entry.is_regular_file() && entry.path().filename().string().starts_with('.') == hidden
+              ? 1U
+              : 0U;
     return count;
   }
   static std::vector<int> Range(int first, int end) {
@@ -145,7 +159,8 @@ TEST_F(FileSinkTest, KeepsRowsOfAnAbortedCheckpointForTheNext) {
   const std::string handle = run.Prepare(2);
   ASSERT_TRUE(run.Commit(2, handle).ok());
   EXPECT_EQ(Visible(), Range(0, 10));
-  for (const auto& entry : fs::directory_iterator(directory_)) EXPECT_THAT(entry.path().filename().string(), HasSubstr("node-u1-0-2-"));
+  for (const auto& entry : fs::directory_iterator(directory_))
+    EXPECT_THAT(entry.path().filename().string(), HasSubstr("node-u1-0-2-"));
 }
 
 TEST_F(FileSinkTest, RecoversFromEachPlaceWhereAnAttemptCanDie) {
@@ -222,10 +237,12 @@ TEST_F(FileSinkTest, RollsBySizeAndMakesADirectoryForEachValue) {
   for (int i = 0; i < 10; ++i) run.Write(schema_, i * 100, 100);
   ASSERT_TRUE(run.Commit(1, run.Prepare(1)).ok());
   EXPECT_EQ(Visible(), Range(0, 1000));
-  EXPECT_EQ(Files(false), 9U);  // the first hundred rows are 990 bytes: they share a file with the second
+  EXPECT_EQ(Files(false),
+            9U);  // the first hundred rows are 990 bytes: they share a file with the second
 
   const SchemaRef two = SchemaOf("id int64, kind string");
-  FileSinkRun parted(*env_, (directory_ / "parted").string(), 1, R"(, "partition_by": ["kind"])", two);
+  FileSinkRun parted(*env_, (directory_ / "parted").string(), 1, R"(, "partition_by": ["kind"])",
+                     two);
   ASSERT_TRUE(parted.Open("", 0).ok());
   parted.Write(two, 1000, 10);
   ASSERT_TRUE(parted.Commit(1, parted.Prepare(1)).ok());

@@ -19,7 +19,10 @@ namespace fs = std::filesystem;
 
 class FileSourceTest : public ::testing::Test {
  protected:
-  FileSourceTest() : directory_(fs::temp_directory_path() / ("weir-file-source-" + UniqueTopic("t"))) { fs::create_directories(directory_); }
+  FileSourceTest()
+      : directory_(fs::temp_directory_path() / ("weir-file-source-" + UniqueTopic("t"))) {
+    fs::create_directories(directory_);
+  }
   ~FileSourceTest() override { fs::remove_all(directory_); }
 
   void Put(const std::string& name, const std::string& text, bool append) const {
@@ -50,7 +53,10 @@ class FileSourceTest : public ::testing::Test {
       return in_time ? status : Status(Code::kTimedOut, "not that far");
     }
     bool AllEnded() const {
-      return out.reports.size() == splits.size() && std::ranges::all_of(out.reports, [](const auto& report) { return report.second.status == SplitStatus::kEnded; });
+      return out.reports.size() == splits.size() &&
+             std::ranges::all_of(out.reports, [](const auto& report) {
+               return report.second.status == SplitStatus::kEnded;
+             });
     }
     std::vector<SplitState> Positions() const {
       std::vector<SplitState> states = splits;
@@ -63,11 +69,17 @@ class FileSourceTest : public ::testing::Test {
       return values;
     }
   };
-  std::unique_ptr<Run> Start(const std::string& glob, const std::string& more, const std::vector<SplitState>& restored, Status* status) {
+  std::unique_ptr<Run> Start(const std::string& glob, const std::string& more,
+                             const std::vector<SplitState>& restored, Status* status) {
     auto run = std::make_unique<Run>();
-    run->node = MakeNode("file_source", R"({"path": ")" + (directory_ / glob).string() + R"(", "schema": {"value": "string"}, "format": {"type": "raw"})" + more + "}");
+    run->node =
+        MakeNode("file_source",
+                 R"({"path": ")" + (directory_ / glob).string() +
+                     R"(", "schema": {"value": "string"}, "format": {"type": "raw"})" + more + "}");
     EXPECT_EQ(run->node->Messages(), "");
-    const SourceParts parts = std::get<Factory<SourceParts>>(run->node->config->type().create)(*run->node->config, run->node->shape).value();
+    const SourceParts parts = std::get<Factory<SourceParts>>(run->node->config->type().create)(
+                                  *run->node->config, run->node->shape)
+                                  .value();
     run->context = std::make_unique<TestNodeContext>(*env_, nullptr);
     run->enumerator = parts.enumerator();
     run->source = parts.source();
@@ -110,7 +122,10 @@ TEST_F(FileSourceTest, GoesOnAtTheSavedPositionOfTheSameFileOnly) {
     Status status;
     const auto run = Start("a.txt", "", restored, &status);
     ASSERT_TRUE(status.ok()) << status.ToString();
-    ASSERT_TRUE(run->PollUntil([&] { return run->AllEnded() || (attempt < 3 && run->out.records.size() > 20'000); }).ok());
+    ASSERT_TRUE(run->PollUntil([&] {
+                     return run->AllEnded() || (attempt < 3 && run->out.records.size() > 20'000);
+                   })
+                    .ok());
     for (const std::string& value : run->Values()) values.push_back(value);
     EXPECT_EQ(run->out.records.back().offset, static_cast<int64_t>(values.size()));
     restored = run->Positions();
@@ -161,7 +176,11 @@ TEST_F(FileSourceTest, FollowsGrowth) {
   Status status;
   const auto run = Start("app.log", R"(, "follow": true)", {}, &status);
   EXPECT_FALSE(run->enumerator->complete());
-  ASSERT_TRUE(run->PollUntil([&] { return run->out.records.size() == 1 && run->out.reports[0].status == SplitStatus::kCaughtUp; }).ok());
+  ASSERT_TRUE(run->PollUntil([&] {
+                   return run->out.records.size() == 1 &&
+                          run->out.reports[0].status == SplitStatus::kCaughtUp;
+                 })
+                  .ok());
   Put("app.log", "2\n3\n", true);
   ASSERT_TRUE(run->PollUntil([&] { return run->out.records.size() == 3; }).ok());
   EXPECT_THAT(run->Values(), ElementsAre("1", "22", "3"));
@@ -169,7 +188,10 @@ TEST_F(FileSourceTest, FollowsGrowth) {
 
 TEST_F(FileSourceTest, RefusesPathsOutsideOfTheAllowedOnes) {
   const auto codes = [](const std::string& path) {
-    return MakeNode("file_source", R"({"path": ")" + path + R"(", "schema": {"value": "string"}, "format": {"type": "raw"}})")->Codes();
+    return MakeNode("file_source",
+                    R"({"path": ")" + path +
+                        R"(", "schema": {"value": "string"}, "format": {"type": "raw"}})")
+        ->Codes();
   };
   EXPECT_THAT(codes("a/../../etc/passwd"), ElementsAre("W0706"));
   EXPECT_THAT(codes(""), ElementsAre("W0203"));

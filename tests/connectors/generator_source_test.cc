@@ -9,12 +9,16 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
-/// All rows of a bounded generator, by number, cut into polls of `wanted` rows, restarted every `restart` polls (0: never).
-std::vector<std::string> Generate(const std::string& options, uint32_t parallelism, uint32_t wanted, int restart) {
+/// All rows of a bounded generator, by number, cut into polls of `wanted` rows, restarted every
+/// `restart` polls (0: never).
+std::vector<std::string> Generate(const std::string& options, uint32_t parallelism, uint32_t wanted,
+                                  int restart) {
   const auto node = MakeNode("generator_source", options);
   EXPECT_EQ(node->Messages(), "");
   const std::unique_ptr<Env> env = MakePosixEnv(1);
-  const SourceParts parts = std::get<Factory<SourceParts>>(node->config->type().create)(*node->config, node->shape).value();
+  const SourceParts parts =
+      std::get<Factory<SourceParts>>(node->config->type().create)(*node->config, node->shape)
+          .value();
   TestNodeContext context(*env, nullptr);
   context.info().parallelism = parallelism;
   std::vector<Field> fields;  // what a source makes: its columns, without those that the task adds
@@ -38,9 +42,12 @@ std::vector<std::string> Generate(const std::string& options, uint32_t paralleli
       EXPECT_TRUE(step.ok()) << step.status().ToString();
       for (auto& [split, rows] : out.rows) {
         const Batch batch = rows->Build();
-        for (uint32_t row = 0; row < batch.rows(); ++row) by_number[batch.Values<int64_t>(ColumnIndex{0})[row]] = batch.RowToString(row);
+        for (uint32_t row = 0; row < batch.rows(); ++row)
+          by_number[batch.Values<int64_t>(ColumnIndex{0})[row]] = batch.RowToString(row);
       }
-      ended = out.reports.size() == splits.size() && std::all_of(out.reports.begin(), out.reports.end(), [](const auto& one) { return one.second.status == SplitStatus::kEnded; });
+      ended = out.reports.size() == splits.size() &&
+              std::all_of(out.reports.begin(), out.reports.end(),
+                          [](const auto& one) { return one.second.status == SplitStatus::kEnded; });
     } while (!ended && (restart == 0 || ++polls % restart != 0));
     for (const auto& [split, reported] : out.reports) splits[split].position = reported.position;
     if (ended) break;
@@ -51,7 +58,8 @@ std::vector<std::string> Generate(const std::string& options, uint32_t paralleli
 }
 
 TEST(GeneratorSource, MakesEqualRowsHoweverTheyAreCut) {
-  const std::string options = R"json({"rows": 5000, "rate": "100000/s", "schema": {"n": "int64", "r": "int64", "s": "string"},
+  const std::string options =
+      R"json({"rows": 5000, "rate": "100000/s", "schema": {"n": "int64", "r": "int64", "s": "string"},
     "fields": {"n": "_offset", "r": "random_int(1, 1000000)", "s": "'d' || random_int(1, 5)::string"}})json";
   const std::vector<std::string> whole = Generate(options, 1, 4096, 0);
   ASSERT_THAT(whole, SizeIs(5000));
@@ -64,7 +72,8 @@ TEST(GeneratorSource, MakesEqualRowsHoweverTheyAreCut) {
 
 TEST(GeneratorSource, ChecksItsFields) {
   const auto codes = [](const std::string& fields) {
-    return MakeNode("generator_source", R"({"schema": {"n": "int32"}, "fields": )" + fields + "}")->Codes();
+    return MakeNode("generator_source", R"({"schema": {"n": "int32"}, "fields": )" + fields + "}")
+        ->Codes();
   };
   EXPECT_THAT(codes("{}"), ElementsAre("W0202"));
   EXPECT_THAT(codes(R"({"n": "1", "m": "2"})"), ElementsAre("W0201"));

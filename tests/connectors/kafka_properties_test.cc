@@ -27,7 +27,9 @@ std::set<std::string> LibraryProperties() {
     const size_t bar = line.find('|');
     if (bar == std::string::npos) continue;
     const std::string name = line.substr(0, line.find(' '));
-    if (!name.empty() && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz._") == std::string::npos) names.insert(name);
+    if (!name.empty() &&
+        name.find_first_not_of("abcdefghijklmnopqrstuvwxyz._") == std::string::npos)
+      names.insert(name);
   }
   return names;
 }
@@ -35,20 +37,24 @@ std::set<std::string> LibraryProperties() {
 TEST(KafkaProperties, ClassifyEveryPropertyOfTheLinkedLibrary) {
   const std::set<std::string> names = LibraryProperties();
   EXPECT_GT(names.size(), 150U);
-  for (const std::string& name : names) EXPECT_NE(FindKafkaProperty(name), nullptr) << name << " is not classified";
+  for (const std::string& name : names)
+    EXPECT_NE(FindKafkaProperty(name), nullptr) << name << " is not classified";
 }
 
 TEST(KafkaProperties, AreSortedAndSayWhyNotOrWhatInstead) {
   EXPECT_TRUE(std::ranges::is_sorted(KafkaProperties(), {}, &KafkaProperty::name));
   for (const KafkaProperty& property : KafkaProperties()) {
     EXPECT_EQ(property.use == KafkaPropertyUse::kAllowed, property.why.empty()) << property.name;
-    EXPECT_EQ(property.use == KafkaPropertyUse::kByOption, !property.instead.empty()) << property.name;
+    EXPECT_EQ(property.use == KafkaPropertyUse::kByOption, !property.instead.empty())
+        << property.name;
   }
 }
 
 TEST(KafkaProperties, RefuseWhatLoadsCodeRunsCommandsOrReadsFiles) {
-  for (const char* name : {"plugin.library.paths", "ssl.engine.location", "ssl.providers", "sasl.kerberos.kinit.cmd", "sasl.oauthbearer.token.endpoint.url",
-                           "ssl.key.location", "offset.store.path", "enable.ssl.certificate.verification", "debug"}) {
+  for (const char* name :
+       {"plugin.library.paths", "ssl.engine.location", "ssl.providers", "sasl.kerberos.kinit.cmd",
+        "sasl.oauthbearer.token.endpoint.url", "ssl.key.location", "offset.store.path",
+        "enable.ssl.certificate.verification", "debug"}) {
     ASSERT_NE(FindKafkaProperty(name), nullptr) << name;
     EXPECT_EQ(FindKafkaProperty(name)->use, KafkaPropertyUse::kRefused) << name;
   }

@@ -36,14 +36,20 @@ std::unique_ptr<KafkaAdmin> KafkaRig::Admin() {
 void KafkaRig::CreateTopic(const std::string& topic, int partitions) {
   const Status status = Admin()->CreateTopic(topic, partitions, 1, kDeadline);
   if (!status.ok()) CheckFailed(__FILE__, __LINE__, "topic created", status.ToString());
-  // The broker answers before every partition has its leader: wait until all can be asked for offsets.
+  // The broker answers before every partition has its leader: wait until all can be asked for
+  // offsets.
   std::vector<std::pair<std::string, int32_t>> all;
-  for (int32_t partition = 0; partition < partitions; ++partition) all.emplace_back(topic, partition);
-  WEIR_CHECK(WaitFor([&] { return Admin()->Offsets(all, KafkaAdmin::When::kEarliest, {}, kDeadline).ok(); }));
+  for (int32_t partition = 0; partition < partitions; ++partition)
+    all.emplace_back(topic, partition);
+  WEIR_CHECK(WaitFor(
+      [&] { return Admin()->Offsets(all, KafkaAdmin::When::kEarliest, {}, kDeadline).ok(); }));
 }
 
 void KafkaRig::Produce(const KafkaRecord& record) {
-  if (producer_ == nullptr) producer_ = clients->MakeKafkaProducer({.connection = connection, .transactional_id = {}}, Waker()).value();
+  if (producer_ == nullptr)
+    producer_ =
+        clients->MakeKafkaProducer({.connection = connection, .transactional_id = {}}, Waker())
+            .value();
   Status status;
   WEIR_CHECK(WaitFor([&] {
     status = producer_->Produce(record);
@@ -54,11 +60,15 @@ void KafkaRig::Produce(const KafkaRecord& record) {
 
 void KafkaRig::FlushAll() {
   if (producer_ == nullptr) return;
-  WEIR_CHECK(WaitFor([&] { return producer_->deliveries().delivered + producer_->deliveries().failed == producer_->deliveries().sent; }));
+  WEIR_CHECK(WaitFor([&] {
+    return producer_->deliveries().delivered + producer_->deliveries().failed ==
+           producer_->deliveries().sent;
+  }));
   WEIR_CHECK_EQ(producer_->deliveries().failed, 0U);
 }
 
-void KafkaRig::Fill(const std::string& topic, int partitions, int first, int count, const std::string& prefix) {
+void KafkaRig::Fill(const std::string& topic, int partitions, int first, int count,
+                    const std::string& prefix) {
   for (int i = first; i < first + count; ++i) {
     const std::string value = prefix + std::to_string(i);
     const std::string key = "k" + std::to_string(i);
@@ -74,7 +84,9 @@ void KafkaRig::Fill(const std::string& topic, int partitions, int first, int cou
 }
 
 SourceRun::SourceRun(KafkaRig& with, const std::string& options)
-    : rig(with), node(MakeNode("kafka_source", options, {.connections = with.connections})), context(*with.env, with.clients.get()) {
+    : rig(with),
+      node(MakeNode("kafka_source", options, {.connections = with.connections})),
+      context(*with.env, with.clients.get()) {
   if (node->problems.has_errors()) return;
   const auto& create = std::get<Factory<SourceParts>>(node->config->type().create);
   const Result<SourceParts> parts = create(*node->config, node->shape);
@@ -104,7 +116,9 @@ Status SourceRun::PollUntil(const std::function<bool()>& done) {
     status = step.status();
     return !status.ok() || done();
   });
-  if (status.ok() && !in_time) return Status(Code::kTimedOut, "the source did not come that far: " + std::to_string(out.records.size()) + " records");
+  if (status.ok() && !in_time)
+    return Status(Code::kTimedOut, "the source did not come that far: " +
+                                       std::to_string(out.records.size()) + " records");
   return status;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
-// What tests of the Kafka connectors share: topics filled through the clients, a source driven until it has what the test wants, a sink driven through
-// checkpoints. Against the suite's broker; one thread.
+// What tests of the Kafka connectors share: topics filled through the clients, a source driven
+// until it has what the test wants, a sink driven through checkpoints. Against the suite's broker;
+// one thread.
 
 #include <chrono>
 #include <functional>
@@ -23,8 +24,10 @@ struct KafkaRig {
   std::string connections;  // as in a job: "main"
 
   void CreateTopic(const std::string& topic, int partitions);
-  /// Record i to partition i % partitions, value "<prefix><i>", key "k<i>", time 1'700'000'000'000 ms + i.
-  void Fill(const std::string& topic, int partitions, int first, int count, const std::string& prefix);
+  /// Record i to partition i % partitions, value "<prefix><i>", key "k<i>", time 1'700'000'000'000
+  /// ms + i.
+  void Fill(const std::string& topic, int partitions, int first, int count,
+            const std::string& prefix);
   void Produce(const KafkaRecord& record);
   void FlushAll();
   std::unique_ptr<KafkaAdmin> Admin();

@@ -13,13 +13,22 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-/// A sink of rows "id int64, name string?, _event_time timestamp" with an op column if the stream is updating.
+/// A sink of rows "id int64, name string?, _event_time timestamp" with an op column if the stream
+/// is updating.
 struct SinkRun {
-  SinkRun(KafkaRig& rig, const std::string& options, SchemaRef schema, StreamKind kind, std::vector<std::string> key)
-      : node(MakeNode("kafka_sink", options, {.connections = rig.connections, .input = schema, .kind = kind, .unique_key = std::move(key)})) {
+  SinkRun(KafkaRig& rig, const std::string& options, SchemaRef schema, StreamKind kind,
+          std::vector<std::string> key)
+      : node(MakeNode("kafka_sink", options,
+                      {.connections = rig.connections,
+                       .input = schema,
+                       .kind = kind,
+                       .unique_key = std::move(key)})) {
     if (node->problems.has_errors()) return;
-    context = std::make_unique<TestSinkContext>(*rig.env, rig.clients.get(), node->config->MakeEncoder(schema).value(), LaneId{0});
-    sink = std::get<Factory<SinkParts>>(node->config->type().create)(*node->config, node->shape).value().sink();
+    context = std::make_unique<TestSinkContext>(
+        *rig.env, rig.clients.get(), node->config->MakeEncoder(schema).value(), LaneId{0});
+    sink = std::get<Factory<SinkParts>>(node->config->type().create)(*node->config, node->shape)
+               .value()
+               .sink();
   }
   void Write(const Batch& batch, RowErrors& errors) {
     Batch rest = batch;
@@ -53,28 +62,35 @@ Batch Rows(const SchemaRef& schema, int first, int count, std::vector<Op> ops) {
     rows.column(0).Append<int64_t>(first + i);
     rows.column(1).AppendString("name " + std::to_string(first + i));
     rows.column(2).Append<int64_t>((1'700'000'000'000 + first + i) * 1000);
-    if (schema->size() > 3) rows.column(3).Append<int32_t>(static_cast<int32_t>(ops[static_cast<size_t>(i) % ops.size()]));
+    if (schema->size() > 3)
+      rows.column(3).Append<int32_t>(
+          static_cast<int32_t>(ops[static_cast<size_t>(i) % ops.size()]));
     rows.FinishRow();
   }
   return rows.Build();
 }
 
 std::vector<TestSourceOutput::Copied> ReadBack(KafkaRig& rig, const std::string& topic) {
-  SourceRun run(rig, R"({"connection": "main", "topics": [")" + topic + R"("], "format": {"type": "raw"}, "schema": {"value": "string"}, "stop_at": "latest", "on_null_value": "error"})");
+  SourceRun run(
+      rig,
+      R"({"connection": "main", "topics": [")" + topic +
+          R"("], "format": {"type": "raw"}, "schema": {"value": "string"}, "stop_at": "latest", "on_null_value": "error"})");
   EXPECT_TRUE(run.Start({}).ok());
   EXPECT_TRUE(run.PollUntil([&] { return run.AllEnded(); }).ok());
   return run.out.records;
 }
 
 std::string Options(const std::string& topic, const std::string& more) {
-  return R"({"connection": "main", "topic": ")" + topic + R"(", "format": {"type": "json"})" + (more.empty() ? "" : ", " + more) + "}";
+  return R"({"connection": "main", "topic": ")" + topic + R"(", "format": {"type": "json"})" +
+         (more.empty() ? "" : ", " + more) + "}";
 }
 
 TEST(KafkaSink, CreatesTheTopicAndDeliversBeforeACheckpointIsPrepared) {
   KafkaRig rig(SharedKafka().value().plaintext);
   const std::string topic = UniqueTopic("sink");
   const SchemaRef schema = SchemaOf("id int64, name string, _event_time timestamp");
-  SinkRun run(rig, Options(topic, R"("key": ["id"], "create": {"partitions": 3})"), schema, kAppend, {});
+  SinkRun run(rig, Options(topic, R"("key": ["id"], "create": {"partitions": 3})"), schema, kAppend,
+              {});
   ASSERT_EQ(run.node->Messages(), "");
   EXPECT_EQ(run.node->shape.guarantee, Guarantee::kAtLeastOnce);
   ASSERT_TRUE(run.sink->Open(*run.context, {}).ok());
@@ -89,7 +105,8 @@ TEST(KafkaSink, CreatesTheTopicAndDeliversBeforeACheckpointIsPrepared) {
   for (const auto& record : records) by_key[record.key] = record.value;
   EXPECT_THAT(by_key, SizeIs(5000));
   EXPECT_EQ(by_key["4711"], R"({"id":4711,"name":"name 4711"})");
-  for (const auto& record : records) EXPECT_EQ(record.timestamp.us / 1000, 1'700'000'000'000 + std::stoll(record.key));
+  for (const auto& record : records)
+    EXPECT_EQ(record.timestamp.us / 1000, 1'700'000'000'000 + std::stoll(record.key));
 }
 
 TEST(KafkaSink, WritesUpsertsTombstonesAndChangelogs) {
@@ -98,7 +115,9 @@ TEST(KafkaSink, WritesUpsertsTombstonesAndChangelogs) {
   const std::vector<Op> ops = {Op::kInsert, Op::kUpdateBefore, Op::kUpdateAfter, Op::kDelete};
   RowErrors errors;
   const std::string upserts = UniqueTopic("upserts");
-  SinkRun upsert(rig, Options(upserts, R"("key": ["id"], "write": "upsert", "create": {"partitions": 1})"), schema, kChangelog, {"id"});
+  SinkRun upsert(
+      rig, Options(upserts, R"("key": ["id"], "write": "upsert", "create": {"partitions": 1})"),
+      schema, kChangelog, {"id"});
   ASSERT_EQ(upsert.node->Messages(), "");
   EXPECT_EQ(upsert.node->shape.guarantee, Guarantee::kEffectivelyOnce);
   ASSERT_TRUE(upsert.sink->Open(*upsert.context, {}).ok());
@@ -112,7 +131,12 @@ TEST(KafkaSink, WritesUpsertsTombstonesAndChangelogs) {
   EXPECT_EQ(records[2].key, "3");
 
   const std::string changes = UniqueTopic("changes");
-  SinkRun changelog(rig, Options(changes, R"("key": ["id", "name"], "write": "changelog", "create": {"partitions": 1}, "headers": {"who": "name"})"), schema, kChangelog, {"id"});
+  SinkRun changelog(
+      rig,
+      Options(
+          changes,
+          R"("key": ["id", "name"], "write": "changelog", "create": {"partitions": 1}, "headers": {"who": "name"})"),
+      schema, kChangelog, {"id"});
   ASSERT_EQ(changelog.node->Messages(), "");
   ASSERT_TRUE(changelog.sink->Open(*changelog.context, {}).ok());
   changelog.Write(Rows(schema, 0, 4, ops), errors);
@@ -121,7 +145,8 @@ TEST(KafkaSink, WritesUpsertsTombstonesAndChangelogs) {
   ASSERT_THAT(records, SizeIs(4));
   EXPECT_EQ(records[1].value, R"({"id":1,"name":"name 1","_op":"update_before"})");
   EXPECT_EQ(records[3].key, R"({"id":3,"name":"name 3"})");
-  EXPECT_THAT(records[3].headers, ElementsAre(std::pair<std::string, std::string>("who", "name 3")));
+  EXPECT_THAT(records[3].headers,
+              ElementsAre(std::pair<std::string, std::string>("who", "name 3")));
 }
 
 TEST(KafkaSink, RefusesSingleRecordsThatTheTopicDoesNotTake) {
@@ -150,11 +175,16 @@ TEST(KafkaSink, WritesDeadLettersAsTheRecordsThatTheyWere) {
   KafkaRig rig(SharedKafka().value().plaintext);
   const std::string topic = UniqueTopic("letters");
   const SchemaRef schema = NodeConfig::ErrorsSchema();
-  SinkRun run(rig, R"({"connection": "main", "topic": ")" + topic + R"(", "format": {"type": "dead_letter"}, "create": {"partitions": 1}})", schema, kAppend, {});
+  SinkRun run(rig,
+              R"({"connection": "main", "topic": ")" + topic +
+                  R"(", "format": {"type": "dead_letter"}, "create": {"partitions": 1}})",
+              schema, kAppend, {});
   ASSERT_EQ(run.node->Messages(), "");
   ASSERT_TRUE(run.sink->Open(*run.context, {}).ok());
   RowBuilder rows(schema, 16);
-  const auto set = [&](std::string_view name) -> ColumnBuilder& { return rows.column(*schema->Find(name)); };
+  const auto set = [&](std::string_view name) -> ColumnBuilder& {
+    return rows.column(*schema->Find(name));
+  };
   set("node_id").AppendString("clicks");
   set("code").AppendString("decode.json");
   set("message").AppendString("broken");
@@ -175,7 +205,8 @@ TEST(KafkaSink, WritesDeadLettersAsTheRecordsThatTheyWere) {
   ASSERT_THAT(records, SizeIs(1));
   EXPECT_EQ(records[0].value, "{broken");
   EXPECT_EQ(records[0].key, "the key");
-  std::multimap<std::string, std::string> headers(records[0].headers.begin(), records[0].headers.end());
+  std::multimap<std::string, std::string> headers(records[0].headers.begin(),
+                                                  records[0].headers.end());
   EXPECT_EQ(headers.find("trace")->second, std::string("\0\xFF", 2));
   EXPECT_EQ(headers.find("none")->second, "<null>");
   EXPECT_EQ(headers.count("weir.err.code"), 1U);
@@ -187,7 +218,8 @@ TEST(KafkaSink, NeedsAnExistingTopicOrLeaveToCreateIt) {
   KafkaRig rig(SharedKafka().value().plaintext);
   const SchemaRef schema = SchemaOf("id int64, name string");
   SinkRun run(rig, Options(UniqueTopic("absent"), ""), schema, kAppend, {});
-  run.node->config->type().probe(*run.node->config, run.node->shape, *rig.clients, *rig.env, run.node->problems);
+  run.node->config->type().probe(*run.node->config, run.node->shape, *rig.clients, *rig.env,
+                                 run.node->problems);
   EXPECT_THAT(run.node->Messages(), HasSubstr("W0701 /nodes/node/topic"));
   const Status status = run.sink->Open(*run.context, {});
   EXPECT_EQ(status.code(), Code::kNotFound);
@@ -197,7 +229,9 @@ TEST(KafkaSink, NeedsAnExistingTopicOrLeaveToCreateIt) {
 TEST(KafkaSink, AnswersPlannedToExactlyOnceAndChecksKeys) {
   const SchemaRef schema = SchemaOf("id int64, name string, _op int32");
   const auto codes = [&](const std::string& more, StreamKind kind) {
-    return MakeNode("kafka_sink", Options("t", more), {.input = schema, .kind = kind, .unique_key = {"id"}})->Codes();
+    return MakeNode("kafka_sink", Options("t", more),
+                    {.input = schema, .kind = kind, .unique_key = {"id"}})
+        ->Codes();
   };
   EXPECT_THAT(codes(R"("delivery": "exactly_once")", kAppend), ElementsAre("W0210"));
   EXPECT_THAT(codes("", kChangelog), ElementsAre("W0602"));

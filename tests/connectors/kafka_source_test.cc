@@ -5,8 +5,8 @@
 #include <set>
 #include <sstream>
 
-#include "tests/connectors/kafka_rig.h"
 #include "engine/base/json.h"
+#include "tests/connectors/kafka_rig.h"
 
 namespace weir {
 namespace {
@@ -25,7 +25,9 @@ const KafkaAddresses& Addresses() {
 }
 
 std::string Options(const std::string& topic, const std::string& more) {
-  return R"({"connection": "main", "topics": [")" + topic + R"("], "format": {"type": "raw"}, "schema": {"value": "string"})" + (more.empty() ? "" : ", " + more) + "}";
+  return R"({"connection": "main", "topics": [")" + topic +
+         R"("], "format": {"type": "raw"}, "schema": {"value": "string"})" +
+         (more.empty() ? "" : ", " + more) + "}";
 }
 
 std::vector<std::string> Numbered(int first, int count) {
@@ -34,7 +36,9 @@ std::vector<std::string> Numbered(int first, int count) {
   return values;
 }
 
-std::multiset<std::string> AsSet(const std::vector<std::string>& values) { return {values.begin(), values.end()}; }
+std::multiset<std::string> AsSet(const std::vector<std::string>& values) {
+  return {values.begin(), values.end()};
+}
 
 TEST(KafkaSource, ReadsABoundedTopicWholeAndEnds) {
   KafkaRig rig(Addresses().plaintext);
@@ -88,8 +92,11 @@ TEST(KafkaSource, StartsWhereItIsTold) {
   run.source->OnComplete(CheckpointId{1}, run.Positions());
   const auto seen = static_cast<int>(run.out.records.size());
   const std::vector<std::pair<std::string, int32_t>> partition = {{topic, 0}};
-  ASSERT_TRUE(WaitFor([&] { return rig.Admin()->Committed(group, partition, Seconds(10)).value().front() == seen; }));
-  EXPECT_EQ(read(R"("start_from": "committed", "group_id": ")" + group + R"(")"), Numbered(seen, 100 - seen));
+  ASSERT_TRUE(WaitFor([&] {
+    return rig.Admin()->Committed(group, partition, Seconds(10)).value().front() == seen;
+  }));
+  EXPECT_EQ(read(R"("start_from": "committed", "group_id": ")" + group + R"(")"),
+            Numbered(seen, 100 - seen));
 
   SourceRun until(rig, Options(topic, R"("stop_at": {"timestamp": "2023-11-14T22:13:20.040Z"})"));
   ASSERT_TRUE(until.Start({}).ok());
@@ -108,7 +115,8 @@ TEST(KafkaSource, GoesOnAtTheSavedPositionWithoutRepeats) {
     SourceRun run(rig, Options(topic, R"("stop_at": "latest")"));
     ASSERT_TRUE(run.Start(restored).ok());
     run.out.wanted = 37;
-    const Status status = run.PollUntil([&] { return run.AllEnded() || (attempt < 4 && run.out.records.size() > 200); });
+    const Status status = run.PollUntil(
+        [&] { return run.AllEnded() || (attempt < 4 && run.out.records.size() > 200); });
     ASSERT_TRUE(status.ok()) << status.ToString();
     for (const std::string& value : run.Values()) values.push_back(value);
     restored = run.Positions();
@@ -122,7 +130,10 @@ TEST(KafkaSource, FindsNewPartitionsAndTopicsAndReadsThemFromTheirBeginning) {
   const std::string prefix = UniqueTopic("pattern");
   rig.CreateTopic(prefix + "-a", 1);
   rig.Fill(prefix + "-a", 1, 0, 10, "v");
-  SourceRun run(rig, R"({"connection": "main", "topic_pattern": ")" + prefix + R"(-[a-z]", "start_from": "latest", "format": {"type": "raw"}, "schema": {"value": "string"}})");
+  SourceRun run(
+      rig,
+      R"({"connection": "main", "topic_pattern": ")" + prefix +
+          R"(-[a-z]", "start_from": "latest", "format": {"type": "raw"}, "schema": {"value": "string"}})");
   ASSERT_EQ(run.node->Messages(), "");
   ASSERT_TRUE(run.Start({}).ok());
   ASSERT_THAT(run.splits, SizeIs(1));
@@ -166,8 +177,10 @@ TEST(KafkaSource, SkipsTombstonesOrPassesThemOn) {
   ASSERT_THAT(pass.out.records, SizeIs(2));
   EXPECT_TRUE(pass.out.records[0].null_value);
   EXPECT_EQ(pass.out.records[0].key, "k");
-  EXPECT_THAT(pass.out.records[0].headers, ElementsAre(std::pair<std::string, std::string>("h", std::string(bytes)), std::pair<std::string, std::string>("none", "<null>"),
-                                                       std::pair<std::string, std::string>("h", "")));
+  EXPECT_THAT(pass.out.records[0].headers,
+              ElementsAre(std::pair<std::string, std::string>("h", std::string(bytes)),
+                          std::pair<std::string, std::string>("none", "<null>"),
+                          std::pair<std::string, std::string>("h", "")));
 }
 
 TEST(KafkaSource, SaysWhenItHasCaughtUpAndHowFarItIsBehind) {
@@ -178,7 +191,11 @@ TEST(KafkaSource, SaysWhenItHasCaughtUpAndHowFarItIsBehind) {
   SourceRun run(rig, Options(topic, ""));
   ASSERT_TRUE(run.Start({}).ok());
   run.out.wanted = 10;
-  ASSERT_TRUE(run.PollUntil([&] { return run.out.reports.contains(0) && run.out.reports[0].status == SplitStatus::kCaughtUp; }).ok());
+  ASSERT_TRUE(run.PollUntil([&] {
+                   return run.out.reports.contains(0) &&
+                          run.out.reports[0].status == SplitStatus::kCaughtUp;
+                 })
+                  .ok());
   EXPECT_THAT(run.out.records, SizeIs(500));
   EXPECT_EQ(run.out.reports[0].lag, 0);
   run.out.paused_splits = {0};
@@ -228,17 +245,21 @@ TEST(KafkaSource, ReportsMissingTopicsAndSilentBrokersBeforeTheJobStarts) {
   const auto probe = [](KafkaRig& with, const std::string& options) {
     const auto node = MakeNode("kafka_source", options, {.connections = with.connections});
     EXPECT_EQ(node->Messages(), "");
-    node->config->type().probe(*node->config, node->shape, *with.clients, *with.env, node->problems);
+    node->config->type().probe(*node->config, node->shape, *with.clients, *with.env,
+                               node->problems);
     return node->Messages();
   };
   const std::string missing = UniqueTopic("missing");
-  EXPECT_THAT(probe(rig, Options(missing, "")), HasSubstr("W0701 /nodes/node/topics/0: topic '" + missing + "' does not exist"));
+  EXPECT_THAT(probe(rig, Options(missing, "")),
+              HasSubstr("W0701 /nodes/node/topics/0: topic '" + missing + "' does not exist"));
   const std::string one = UniqueTopic("one");
   rig.CreateTopic(one, 1);
   EXPECT_THAT(probe(rig, Options(one, R"("parallelism": 3)")), HasSubstr("W0705"));
   EXPECT_EQ(probe(rig, Options(one, "")), "");
   KafkaRig silent("127.0.0.1:1");
-  EXPECT_THAT(probe(silent, Options(one, "")), AllOf(HasSubstr("W0702 /nodes/node/connection: no answer from 127.0.0.1:1"), HasSubstr("refused")));
+  EXPECT_THAT(probe(silent, Options(one, "")),
+              AllOf(HasSubstr("W0702 /nodes/node/connection: no answer from 127.0.0.1:1"),
+                    HasSubstr("refused")));
 }
 
 std::string FileText(const std::string& path) {
@@ -248,8 +269,10 @@ std::string FileText(const std::string& path) {
   return text.str();
 }
 
-std::string Secure(const std::string& brokers, const std::string& protocol, const std::string& more) {
-  Json security = Json::parse(R"({"protocol": ")" + protocol + "\"" + (more.empty() ? "" : ", " + more) + "}");
+std::string Secure(const std::string& brokers, const std::string& protocol,
+                   const std::string& more) {
+  Json security =
+      Json::parse(R"({"protocol": ")" + protocol + "\"" + (more.empty() ? "" : ", " + more) + "}");
   if (protocol != "sasl_plaintext") security["ca"] = FileText(Addresses().ca_path);
   Json connections;
   connections["main"] = {{"type", "kafka"}, {"brokers", brokers}, {"security", security}};
@@ -261,11 +284,16 @@ TEST(KafkaSource, LogsInAndEncrypts) {
   const std::string topic = UniqueTopic("secure");
   rig.CreateTopic(topic, 1);
   rig.Fill(topic, 1, 0, 10, "v");
-  const std::string scram = R"("mechanism": "SCRAM-SHA-512", "username": "alice", "password": "alice-secret")";
-  const std::string scram_256 = R"("mechanism": "SCRAM-SHA-256", "username": "alice", "password": "alice-secret")";
-  const std::string plain = R"("mechanism": "PLAIN", "username": "alice", "password": "alice-secret")";
-  const std::vector<std::string> all = {Secure(Addresses().sasl_ssl, "sasl_ssl", scram), Secure(Addresses().sasl_ssl, "sasl_ssl", plain), Secure(Addresses().ssl, "ssl", ""),
-                                        Secure(Addresses().sasl_plaintext, "sasl_plaintext", scram_256)};
+  const std::string scram =
+      R"("mechanism": "SCRAM-SHA-512", "username": "alice", "password": "alice-secret")";
+  const std::string scram_256 =
+      R"("mechanism": "SCRAM-SHA-256", "username": "alice", "password": "alice-secret")";
+  const std::string plain =
+      R"("mechanism": "PLAIN", "username": "alice", "password": "alice-secret")";
+  const std::vector<std::string> all = {
+      Secure(Addresses().sasl_ssl, "sasl_ssl", scram),
+      Secure(Addresses().sasl_ssl, "sasl_ssl", plain), Secure(Addresses().ssl, "ssl", ""),
+      Secure(Addresses().sasl_plaintext, "sasl_plaintext", scram_256)};
   for (const std::string& connections : all) {
     rig.connections = connections;
     SourceRun run(rig, Options(topic, R"("stop_at": "latest")"));
@@ -279,10 +307,13 @@ TEST(KafkaSource, LogsInAndEncrypts) {
 
 TEST(KafkaSource, SaysThatTheLoginWasRefusedAndNeverThePassword) {
   KafkaRig rig(Addresses().plaintext);
-  rig.connections = Secure(Addresses().sasl_ssl, "sasl_ssl", R"("mechanism": "SCRAM-SHA-512", "username": "alice", "password": "canary-password")");
+  rig.connections =
+      Secure(Addresses().sasl_ssl, "sasl_ssl",
+             R"("mechanism": "SCRAM-SHA-512", "username": "alice", "password": "canary-password")");
   const auto node = MakeNode("kafka_source", Options("any", ""), {.connections = rig.connections});
   node->config->type().probe(*node->config, node->shape, *rig.clients, *rig.env, node->problems);
-  EXPECT_THAT(node->Messages(), HasSubstr("W0703 /nodes/node/connection: the broker refused the login"));
+  EXPECT_THAT(node->Messages(),
+              HasSubstr("W0703 /nodes/node/connection: the broker refused the login"));
   EXPECT_THAT(node->Messages(), Not(HasSubstr("canary")));
 
   SourceRun run(rig, Options("any", ""));
@@ -305,7 +336,12 @@ TEST(KafkaSource, OutlivesARestartOfTheBrokerUnderLoad) {
   run.out.wanted = 100;
   ASSERT_TRUE(run.PollUntil([&] { return run.out.records.size() > 2000; }).ok());
   ASSERT_TRUE((*broker)->Kill().ok());
-  ASSERT_TRUE(run.PollUntil([&] { return std::ranges::any_of(run.out.reports, [](const auto& report) { return report.second.status == SplitStatus::kUnreachable; }); }).ok());
+  ASSERT_TRUE(run.PollUntil([&] {
+                   return std::ranges::any_of(run.out.reports, [](const auto& report) {
+                     return report.second.status == SplitStatus::kUnreachable;
+                   });
+                 })
+                  .ok());
   ASSERT_TRUE((*broker)->Restart().ok());
   rig.Fill(topic, 2, 20'000, 100, "v");
   const Status status = run.PollUntil([&] { return run.out.records.size() >= 20'100; });
@@ -314,13 +350,22 @@ TEST(KafkaSource, OutlivesARestartOfTheBrokerUnderLoad) {
 }
 
 TEST(KafkaSource, RefusesContradictoryOptions) {
-  const std::string rest = R"("connection": "main", "format": {"type": "raw"}, "schema": {"value": "string"}})";
+  const std::string rest =
+      R"("connection": "main", "format": {"type": "raw"}, "schema": {"value": "string"}})";
   EXPECT_THAT(MakeNode("kafka_source", "{" + rest)->Codes(), ElementsAre("W0202"));
-  EXPECT_THAT(MakeNode("kafka_source", R"({"topics": ["a"], "topic_pattern": "b", )" + rest)->Codes(), ElementsAre("W0202"));
+  EXPECT_THAT(
+      MakeNode("kafka_source", R"({"topics": ["a"], "topic_pattern": "b", )" + rest)->Codes(),
+      ElementsAre("W0202"));
   EXPECT_THAT(MakeNode("kafka_source", R"({"topics": [], )" + rest)->Codes(), ElementsAre("W0206"));
-  EXPECT_THAT(MakeNode("kafka_source", R"({"topic_pattern": "(", )" + rest)->Codes(), ElementsAre("W0427"));
-  EXPECT_THAT(MakeNode("kafka_source", R"({"topics": ["a"], "start_from": "yesterday", )" + rest)->Codes(), ElementsAre("W0203"));
-  EXPECT_THAT(MakeNode("kafka_source", R"({"topics": ["a"], "stop_at": {"timestamp": "soon"}, )" + rest)->Codes(), ElementsAre("W0203"));
+  EXPECT_THAT(MakeNode("kafka_source", R"({"topic_pattern": "(", )" + rest)->Codes(),
+              ElementsAre("W0427"));
+  EXPECT_THAT(
+      MakeNode("kafka_source", R"({"topics": ["a"], "start_from": "yesterday", )" + rest)->Codes(),
+      ElementsAre("W0203"));
+  EXPECT_THAT(
+      MakeNode("kafka_source", R"({"topics": ["a"], "stop_at": {"timestamp": "soon"}, )" + rest)
+          ->Codes(),
+      ElementsAre("W0203"));
 }
 
 }  // namespace

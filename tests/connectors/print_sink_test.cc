@@ -12,9 +12,11 @@ namespace {
 TEST(PrintSink, ShowsUpToItsLimitAndCountsTheRest) {
   TestNodeOptions more;
   more.input = SchemaOf("n int64");
-  const std::unique_ptr<TestNode> node = MakeNode("print_sink", R"({"limit": 2, "format": {"type": "json"}})", more);
+  const std::unique_ptr<TestNode> node =
+      MakeNode("print_sink", R"({"limit": 2, "format": {"type": "json"}})", more);
   ASSERT_TRUE(node->Codes().empty()) << node->Messages();
-  const SinkParts parts = std::get<Factory<SinkParts>>(node->config->type().create)(*node->config, node->shape).value();
+  const SinkParts parts =
+      std::get<Factory<SinkParts>>(node->config->type().create)(*node->config, node->shape).value();
   const std::unique_ptr<Env> env = MakePosixEnv(1);
   TestSinkContext context(*env, nullptr, node->config->MakeEncoder(more.input).value(), LaneId{0});
   const std::unique_ptr<Sink> sink = parts.sink();

@@ -23,11 +23,14 @@ std::vector<std::string> TestNode::Codes() const {
 
 std::string TestNode::Messages() const {
   std::string text;
-  for (const Problem& problem : problems.list()) text += problem.code + " " + problem.pointer + ": " + problem.message + " (" + problem.help + ")\n";
+  for (const Problem& problem : problems.list())
+    text +=
+        problem.code + " " + problem.pointer + ": " + problem.message + " (" + problem.help + ")\n";
   return text;
 }
 
-std::unique_ptr<TestNode> MakeNode(std::string_view type, const std::string& options, const TestNodeOptions& more) {
+std::unique_ptr<TestNode> MakeNode(std::string_view type, const std::string& options,
+                                   const TestNodeOptions& more) {
   auto node = std::make_unique<TestNode>();
   node->job->name = "job";
   node->job->connections = std::make_shared<Json>(Json::parse(more.connections));
@@ -43,7 +46,8 @@ std::unique_ptr<TestNode> MakeNode(std::string_view type, const std::string& opt
     input.shape.has_event_time = more.input->Find(kEventTimeColumn).has_value();
     inputs.push_back(std::move(input));
   }
-  node->config = std::make_unique<NodeConfig>(TestRegistry(), *entry, "node", Json::parse(options), std::move(inputs), node->job, &node->problems);
+  node->config = std::make_unique<NodeConfig>(TestRegistry(), *entry, "node", Json::parse(options),
+                                              std::move(inputs), node->job, &node->problems);
   entry->infer(*node->config, node->shape);
   return node;
 }
@@ -53,7 +57,8 @@ SchemaRef SchemaOf(std::string_view text) {
   while (!text.empty()) {
     // A comma inside of decimal(p,s) separates nothing.
     size_t end = 0;
-    for (int open = 0; end < text.size() && (text[end] != ',' || open != 0); ++end) open += text[end] == '(' ? 1 : text[end] == ')' ? -1 : 0;
+    for (int open = 0; end < text.size() && (text[end] != ',' || open != 0); ++end)
+      open += text[end] == '(' ? 1 : text[end] == ')' ? -1 : 0;
     std::string_view column = text.substr(0, end);
     text.remove_prefix(std::min(text.size(), end + 1));
     column.remove_prefix(column.find_first_not_of(' '));
@@ -90,7 +95,8 @@ void TestSourceOutput::Append(SplitIndex split, const Record& record) {
   copy.timestamp = record.timestamp;
   copy.partition = record.partition;
   copy.offset = record.offset;
-  for (const Header& header : record.headers) copy.headers.emplace_back(header.name, header.value.value_or("<null>"));
+  for (const Header& header : record.headers)
+    copy.headers.emplace_back(header.name, header.value.value_or("<null>"));
   records.push_back(std::move(copy));
 }
 
@@ -101,13 +107,15 @@ RowBuilder& TestSourceOutput::Rows(SplitIndex split) {
 }
 
 std::unique_ptr<TestDecoder> MakeTestDecoder(const std::string& format, const std::string& schema) {
-  static const NodeType* type = new NodeType{.name = "test_source",
-                                             .doc = "A source whose records the test makes.",
-                                             .options = {{.name = "format", .type = OptionType::kFormat, .doc = "Format of the records."}},
-                                             .create = Factory<SourceParts>(nullptr)};
+  static const NodeType* type = new NodeType{
+      .name = "test_source",
+      .doc = "A source whose records the test makes.",
+      .options = {{.name = "format", .type = OptionType::kFormat, .doc = "Format of the records."}},
+      .create = Factory<SourceParts>(nullptr)};
   auto made = std::make_unique<TestDecoder>();
-  const NodeConfig config(TestRegistry(), *type, "node", Json::parse(R"({"format": )" + format + R"(, "schema": )" + schema + "}"), {},
-                          std::make_shared<const JobSettings>(), &made->problems);
+  const NodeConfig config(TestRegistry(), *type, "node",
+                          Json::parse(R"({"format": )" + format + R"(, "schema": )" + schema + "}"),
+                          {}, std::make_shared<const JobSettings>(), &made->problems);
   std::vector<SourceColumn> columns = config.DeclaredColumns("schema");
   std::vector<Field> fields;
   for (SourceColumn& column : columns) {
@@ -129,11 +137,14 @@ Decoded TestDecoder::Decode(std::span<const Record> input) {
   decoded.status = step.status();
   const Batch batch = rows.Build();
   for (uint32_t row = 0; row < batch.rows(); ++row) decoded.rows.push_back(batch.RowToString(row));
-  for (const RowError& error : errors.errors()) decoded.errors.push_back(std::to_string(error.row) + " " + std::string(RecordCodeName(error.code)) + ": " + error.message);
+  for (const RowError& error : errors.errors())
+    decoded.errors.push_back(std::to_string(error.row) + " " +
+                             std::string(RecordCodeName(error.code)) + ": " + error.message);
   return decoded;
 }
 
-Decoded DecodeTexts(const std::string& format, const std::string& schema, const std::vector<std::string>& texts) {
+Decoded DecodeTexts(const std::string& format, const std::string& schema,
+                    const std::vector<std::string>& texts) {
   const auto decoder = MakeTestDecoder(format, schema);
   std::vector<Record> records;
   for (const std::string& text : texts) {
@@ -144,15 +155,18 @@ Decoded DecodeTexts(const std::string& format, const std::string& schema, const 
   return decoder->Decode(records);
 }
 
-std::vector<std::string> EncodeRows(const std::string& format, const std::string& sink_options, const Batch& batch, std::string* header) {
-  static const NodeType* type = new NodeType{.name = "test_sink",
-                                             .doc = "A sink whose bytes the test reads.",
-                                             .options = {{.name = "format", .type = OptionType::kFormat, .doc = "Format of the records."}},
-                                             .create = Factory<SinkParts>(nullptr)};
+std::vector<std::string> EncodeRows(const std::string& format, const std::string& sink_options,
+                                    const Batch& batch, std::string* header) {
+  static const NodeType* type = new NodeType{
+      .name = "test_sink",
+      .doc = "A sink whose bytes the test reads.",
+      .options = {{.name = "format", .type = OptionType::kFormat, .doc = "Format of the records."}},
+      .create = Factory<SinkParts>(nullptr)};
   Json options = Json::parse(sink_options);
   options["format"] = Json::parse(format);
   Problems problems;
-  const NodeConfig config(TestRegistry(), *type, "node", std::move(options), {}, std::make_shared<const JobSettings>(), &problems);
+  const NodeConfig config(TestRegistry(), *type, "node", std::move(options), {},
+                          std::make_shared<const JobSettings>(), &problems);
   const Result<std::unique_ptr<Encoder>> encoder = config.MakeEncoder(batch.schema_ref());
   WEIR_CHECK(encoder.ok());
   EncodedRows rows;

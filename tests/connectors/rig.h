@@ -1,6 +1,6 @@
 #pragma once
-// What connector tests share: configured nodes from JSON options through the registry, and the contexts that a task would offer, with a pool that runs jobs
-// when the test says so. One thread.
+// What connector tests share: configured nodes from JSON options through the registry, and the
+// contexts that a task would offer, with a pool that runs jobs when the test says so. One thread.
 
 #include <deque>
 #include <map>
@@ -36,8 +36,11 @@ struct TestNodeOptions {
   StreamKind kind = kAppend;
   std::vector<std::string> unique_key = {};
 };
-std::unique_ptr<TestNode> MakeNode(std::string_view type, const std::string& options, const TestNodeOptions& more);
-inline std::unique_ptr<TestNode> MakeNode(std::string_view type, const std::string& options) { return MakeNode(type, options, {}); }
+std::unique_ptr<TestNode> MakeNode(std::string_view type, const std::string& options,
+                                   const TestNodeOptions& more);
+inline std::unique_ptr<TestNode> MakeNode(std::string_view type, const std::string& options) {
+  return MakeNode(type, options, {});
+}
 
 /// Schema from "a int64, b string?".
 SchemaRef SchemaOf(std::string_view text);
@@ -112,7 +115,8 @@ using TestNodeContext = TestContextOf<NodeContext>;
 
 class TestSinkContext final : public TestContextOf<SinkContext> {
  public:
-  TestSinkContext(Env& env, Clients* clients, std::unique_ptr<Encoder> encoder, LaneId lane) : TestContextOf(env, clients), encoder_(std::move(encoder)), lane_(lane) {}
+  TestSinkContext(Env& env, Clients* clients, std::unique_ptr<Encoder> encoder, LaneId lane)
+      : TestContextOf(env, clients), encoder_(std::move(encoder)), lane_(lane) {}
   Encoder& encoder() override { return *encoder_; }
   CheckpointStore& store() override;
   SegmentLog& segments() override;
@@ -147,7 +151,8 @@ class TestSourceOutput final : public SourceOutput {
   bool paused(SplitIndex split) const override { return paused_splits.contains(split.value); }
   void Append(SplitIndex split, const Record& record) override;
   RowBuilder& Rows(SplitIndex split) override;
-  void Report(SplitIndex split, std::string_view position, SplitStatus status, int64_t lag) override {
+  void Report(SplitIndex split, std::string_view position, SplitStatus status,
+              int64_t lag) override {
     reports[split.value] = {std::string(position), status, lag};
   }
   void Skipped(SplitIndex, uint64_t count) override { skipped += count; }
@@ -157,7 +162,7 @@ class TestSourceOutput final : public SourceOutput {
   std::vector<Copied> records;
   std::map<uint32_t, Reported> reports;
   uint64_t skipped = 0;
-  SchemaRef schema;                             // of Rows
+  SchemaRef schema;  // of Rows
   std::map<uint32_t, std::unique_ptr<RowBuilder>> rows;
 };
 
@@ -167,7 +172,8 @@ struct Decoded {
   std::vector<std::string> errors;  // "row code: message"
 };
 
-/// A decoder of format `format` (JSON) for all columns of `schema` (JSON); `event_at` counts as the event time.
+/// A decoder of format `format` (JSON) for all columns of `schema` (JSON); `event_at` counts as the
+/// event time.
 struct TestDecoder {
   std::unique_ptr<Decoder> decoder;
   SchemaRef schema;
@@ -176,9 +182,11 @@ struct TestDecoder {
 };
 std::unique_ptr<TestDecoder> MakeTestDecoder(const std::string& format, const std::string& schema);
 /// `texts` as the records of one call.
-Decoded DecodeTexts(const std::string& format, const std::string& schema, const std::vector<std::string>& texts);
+Decoded DecodeTexts(const std::string& format, const std::string& schema,
+                    const std::vector<std::string>& texts);
 
 /// Rows of `batch` encoded, one text for each.
-std::vector<std::string> EncodeRows(const std::string& format, const std::string& sink_options, const Batch& batch, std::string* header);
+std::vector<std::string> EncodeRows(const std::string& format, const std::string& sink_options,
+                                    const Batch& batch, std::string* header);
 
 }  // namespace weir

@@ -28,9 +28,13 @@ constexpr auto kRunMax = std::chrono::seconds(120);
 /// A job over files in a directory of its own, run in this process by a real coordinator.
 class CoordinatorTest : public ::testing::Test {
  protected:
-  CoordinatorTest() : env_(MakePosixEnv(4)), memory_(cli::MakeGovernor(kMemoryBytes)), clients_(cli::MakeRealClients(*env_)) {
+  CoordinatorTest()
+      : env_(MakePosixEnv(4)),
+        memory_(cli::MakeGovernor(kMemoryBytes)),
+        clients_(cli::MakeRealClients(*env_)) {
     static int instances = 0;
-    root_ = fs::temp_directory_path() / ("weir_coordinator_" + std::to_string(getpid()) + "_" + std::to_string(++instances));
+    root_ = fs::temp_directory_path() /
+            ("weir_coordinator_" + std::to_string(getpid()) + "_" + std::to_string(++instances));
     fs::create_directories(root_);
     std::ofstream input(root_ / "input.ndjson");
     for (int i = 0; i < kRows; ++i) input << "{\"k\":" << i % 7 << ",\"at\":" << i << "}\n";
@@ -46,11 +50,15 @@ class CoordinatorTest : public ::testing::Test {
   /// `rate` 0: as fast as it goes.
   jobs::CompiledJob Compile(int rate, uint32_t parallelism) {
     const std::string limit = rate == 0 ? "" : "\"rate\": \"" + std::to_string(rate) + "/s\",";
-    const std::string text = R"json({"weir": 1, "name": "counted", "execution": {"checkpoint": {"interval": "100ms"}}, "nodes": {
-      "rows": {"type": "file_source", "path": ")json" + (root_ / "input.ndjson").string() + R"json(", )json" + limit + R"json( "format": {"type": "json"},
+    const std::string text =
+        R"json({"weir": 1, "name": "counted", "execution": {"checkpoint": {"interval": "100ms"}}, "nodes": {
+      "rows": {"type": "file_source", "path": ")json" +
+        (root_ / "input.ndjson").string() + R"json(", )json" + limit +
+        R"json( "format": {"type": "json"},
         "schema": {"k": "int64", "at": "timestamp_ms"}, "event_time": {"field": "at", "max_delay": "1s"}},
       "counts": {"type": "aggregate", "inputs": ["rows"], "key_by": ["k"], "window": {"type": "tumbling", "size": "100ms"}, "aggregates": {"n": "count(*)"}},
-      "out": {"type": "file_sink", "inputs": ["counts"], "path": ")json" + (root_ / "out").string() + R"json(", "format": {"type": "json"}}}})json";
+      "out": {"type": "file_sink", "inputs": ["counts"], "path": ")json" +
+        (root_ / "out").string() + R"json(", "format": {"type": "json"}}}})json";
     jobs::CompileOptions options;
     options.registry = &cli::Builtins();
     options.parallelism = parallelism;
@@ -80,7 +88,8 @@ class CoordinatorTest : public ::testing::Test {
   static void AwaitEnd(JobCoordinator& coordinator) {
     const auto deadline = std::chrono::steady_clock::now() + kRunMax;
     while (!coordinator.ended()) {
-      ASSERT_LT(std::chrono::steady_clock::now(), deadline) << JobStateName(coordinator.status().state);
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline)
+          << JobStateName(coordinator.status().state);
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
   }
@@ -93,7 +102,8 @@ class CoordinatorTest : public ::testing::Test {
       const std::string name = entry.path().filename().string();
       if (!entry.is_regular_file() || name.starts_with(".") || name.ends_with(".part")) continue;
       std::ifstream file(entry.path());
-      for (std::string line; std::getline(file, line);) sum += Json::parse(line)["n"].get<int64_t>();
+      for (std::string line; std::getline(file, line);)
+        sum += Json::parse(line)["n"].get<int64_t>();
     }
     return sum;
   }
@@ -113,7 +123,8 @@ TEST_F(CoordinatorTest, FinishesABoundedJobOnceAndSaysSoTheNextTime) {
     const auto coordinator = JobCoordinator::Create(Options(*job.plan));
     coordinator->Start();
     AwaitEnd(*coordinator);
-    EXPECT_EQ(coordinator->status().state, JobState::kFinished) << coordinator->status().failure.ToString();
+    EXPECT_EQ(coordinator->status().state, JobState::kFinished)
+        << coordinator->status().failure.ToString();
   }
   EXPECT_EQ(Counted(), kRows);
   const auto again = JobCoordinator::Create(Options(*job.plan));
@@ -133,7 +144,8 @@ TEST_F(CoordinatorTest, RunsAFinishedJobAgainFromNone) {
     const auto coordinator = JobCoordinator::Create(std::move(options));
     coordinator->Start();
     AwaitEnd(*coordinator);
-    ASSERT_EQ(coordinator->status().state, JobState::kFinished) << coordinator->status().failure.ToString();
+    ASSERT_EQ(coordinator->status().state, JobState::kFinished)
+        << coordinator->status().failure.ToString();
   }
   EXPECT_EQ(Counted(), 2 * kRows) << "a new incarnation writes files of its own";
 }
@@ -142,7 +154,8 @@ TEST_F(CoordinatorTest, RefusesASecondProcessOnTheSameStateDirectory) {
   const jobs::CompiledJob job = Compile(500, 1);
   const auto first = JobCoordinator::Create(Options(*job.plan));
   first->Start();
-  while (first->status().state != JobState::kRunning) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  while (first->status().state != JobState::kRunning)
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
   const auto second = JobCoordinator::Create(Options(*job.plan));
   second->Start();
   AwaitEnd(*second);
@@ -159,12 +172,15 @@ TEST_F(CoordinatorTest, RefusesACheckpointThatTheUpgradeCheckRefuses) {
   {
     const auto coordinator = JobCoordinator::Create(Options(*job.plan));
     coordinator->Start();
-    while (coordinator->status().checkpoints.completed < 2) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    while (coordinator->status().checkpoints.completed < 2)
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
     coordinator->Stop(/*drain=*/false);
     AwaitEnd(*coordinator);
   }
   CoordinatorOptions options = Options(*job.plan);
-  options.check_upgrade = [](const Manifest&) { return Status(Code::kIncompatible, "node counts: reset"); };
+  options.check_upgrade = [](const Manifest&) {
+    return Status(Code::kIncompatible, "node counts: reset");
+  };
   const auto refused = JobCoordinator::Create(std::move(options));
   refused->Start();
   AwaitEnd(*refused);
@@ -172,13 +188,15 @@ TEST_F(CoordinatorTest, RefusesACheckpointThatTheUpgradeCheckRefuses) {
   EXPECT_NE(refused->status().failure.message().find("node counts"), std::string::npos);
 }
 
-// 200 random bit flips over all files of a checkpoint, HEAD and manifest included: each is found before a task starts, and the file is named.
+// 200 random bit flips over all files of a checkpoint, HEAD and manifest included: each is found
+// before a task starts, and the file is named.
 TEST_F(CoordinatorTest, FindsEveryFlippedBitBeforeATaskStarts) {
   const jobs::CompiledJob job = Compile(1000, 2);
   {
     const auto coordinator = JobCoordinator::Create(Options(*job.plan));
     coordinator->Start();
-    while (coordinator->status().checkpoints.completed < 3) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    while (coordinator->status().checkpoints.completed < 3)
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
     coordinator->Stop(/*drain=*/false);
     AwaitEnd(*coordinator);
     ASSERT_TRUE(coordinator->status().failure.ok()) << coordinator->status().failure.ToString();
@@ -187,7 +205,8 @@ TEST_F(CoordinatorTest, FindsEveryFlippedBitBeforeATaskStarts) {
   const Head head = storage.ReadHead().value().value();
   const Manifest manifest = storage.ReadManifest(head).value();
   std::vector<std::string> files = {storage.HeadName(head.sequence), "counted/" + head.manifest};
-  for (const ManifestFile& file : manifest.files) files.push_back(storage.InIncarnation(manifest.incarnation, file.name));
+  for (const ManifestFile& file : manifest.files)
+    files.push_back(storage.InIncarnation(manifest.incarnation, file.name));
   std::mt19937_64 random(17);
   std::set<std::string> touched;
   for (int flip = 0; flip < 200; ++flip) {
@@ -206,10 +225,14 @@ TEST_F(CoordinatorTest, FindsEveryFlippedBitBeforeATaskStarts) {
     if (!damaged_head.ok()) {
       status = damaged_head.status();
     } else {
-      status = LoadCheckpoint(*env_, storage, **damaged_head, *job.plan, (root_ / "restored").string()).status();
+      status =
+          LoadCheckpoint(*env_, storage, **damaged_head, *job.plan, (root_ / "restored").string())
+              .status();
     }
-    ASSERT_EQ(status.code(), Code::kCorruption) << name << " byte " << at << ": " << status.ToString();
-    ASSERT_NE(status.message().find(fs::path(name).filename().string()), std::string::npos) << "the message names " << name << ": " << status.message();
+    ASSERT_EQ(status.code(), Code::kCorruption)
+        << name << " byte " << at << ": " << status.ToString();
+    ASSERT_NE(status.message().find(fs::path(name).filename().string()), std::string::npos)
+        << "the message names " << name << ": " << status.message();
     touched.insert(name);
     file.seekp(at).put(byte).flush();
   }

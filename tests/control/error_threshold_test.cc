@@ -14,7 +14,8 @@ PhysicalPlan OneNode(ErrorThreshold threshold) {
   return plan;
 }
 
-std::vector<runtime::NodeValues> Values(std::initializer_list<std::pair<uint64_t, uint64_t>> tasks) {
+std::vector<runtime::NodeValues> Values(
+    std::initializer_list<std::pair<uint64_t, uint64_t>> tasks) {
   std::vector<runtime::NodeValues> values;
   for (const auto& [rows, errors] : tasks) {
     runtime::NodeValues value;
@@ -29,7 +30,8 @@ std::vector<runtime::NodeValues> Values(std::initializer_list<std::pair<uint64_t
 TEST(ErrorThresholds, JudgesOverAllTasksOfANode) {
   const PhysicalPlan plan = OneNode({});
   ErrorThresholds thresholds(plan);
-  EXPECT_TRUE(thresholds.Judge(Seconds(1), Values({{900, 900}, {99, 0}})).ok()) << "fewer rows than rows_min";
+  EXPECT_TRUE(thresholds.Judge(Seconds(1), Values({{900, 900}, {99, 0}})).ok())
+      << "fewer rows than rows_min";
   EXPECT_TRUE(thresholds.Judge(Seconds(2), Values({{900, 500}, {100, 0}})).ok()) << "exactly half";
   const Status status = thresholds.Judge(Seconds(3), Values({{900, 501}, {100, 0}}));
   EXPECT_EQ(status.code(), Code::kBadRecord);
@@ -42,7 +44,8 @@ TEST(ErrorThresholds, LooksAtTheLastSpanOnly) {
   ErrorThresholds thresholds(plan);
   // 100,000 good rows long ago do not hide that now all are bad.
   EXPECT_TRUE(thresholds.Judge(Seconds(0), Values({{100'000, 0}})).ok());
-  EXPECT_TRUE(thresholds.Judge(Seconds(61), Values({{100'500, 500}})).ok()) << "too few rows in the span";
+  EXPECT_TRUE(thresholds.Judge(Seconds(61), Values({{100'500, 500}})).ok())
+      << "too few rows in the span";
   EXPECT_FALSE(thresholds.Judge(Seconds(62), Values({{101'200, 1'200}})).ok());
 }
 

@@ -16,12 +16,16 @@ class JobStorageTest : public ::testing::Test {
  protected:
   JobStorageTest() : env_(MakePosixEnv(2)) {
     static int instances = 0;
-    root_ = (std::filesystem::temp_directory_path() / ("weir_job_storage_" + std::to_string(getpid()) + "_" + std::to_string(++instances))).string();
+    root_ = (std::filesystem::temp_directory_path() /
+             ("weir_job_storage_" + std::to_string(getpid()) + "_" + std::to_string(++instances)))
+                .string();
     IgnoreStatus(env_->MakeDirectory(root_ + "/state"), "the store below says so");
     store_ = state::OpenCheckpointStore(*env_, "file://" + root_ + "/storage").value();
   }
   ~JobStorageTest() override { IgnoreStatus(env_->RemoveTree(root_), "a temporary directory"); }
-  JobStorage Storage(const std::string& state = "state") { return JobStorage(*env_, *store_, "clicks", root_ + "/" + state); }
+  JobStorage Storage(const std::string& state = "state") {
+    return JobStorage(*env_, *store_, "clicks", root_ + "/" + state);
+  }
   Head First() {
     Head head;
     head.incarnation = "u1";
@@ -70,7 +74,8 @@ TEST_F(JobStorageTest, NeverTakesAnOlderHeadForADamagedOne) {
     ASSERT_TRUE(store_->Put(name, damaged).ok());
     const Status status = storage.ReadHead().status();
     ASSERT_EQ(status.code(), Code::kCorruption) << i;
-    EXPECT_NE(status.message().find(name), std::string::npos) << "names the file: " << status.message();
+    EXPECT_NE(status.message().find(name), std::string::npos)
+        << "names the file: " << status.message();
   }
 }
 
@@ -111,9 +116,11 @@ TEST_F(JobStorageTest, WatchesAnOwnerThatRenewsAndTakesOverAStaleOne) {
   const Status status = second.CheckUnchanged(*seen);
   EXPECT_EQ(status.code(), Code::kLocked);
   EXPECT_NE(status.message().find(root_ + "/state"), std::string::npos) << status.message();
-  EXPECT_FALSE(owner.ForeignOwner().value().has_value()) << "the lock on one's own state directory tells enough";
+  EXPECT_FALSE(owner.ForeignOwner().value().has_value())
+      << "the lock on one's own state directory tells enough";
   owner.MarkLost();
-  EXPECT_TRUE(owner.ForeignOwner().value().has_value()) << "after LOST even one's own name is watched";
+  EXPECT_TRUE(owner.ForeignOwner().value().has_value())
+      << "after LOST even one's own name is watched";
   ASSERT_TRUE(owner.TakeOwner().ok());
   EXPECT_FALSE(owner.ForeignOwner().value().has_value()) << "taking the job removes LOST";
   owner.ReleaseOwner();

@@ -17,10 +17,17 @@ Manifest Example() {
   manifest.job_hash = "abc";
   manifest.key_groups = 120;
   manifest.description = Json::parse(R"({"nodes": {"per_page": {"type": "aggregate"}}})");
-  manifest.tasks.push_back({0, TaskIndex{0}, {KeyGroup{0}, KeyGroup{59}}, {"clicks", "human"}, "chk/17-3/0-0.task", false});
-  manifest.tasks.push_back({1, TaskIndex{1}, {KeyGroup{60}, KeyGroup{119}}, {"per_page"}, "chk/17-3/1-1.task", true});
+  manifest.tasks.push_back({0,
+                            TaskIndex{0},
+                            {KeyGroup{0}, KeyGroup{59}},
+                            {"clicks", "human"},
+                            "chk/17-3/0-0.task",
+                            false});
+  manifest.tasks.push_back(
+      {1, TaskIndex{1}, {KeyGroup{60}, KeyGroup{119}}, {"per_page"}, "chk/17-3/1-1.task", true});
   manifest.files.push_back({"chk/17-3/0-0.task", 120, "00000000000000000000000000000001", false});
-  manifest.files.push_back({"shared/ab/ab12-4096.sst", 4096, "00000000000000000000000000000002", true});
+  manifest.files.push_back(
+      {"shared/ab/ab12-4096.sst", 4096, "00000000000000000000000000000002", true});
   return manifest;
 }
 
@@ -49,13 +56,15 @@ TEST(Manifest, FindsEveryFlippedBit) {
 
 TEST(Manifest, FindsEveryTruncationAndExtension) {
   const std::string text = EncodeManifest(Example());
-  for (size_t bytes = 0; bytes < text.size(); ++bytes) ASSERT_FALSE(DecodeManifest(text.substr(0, bytes)).ok()) << bytes;
+  for (size_t bytes = 0; bytes < text.size(); ++bytes)
+    ASSERT_FALSE(DecodeManifest(text.substr(0, bytes)).ok()) << bytes;
   EXPECT_FALSE(DecodeManifest(text + "\n").ok());
   EXPECT_FALSE(DecodeManifest(text + text).ok());
 }
 
 TEST(Manifest, RefusesNamesThatLeaveTheJobsFolder) {
-  for (const char* name : {"../x", "/etc/passwd", "chk/../../x", "chk//x", "./x", "a\\b", "", "chk/17-3/"}) {
+  for (const char* name :
+       {"../x", "/etc/passwd", "chk/../../x", "chk//x", "./x", "a\\b", "", "chk/17-3/"}) {
     Manifest manifest = Example();
     manifest.files[0].name = name;
     EXPECT_FALSE(DecodeManifest(EncodeManifest(manifest)).ok()) << name;

@@ -16,7 +16,8 @@ TEST(RestartPolicy, RestartsAtOnceAfterAHealthyPeriodThenBacksOff) {
   Duration delay{};
   for (int i = 0; i < 40; ++i) delay = *policy.OnFailure(Seconds(10 + i), kNoJitter);
   EXPECT_EQ(delay, Seconds(60));
-  EXPECT_EQ(policy.OnFailure(Seconds(10 + 39 + 600), kNoJitter), Duration{0}) << "ten minutes without a failure are a healthy period";
+  EXPECT_EQ(policy.OnFailure(Seconds(10 + 39 + 600), kNoJitter), Duration{0})
+      << "ten minutes without a failure are a healthy period";
 }
 
 TEST(RestartPolicy, SpreadsDelaysByTheJitter) {
@@ -51,7 +52,9 @@ TEST(RestartPolicy, FailureRateForgetsOldFailures) {
   RestartOptions options;
   options.strategy = RestartStrategy::kFailureRate;
   RestartPolicy policy(options);
-  for (int i = 0; i < 20; ++i) EXPECT_TRUE(policy.OnFailure(Seconds(30 * i), kNoJitter)) << "three in a minute are allowed, failure " << i;
+  for (int i = 0; i < 20; ++i)
+    EXPECT_TRUE(policy.OnFailure(Seconds(30 * i), kNoJitter))
+        << "three in a minute are allowed, failure " << i;
   EXPECT_TRUE(policy.OnFailure(Seconds(30 * 19 + 1), kNoJitter));
   EXPECT_FALSE(policy.OnFailure(Seconds(30 * 19 + 2), kNoJitter));
 }

@@ -28,7 +28,8 @@ PhysicalPlan Plan(uint32_t parallelism) {
     node.parallelism = parallelism;
     node.chain = i;
     if (i == 1) node.shape.keys = {std::vector<Expression>{}};
-    node.shape.states.push_back({.name = "waiting", .kind = StateKind::kList, .row = {}, .spread = Spread::kSplit});
+    node.shape.states.push_back(
+        {.name = "waiting", .kind = StateKind::kList, .row = {}, .spread = Spread::kSplit});
     plan.nodes.push_back(std::move(node));
     plan.chains.push_back({i, {NodeIndex{i}}, parallelism});
   }
@@ -39,13 +40,16 @@ class RestoreTest : public ::testing::Test {
  protected:
   RestoreTest() : env_(MakePosixEnv(2)) {
     static int instances = 0;
-    root_ = (std::filesystem::temp_directory_path() / ("weir_restore_" + std::to_string(getpid()) + "_" + std::to_string(++instances))).string();
+    root_ = (std::filesystem::temp_directory_path() /
+             ("weir_restore_" + std::to_string(getpid()) + "_" + std::to_string(++instances)))
+                .string();
     store_ = state::OpenCheckpointStore(*env_, "file://" + root_ + "/storage").value();
     storage_ = std::make_unique<JobStorage>(*env_, *store_, "counted", root_ + "/state");
   }
   ~RestoreTest() override { IgnoreStatus(env_->RemoveTree(root_), "a temporary directory"); }
 
-  /// Writes a checkpoint of two tasks per chain: tasks of `counts` stand at watermarks 100 and 200 and hold 10 and 20 rows.
+  /// Writes a checkpoint of two tasks per chain: tasks of `counts` stand at watermarks 100 and 200
+  /// and hold 10 and 20 rows.
   Head WriteCheckpoint() {
     Manifest manifest;
     manifest.job = "counted";
@@ -60,13 +64,15 @@ class RestoreTest : public ::testing::Test {
       split.id = "split-" + std::to_string(task);
       split.position = std::to_string(task * 11);
       rows.splits["rows"] = {split};
-      rows.lists.push_back({"rows", StateIndex{0}, {"a" + std::to_string(task), "b" + std::to_string(task)}});
+      rows.lists.push_back(
+          {"rows", StateIndex{0}, {"a" + std::to_string(task), "b" + std::to_string(task)}});
       Add(manifest, rows, {"rows"});
       TaskSnapshot counts;
       counts.task = {1, TaskIndex{task}};
       counts.groups = GroupsOf(TaskIndex{task}, 12, 2);
       counts.watermarks["counts"] = EventTime{100 * (task + 1)};
-      for (uint16_t group = counts.groups.first.value; group <= counts.groups.last.value; ++group) counts.buffered["counts"][group] = 10;
+      for (uint16_t group = counts.groups.first.value; group <= counts.groups.last.value; ++group)
+        counts.buffered["counts"][group] = 10;
       Add(manifest, counts, {"counts"});
     }
     const std::string text = EncodeManifest(manifest);
@@ -85,7 +91,8 @@ class RestoreTest : public ::testing::Test {
     task.task = snapshot.task.task;
     task.groups = snapshot.groups;
     task.nodes = std::move(nodes);
-    task.part = "chk/3-1/" + std::to_string(task.chain) + "-" + std::to_string(task.task.value) + ".task";
+    task.part =
+        "chk/3-1/" + std::to_string(task.chain) + "-" + std::to_string(task.task.value) + ".task";
     std::string part;
     runtime::EncodeTaskSnapshot(snapshot, part);
     EXPECT_TRUE(store_->Put("counted/u1/" + task.part, part).ok());
@@ -103,7 +110,8 @@ TEST_F(RestoreTest, DealsByKeyGroupAtAnyParallelism) {
   const Head head = WriteCheckpoint();
   for (const uint32_t parallelism : {1U, 2U, 3U, 4U, 12U}) {
     const PhysicalPlan plan = Plan(parallelism);
-    const Result<RestoredJob> restored = LoadCheckpoint(*env_, *storage_, head, plan, root_ + "/restored");
+    const Result<RestoredJob> restored =
+        LoadCheckpoint(*env_, *storage_, head, plan, root_ + "/restored");
     ASSERT_TRUE(restored.ok()) << restored.status().ToString();
     std::map<uint16_t, EventTime> watermarks;
     uint64_t buffered = 0;
@@ -117,11 +125,13 @@ TEST_F(RestoreTest, DealsByKeyGroupAtAnyParallelism) {
       }
       buffered += counts.buffered.at("counts");
       const runtime::TaskRestore& rows = restored->tasks.at(TaskKey{0, TaskIndex{task}});
-      EXPECT_EQ(rows.watermarks.at("rows"), EventTime{100}) << "a node without keys takes the least";
+      EXPECT_EQ(rows.watermarks.at("rows"), EventTime{100})
+          << "a node without keys takes the least";
       for (const runtime::ListItems& list : rows.lists) items += list.items.size();
     }
     ASSERT_EQ(watermarks.size(), 12u);
-    for (const auto& [group, watermark] : watermarks) EXPECT_EQ(watermark, EventTime{group < 6 ? 100 : 200});
+    for (const auto& [group, watermark] : watermarks)
+      EXPECT_EQ(watermark, EventTime{group < 6 ? 100 : 200});
     EXPECT_EQ(buffered, 120u);
     EXPECT_EQ(items, 4u) << "each item of a split list goes to one task";
     EXPECT_EQ(restored->splits.at("rows").size(), 2u);
@@ -131,10 +141,12 @@ TEST_F(RestoreTest, DealsByKeyGroupAtAnyParallelism) {
 TEST_F(RestoreTest, NamesAFileThatIsMissingTruncatedOrSwapped) {
   const Head head = WriteCheckpoint();
   const std::string one = "counted/u1/chk/3-1/0-0.task", two = "counted/u1/chk/3-1/1-1.task";
-  const std::string bytes = store_->Read(one, 0, 1 << 20).value(), other = store_->Read(two, 0, 1 << 20).value();
+  const std::string bytes = store_->Read(one, 0, 1 << 20).value(),
+                    other = store_->Read(two, 0, 1 << 20).value();
   const PhysicalPlan plan = Plan(2);
   const auto expect_corrupt = [&](const std::string& named) {
-    const Status status = LoadCheckpoint(*env_, *storage_, head, plan, root_ + "/restored").status();
+    const Status status =
+        LoadCheckpoint(*env_, *storage_, head, plan, root_ + "/restored").status();
     EXPECT_EQ(status.code(), Code::kCorruption) << status.ToString();
     EXPECT_NE(status.message().find(named), std::string::npos) << status.message();
   };
@@ -148,7 +160,8 @@ TEST_F(RestoreTest, NamesAFileThatIsMissingTruncatedOrSwapped) {
   expect_corrupt("0-0.task");
   ASSERT_TRUE(store_->Put(one, bytes).ok());
   EXPECT_TRUE(LoadCheckpoint(*env_, *storage_, head, plan, root_ + "/restored").ok());
-  for (const VerifiedFile& file : VerifyCheckpoint(*storage_, storage_->ReadManifest(head).value())) EXPECT_TRUE(file.status.ok()) << file.name;
+  for (const VerifiedFile& file : VerifyCheckpoint(*storage_, storage_->ReadManifest(head).value()))
+    EXPECT_TRUE(file.status.ok()) << file.name;
 }
 
 }  // namespace

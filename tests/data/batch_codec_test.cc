@@ -31,11 +31,15 @@ TEST(BatchCodec, RoundTripsEveryKindThroughSlicesAndTakes) {
 }
 
 TEST(BatchCodec, KeepsEveryBitOfFloats) {
-  const std::vector<double> values = {-0.0, std::nan("7"), -std::numeric_limits<double>::infinity(), std::numeric_limits<double>::denorm_min()};
-  const Batch batch = BatchOf({{"f", Type::Of(TypeKind::kFloat64), false}}, {Values<double>(Type::Of(TypeKind::kFloat64), values)});
+  const std::vector<double> values = {-0.0, std::nan("7"), -std::numeric_limits<double>::infinity(),
+                                      std::numeric_limits<double>::denorm_min()};
+  const Batch batch = BatchOf({{"f", Type::Of(TypeKind::kFloat64), false}},
+                              {Values<double>(Type::Of(TypeKind::kFloat64), values)});
   const Result<Batch> decoded = DecodeBatch(Encoded(batch));
   ASSERT_TRUE(decoded.ok());
-  EXPECT_EQ(std::memcmp(decoded->Values<double>(ColumnIndex{0}).data(), values.data(), values.size() * sizeof(double)), 0);
+  EXPECT_EQ(std::memcmp(decoded->Values<double>(ColumnIndex{0}).data(), values.data(),
+                        values.size() * sizeof(double)),
+            0);
 }
 
 TEST(BatchCodec, HiddenValuesOfNullRowsDoNotReachTheBytes) {
@@ -48,7 +52,8 @@ TEST(BatchCodec, HiddenValuesOfNullRowsDoNotReachTheBytes) {
   other->as<int64_t>()[1] = 0;
   validity->as<uint64_t>()[0] = 0b01;
   const Type type = Type::Of(TypeKind::kInt64);
-  EXPECT_EQ(Encoded(BatchOf({{"n", type, true}}, {Column(type, 2, values, validity, nullptr)})), Encoded(BatchOf({{"n", type, true}}, {Column(type, 2, other, validity, nullptr)})));
+  EXPECT_EQ(Encoded(BatchOf({{"n", type, true}}, {Column(type, 2, values, validity, nullptr)})),
+            Encoded(BatchOf({{"n", type, true}}, {Column(type, 2, other, validity, nullptr)})));
 }
 
 TEST(BatchCodec, RowsWithoutColumnsAreCounted) {
@@ -89,7 +94,8 @@ TEST(BatchCodec, DamagedBytesAreABatchOrCorruptionButNeverMore) {
   EXPECT_GT(refused, 0);
   for (int round = 0; round < 20'000; ++round) {
     std::string damaged = bytes.substr(0, random() % bytes.size());
-    for (uint64_t i = 0; i < 1 + random() % 4 && !damaged.empty(); ++i) damaged[random() % damaged.size()] = static_cast<char>(random());
+    for (uint64_t i = 0; i < 1 + random() % 4 && !damaged.empty(); ++i)
+      damaged[random() % damaged.size()] = static_cast<char>(random());
     const Result<Batch> decoded = DecodeBatch(damaged);
     if (decoded.ok()) {
       ASSERT_EQ(RowsOf(*decoded).size(), decoded->rows());
@@ -124,13 +130,16 @@ TEST(BatchCodec, StringsAreUtf8OneByOne) {
 }
 
 TEST(BatchCodec, SchemaRoundTripsAndEveryTruncationIsCorruption) {
-  const Schema schema({{"a", Type::Of(TypeKind::kInt64), false}, {"", Type::Decimal(38, 38), true}, {"\xc3\xa9", Type::Of(TypeKind::kBytes), true}});
+  const Schema schema({{"a", Type::Of(TypeKind::kInt64), false},
+                       {"", Type::Decimal(38, 38), true},
+                       {"\xc3\xa9", Type::Of(TypeKind::kBytes), true}});
   std::string bytes;
   EncodeSchema(schema, bytes);
   const Result<Schema> decoded = DecodeSchema(bytes);
   ASSERT_TRUE(decoded.ok());
   EXPECT_EQ(*decoded, schema);
-  for (size_t size = 0; size < bytes.size(); ++size) ASSERT_FALSE(DecodeSchema(std::string_view(bytes).substr(0, size)).ok()) << size;
+  for (size_t size = 0; size < bytes.size(); ++size)
+    ASSERT_FALSE(DecodeSchema(std::string_view(bytes).substr(0, size)).ok()) << size;
   EXPECT_FALSE(DecodeSchema(bytes + "x").ok());
   EXPECT_FALSE(DecodeSchema("\xff\xff\xff\xff\xff\xff\xff\xff\x7f").ok());
 }
@@ -141,10 +150,14 @@ TEST(BatchCodec, BytesAreThoseOfTheDocumentedExample) {
   numbers.Append<int32_t>(7);
   numbers.AppendNull();
   numbers.Append<int32_t>(-1);
-  const Batch batch = BatchOf({{"n", Type::Of(TypeKind::kInt32), true}, {"s", Type::Of(TypeKind::kString), false}}, {numbers.Build(), Strings({"ab", "", "c"})});
-  const std::string expected = "WB\x01"s + "\x02"s + "\x01n\x01\x01"s + "\x01s\x06\x00"s + "\x03"s +                      // mark, schema, rows
-                               "\x01\x05"s + "\x07\x00\x00\x00"s + "\x00\x00\x00\x00"s + "\xff\xff\xff\xff"s +            // n
-                               "\x00"s + "\x02\x00\x00\x00"s + "\x00\x00\x00\x00"s + "\x01\x00\x00\x00"s + "\x03\x00\x00\x00\x00\x00\x00\x00"s + "abc"s;  // s
+  const Batch batch =
+      BatchOf({{"n", Type::Of(TypeKind::kInt32), true}, {"s", Type::Of(TypeKind::kString), false}},
+              {numbers.Build(), Strings({"ab", "", "c"})});
+  const std::string expected =
+      "WB\x01"s + "\x02"s + "\x01n\x01\x01"s + "\x01s\x06\x00"s + "\x03"s +  // mark, schema, rows
+      "\x01\x05"s + "\x07\x00\x00\x00"s + "\x00\x00\x00\x00"s + "\xff\xff\xff\xff"s +  // n
+      "\x00"s + "\x02\x00\x00\x00"s + "\x00\x00\x00\x00"s + "\x01\x00\x00\x00"s +
+      "\x03\x00\x00\x00\x00\x00\x00\x00"s + "abc"s;  // s
   EXPECT_EQ(Encoded(batch), expected);
 }
 

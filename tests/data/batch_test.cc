@@ -12,7 +12,8 @@ namespace {
 const Type kInt64 = Type::Of(TypeKind::kInt64);
 const Type kString = Type::Of(TypeKind::kString);
 
-std::vector<std::string> Pick(const std::vector<std::string>& rows, std::span<const uint32_t> picked) {
+std::vector<std::string> Pick(const std::vector<std::string>& rows,
+                              std::span<const uint32_t> picked) {
   std::vector<std::string> result;
   for (const uint32_t row : picked) result.push_back(rows[row]);
   return result;
@@ -34,9 +35,11 @@ TEST(Batch, SlicesShowTheirRowsWithValidityAtAnyOffset) {
     for (const uint32_t count : {0U, 1U, 2U, 64U, 65U, 150U}) {
       if (first + count > 300) continue;
       const Batch slice = batch.Slice(first, count);
-      ASSERT_EQ(RowsOf(slice), std::vector<std::string>(rows.begin() + first, rows.begin() + first + count));
+      ASSERT_EQ(RowsOf(slice),
+                std::vector<std::string>(rows.begin() + first, rows.begin() + first + count));
       if (count < 2) continue;
-      ASSERT_EQ(RowsOf(slice.Slice(1, count - 1)), std::vector<std::string>(rows.begin() + first + 1, rows.begin() + first + count));
+      ASSERT_EQ(RowsOf(slice.Slice(1, count - 1)),
+                std::vector<std::string>(rows.begin() + first + 1, rows.begin() + first + count));
     }
   }
 }
@@ -65,8 +68,10 @@ TEST(Batch, SlicesTakesAndConcatsTogetherKeepTheRows) {
         }
         default: {
           const auto cut = static_cast<uint32_t>(random() % (batch.rows() + 1));
-          const Batch more = RandomBatch(static_cast<uint32_t>(random() % 70), null_percent, random);
-          const std::vector<Batch> parts = {batch.Slice(cut, batch.rows() - cut), more, batch.Slice(0, cut)};
+          const Batch more =
+              RandomBatch(static_cast<uint32_t>(random() % 70), null_percent, random);
+          const std::vector<Batch> parts = {batch.Slice(cut, batch.rows() - cut), more,
+                                            batch.Slice(0, cut)};
           std::vector<std::string> joined(rows.begin() + cut, rows.end());
           for (const std::string& row : RowsOf(more)) joined.push_back(row);
           joined.insert(joined.end(), rows.begin(), rows.begin() + cut);
@@ -83,7 +88,8 @@ TEST(Batch, TakingAllRowsCopiesNothing) {
   std::mt19937_64 random(3);
   const Batch batch = RandomBatch(10, 20, random);
   const Batch all = batch.Take(Selection::All(10));
-  EXPECT_EQ(all.column(ColumnIndex{1}).values_buffer(), batch.column(ColumnIndex{1}).values_buffer());
+  EXPECT_EQ(all.column(ColumnIndex{1}).values_buffer(),
+            batch.column(ColumnIndex{1}).values_buffer());
   EXPECT_EQ(batch.Take(Selection()).rows(), 0U);
 }
 
@@ -91,11 +97,14 @@ TEST(Batch, OutlivesWhatItWasTakenFrom) {
   Batch kept;
   {
     ColumnBuilder builder(kString, 100);
-    for (int i = 0; i < 100; ++i) builder.AppendString("a string longer than twelve bytes " + std::to_string(i));
+    for (int i = 0; i < 100; ++i)
+      builder.AppendString("a string longer than twelve bytes " + std::to_string(i));
     const Batch whole = BatchOf({{"s", kString, false}}, {builder.Build()});
     kept = whole.Slice(10, 80).Take(Selection({3, 7}));
   }
-  EXPECT_EQ(RowsOf(kept), (std::vector<std::string>{"{s: 'a string longer than twelve bytes 13'}", "{s: 'a string longer than twelve bytes 17'}"}));
+  EXPECT_EQ(RowsOf(kept),
+            (std::vector<std::string>{"{s: 'a string longer than twelve bytes 13'}",
+                                      "{s: 'a string longer than twelve bytes 17'}"}));
 }
 
 TEST(Batch, TakeCopiesLongStringsOnlyWhenMostOfTheArenaWouldBeWaste) {
@@ -127,7 +136,8 @@ TEST(Batch, BytesCountTheShareOfASliceAndSharedArenasOnce) {
 
 TEST(Batch, RenamingSharesTheColumns) {
   const Batch batch = BatchOf({{"a", kInt64, false}}, {Values<int64_t>(kInt64, {4, 5})});
-  const Batch renamed = batch.Slice(1, 1).WithSchema(std::make_shared<const Schema>(std::vector<Field>{{"b", kInt64, true}}));
+  const Batch renamed = batch.Slice(1, 1).WithSchema(
+      std::make_shared<const Schema>(std::vector<Field>{{"b", kInt64, true}}));
   EXPECT_EQ(renamed.RowToString(0), "{b: 5}");
   EXPECT_EQ(batch.RowToString(0), "{a: 4}");
 }
@@ -162,7 +172,8 @@ TEST(Batch, PrintsAValueOfEachKind) {
   EXPECT_EQ(ValueToString(Values<float>(Type::Of(TypeKind::kFloat32), {0.1F}), 0), "0.1");
   EXPECT_EQ(ValueToString(Values<uint8_t>(Type::Of(TypeKind::kBool), {1}), 0), "true");
   EXPECT_EQ(ValueToString(Values<int32_t>(Type::Of(TypeKind::kDate), {1}), 0), "1970-01-02");
-  EXPECT_EQ(ValueToString(Values<int64_t>(Type::Of(TypeKind::kTimestamp), {0}), 0), "1970-01-01T00:00:00Z");
+  EXPECT_EQ(ValueToString(Values<int64_t>(Type::Of(TypeKind::kTimestamp), {0}), 0),
+            "1970-01-01T00:00:00Z");
   EXPECT_EQ(ValueToString(Values<int64_t>(Type::Of(TypeKind::kDuration), {1'000'000}), 0), "PT1S");
   EXPECT_EQ(ValueToString(Values<Int128>(Type::Decimal(5, 2), {-150}), 0), "-1.50");
   EXPECT_EQ(ValueToString(Strings({"a\nb", std::nullopt}), 0), "'a\\nb'");
@@ -184,7 +195,8 @@ Batch Changes(const std::vector<int32_t>& ops) {
   std::vector<int64_t> numbers(ops.size());
   for (size_t i = 0; i < ops.size(); ++i) numbers[i] = static_cast<int64_t>(i);
   const Type op = Type::Of(TypeKind::kInt32);
-  return BatchOf({{"n", kInt64, false}, {std::string(kOpColumn), op, false}}, {Values<int64_t>(kInt64, numbers), Values<int32_t>(op, ops)});
+  return BatchOf({{"n", kInt64, false}, {std::string(kOpColumn), op, false}},
+                 {Values<int64_t>(kInt64, numbers), Values<int32_t>(op, ops)});
 }
 
 TEST(TakeChanges, HalvesOfAnUpdateBecomeDeleteAndInsert) {
@@ -193,14 +205,21 @@ TEST(TakeChanges, HalvesOfAnUpdateBecomeDeleteAndInsert) {
     const auto ops = taken.Values<int32_t>(ColumnIndex{1});
     return std::vector<int32_t>(ops.begin(), ops.end());
   };
-  EXPECT_EQ(ops_of(TakeChanges(batch, Selection({0, 1, 2, 5}))), (std::vector<int32_t>{0, 1, 2, 3}));   // a whole pair stays
-  EXPECT_EQ(ops_of(TakeChanges(batch, Selection({1, 4, 5}))), (std::vector<int32_t>{3, 0, 3}));         // halves of two pairs
-  EXPECT_EQ(ops_of(TakeChanges(batch, Selection({2, 3}))), (std::vector<int32_t>{0, 3}));               // after and before side by side are no pair
-  EXPECT_EQ(ops_of(TakeChanges(batch, Selection({1, 3, 4, 7}))), (std::vector<int32_t>{3, 1, 2, 0}));
-  EXPECT_EQ(ops_of(TakeChanges(batch, Selection::All(8))), (std::vector<int32_t>{0, 1, 2, 1, 2, 3, 1, 2}));
-  EXPECT_EQ(ops_of(TakeChanges(batch.Slice(2, 2), Selection::All(2))), (std::vector<int32_t>{0, 3}));  // the borders cut two pairs
+  EXPECT_EQ(ops_of(TakeChanges(batch, Selection({0, 1, 2, 5}))),
+            (std::vector<int32_t>{0, 1, 2, 3}));  // a whole pair stays
+  EXPECT_EQ(ops_of(TakeChanges(batch, Selection({1, 4, 5}))),
+            (std::vector<int32_t>{3, 0, 3}));  // halves of two pairs
+  EXPECT_EQ(ops_of(TakeChanges(batch, Selection({2, 3}))),
+            (std::vector<int32_t>{0, 3}));  // after and before side by side are no pair
+  EXPECT_EQ(ops_of(TakeChanges(batch, Selection({1, 3, 4, 7}))),
+            (std::vector<int32_t>{3, 1, 2, 0}));
+  EXPECT_EQ(ops_of(TakeChanges(batch, Selection::All(8))),
+            (std::vector<int32_t>{0, 1, 2, 1, 2, 3, 1, 2}));
+  EXPECT_EQ(ops_of(TakeChanges(batch.Slice(2, 2), Selection::All(2))),
+            (std::vector<int32_t>{0, 3}));  // the borders cut two pairs
   EXPECT_EQ(TakeChanges(batch, Selection({1, 4})).Values<int64_t>(ColumnIndex{0})[1], 4);
-  EXPECT_EQ(ops_of(batch), (std::vector<int32_t>{0, 1, 2, 1, 2, 3, 1, 2}));  // the source is as it was
+  EXPECT_EQ(ops_of(batch),
+            (std::vector<int32_t>{0, 1, 2, 1, 2, 3, 1, 2}));  // the source is as it was
 }
 
 TEST(TakeChanges, APairCutByTheBatchIsTwoHalves) {
@@ -211,7 +230,8 @@ TEST(TakeChanges, APairCutByTheBatchIsTwoHalves) {
 }
 
 TEST(TakeChanges, ReplayOfTheResultEqualsReplayOfTheChosenValues) {
-  // A table of rows by key under a changelog; the filter keeps even values. Applying the filtered changelog must give the filtered table.
+  // A table of rows by key under a changelog; the filter keeps even values. Applying the filtered
+  // changelog must give the filtered table.
   std::mt19937_64 random(4);
   for (int round = 0; round < 200; ++round) {
     std::map<int64_t, int64_t> table;
@@ -240,8 +260,9 @@ TEST(TakeChanges, ReplayOfTheResultEqualsReplayOfTheChosenValues) {
       }
     }
     const Type op = Type::Of(TypeKind::kInt32);
-    const Batch whole = BatchOf({{"k", kInt64, false}, {"v", kInt64, false}, {std::string(kOpColumn), op, false}},
-                                {Values<int64_t>(kInt64, keys), Values<int64_t>(kInt64, values), Values<int32_t>(op, ops)});
+    const Batch whole = BatchOf(
+        {{"k", kInt64, false}, {"v", kInt64, false}, {std::string(kOpColumn), op, false}},
+        {Values<int64_t>(kInt64, keys), Values<int64_t>(kInt64, values), Values<int32_t>(op, ops)});
     std::map<int64_t, int64_t> replayed;
     uint32_t done = 0;
     while (done < whole.rows()) {  // in batches cut anywhere
@@ -263,8 +284,12 @@ TEST(TakeChanges, ReplayOfTheResultEqualsReplayOfTheChosenValues) {
             ASSERT_EQ(replayed.count(key), 1U);
             replayed[key] = value;
             break;
-          case Op::kUpdateBefore: ASSERT_EQ(replayed.at(key), value); break;
-          case Op::kDelete: ASSERT_EQ(replayed.erase(key), 1U); break;
+          case Op::kUpdateBefore:
+            ASSERT_EQ(replayed.at(key), value);
+            break;
+          case Op::kDelete:
+            ASSERT_EQ(replayed.erase(key), 1U);
+            break;
         }
       }
       done += count;

@@ -24,7 +24,9 @@ TEST(CivilDate, EveryDayFromYearOneToTenThousandCountsOn) {
   EXPECT_EQ(last * kDayUs, kEventTimeMost.us + 1);
   for (int64_t day = first; day <= last; ++day) {
     const CivilDate date = CivilFromDays(day);
-    ASSERT_TRUE(date.year == expected.year && date.month == expected.month && date.day == expected.day) << day;
+    ASSERT_TRUE(date.year == expected.year && date.month == expected.month &&
+                date.day == expected.day)
+        << day;
     ASSERT_EQ(DaysFromCivil(date), day);
     ASSERT_TRUE(IsValidDate(date));
     ++expected.day;
@@ -47,8 +49,11 @@ TEST(CivilDate, LeapYearsFollowTheGregorianRule) {
 TEST(Timestamp, TakesEverySpellingOfTheFormat) {
   const std::string same = "2026-01-31T12:34:56Z";
   for (const char* text :
-       {"2026-01-31T12:34:56Z", "2026-01-31T12:34:56", "2026-01-31 12:34:56", "2026-01-31 12:34:56Z", "2026-01-31t12:34:56z", "2026-01-31T14:34:56+02:00", "2026-01-31T14:34:56+0200",
-        "2026-01-31T14:34:56+02", "2026-01-31 06:34:56-06", "2026-01-31T18:19:56+05:45", "2026-02-01T00:34:56+12:00", "2026-01-31T12:34:56-00:00", "2026-01-31T12:34:56.0Z"}) {
+       {"2026-01-31T12:34:56Z", "2026-01-31T12:34:56", "2026-01-31 12:34:56",
+        "2026-01-31 12:34:56Z", "2026-01-31t12:34:56z", "2026-01-31T14:34:56+02:00",
+        "2026-01-31T14:34:56+0200", "2026-01-31T14:34:56+02", "2026-01-31 06:34:56-06",
+        "2026-01-31T18:19:56+05:45", "2026-02-01T00:34:56+12:00", "2026-01-31T12:34:56-00:00",
+        "2026-01-31T12:34:56.0Z"}) {
     EXPECT_EQ(Canonical(text), same) << text;
   }
   EXPECT_EQ(Canonical("2026-01-31"), "2026-01-31T00:00:00Z");
@@ -68,17 +73,51 @@ TEST(Timestamp, YearsOneAndNineThousandNineHundredNinetyNineAreTheEnds) {
   EXPECT_EQ(ParseTimestamp("0001-01-01"), kEventTimeLeast.us);
   EXPECT_EQ(ParseTimestamp("9999-12-31T23:59:59.999999Z"), kEventTimeMost.us);
   EXPECT_EQ(ParseTimestamp("0001-01-01T00:00:00-01:00"), kEventTimeLeast.us + 3'600'000'000);
-  for (const char* text : {"0000-12-31", "0001-01-01T00:00:00+00:01", "9999-12-31T23:59:60Z", "9999-12-31T23:59:59-00:01", "10000-01-01T00:00:00Z", "+10000-01-01T00:00:00Z"}) {
+  for (const char* text :
+       {"0000-12-31", "0001-01-01T00:00:00+00:01", "9999-12-31T23:59:60Z",
+        "9999-12-31T23:59:59-00:01", "10000-01-01T00:00:00Z", "+10000-01-01T00:00:00Z"}) {
     EXPECT_FALSE(ParseTimestamp(text)) << text;
   }
 }
 
 TEST(Timestamp, WhatIsNoTimestampIsRefused) {
-  for (const char* text : {"", "2026", "2026-01", "2026-1-01", "2026-01-32", "2026-02-29", "2026-13-01", "2026-00-01", "2026-01-00", "2026/01/01", "20260101", "2026-01-31T", "2026-01-31T12",
-                           "2026-01-31T12:34", "2026-01-31T12:34:5", "2026-01-31T24:00:00", "2026-01-31T12:60:00", "2026-01-31T12:34:61", "2026-01-31T12:34:56.", "2026-01-31T12:34:56,5",
-                           "2026-01-31T12:34:56 Z", "2026-01-31T12:34:56ZZ", "2026-01-31T12:34:56+", "2026-01-31T12:34:56+1", "2026-01-31T12:34:56+24:00", "2026-01-31T12:34:56+01:60",
-                           "2026-01-31T12:34:56+01:", "2026-01-31T12:34:56+01:0", "2026-01-31T12:34:56+010", "2026-01-31X12:34:56", "2026-01-31  12:34:56", " 2026-01-31", "2026-01-31 ",
-                           "2026-01-31Z", "-2026-01-31", "2026-01-31T12:34:56Europe/Berlin", "1767225600"}) {
+  for (const char* text : {"",
+                           "2026",
+                           "2026-01",
+                           "2026-1-01",
+                           "2026-01-32",
+                           "2026-02-29",
+                           "2026-13-01",
+                           "2026-00-01",
+                           "2026-01-00",
+                           "2026/01/01",
+                           "20260101",
+                           "2026-01-31T",
+                           "2026-01-31T12",
+                           "2026-01-31T12:34",
+                           "2026-01-31T12:34:5",
+                           "2026-01-31T24:00:00",
+                           "2026-01-31T12:60:00",
+                           "2026-01-31T12:34:61",
+                           "2026-01-31T12:34:56.",
+                           "2026-01-31T12:34:56,5",
+                           "2026-01-31T12:34:56 Z",
+                           "2026-01-31T12:34:56ZZ",
+                           "2026-01-31T12:34:56+",
+                           "2026-01-31T12:34:56+1",
+                           "2026-01-31T12:34:56+24:00",
+                           "2026-01-31T12:34:56+01:60",
+                           "2026-01-31T12:34:56+01:",
+                           "2026-01-31T12:34:56+01:0",
+                           "2026-01-31T12:34:56+010",
+                           "2026-01-31X12:34:56",
+                           "2026-01-31  12:34:56",
+                           " 2026-01-31",
+                           "2026-01-31 ",
+                           "2026-01-31Z",
+                           "-2026-01-31",
+                           "2026-01-31T12:34:56Europe/Berlin",
+                           "1767225600"}) {
     EXPECT_FALSE(ParseTimestamp(text)) << text;
   }
 }
@@ -108,7 +147,9 @@ TEST(Date, ReadsItsOneSpelling) {
   EXPECT_EQ(ParseDate("1969-12-31"), -1);
   EXPECT_EQ(DateToString(*ParseDate("2026-01-31")), "2026-01-31");
   EXPECT_EQ(DateToString(*ParseDate("0001-01-01")), "0001-01-01");
-  for (const char* text : {"", "2026-02-30", "0000-01-01", "2026-1-1", "2026-01-31T00:00:00Z", "10000-01-01"}) EXPECT_FALSE(ParseDate(text)) << text;
+  for (const char* text :
+       {"", "2026-02-30", "0000-01-01", "2026-1-1", "2026-01-31T00:00:00Z", "10000-01-01"})
+    EXPECT_FALSE(ParseDate(text)) << text;
 }
 
 TEST(IsoDuration, ReadsDaysAndSmaller) {
@@ -118,8 +159,11 @@ TEST(IsoDuration, ReadsDaysAndSmaller) {
   EXPECT_EQ(ParseIsoDuration("+P2D"), 2 * kDayUs);
   EXPECT_EQ(ParseIsoDuration("PT36H"), 36 * 3'600'000'000);
   EXPECT_EQ(ParseIsoDuration("PT1.500000000S"), 1'500'000);
-  for (const char* text : {"", "P", "PT", "P1DT", "1D", "P1Y", "P1M", "P1W", "PT1D", "P1H", "PT1S2S", "PT1S1M", "PT1.5M", "PT1.0000001S", "PT.5S", "PT1.S", "PT-1S", "PT1", "PT1S ", "pt1s",
-                           "P99999999999999999999D", "P106751992D"}) {
+  for (const char* text :
+       {"",           "P",     "PT",    "P1DT",   "1D",     "P1Y",    "P1M",
+        "P1W",        "PT1D",  "P1H",   "PT1S2S", "PT1S1M", "PT1.5M", "PT1.0000001S",
+        "PT.5S",      "PT1.S", "PT-1S", "PT1",    "PT1S ",  "pt1s",   "P99999999999999999999D",
+        "P106751992D"}) {
     EXPECT_FALSE(ParseIsoDuration(text)) << text;
   }
 }
@@ -134,7 +178,8 @@ TEST(IsoDuration, TextReadsBack) {
     const auto us = static_cast<int64_t>(random()) >> (random() % 63);
     ASSERT_EQ(ParseIsoDuration(IsoDurationToString(us)), us);
   }
-  for (int64_t us : {INT64_MIN, INT64_MAX, int64_t{1}, int64_t{-1}}) EXPECT_EQ(ParseIsoDuration(IsoDurationToString(us)), us);
+  for (int64_t us : {INT64_MIN, INT64_MAX, int64_t{1}, int64_t{-1}})
+    EXPECT_EQ(ParseIsoDuration(IsoDurationToString(us)), us);
 }
 
 TEST(JobDuration, ReadsUnitsInAnyNumber) {
@@ -144,7 +189,8 @@ TEST(JobDuration, ReadsUnitsInAnyNumber) {
   EXPECT_EQ(ParseJobDuration("1m1ms", false), 60'001'000);
   EXPECT_EQ(ParseJobDuration("-5m", true), -300'000'000);
   EXPECT_EQ(ParseJobDuration("36500d", false), 36'500 * kDayUs);
-  for (const char* text : {"", "-", "5", "s", "5 s", "1.5h", "5S", "5min", "1h-5m", "-5m", "36500d1ms", "99999999999999999999s", "9223372036854775807d", "1us"}) {
+  for (const char* text : {"", "-", "5", "s", "5 s", "1.5h", "5S", "5min", "1h-5m", "-5m",
+                           "36500d1ms", "99999999999999999999s", "9223372036854775807d", "1us"}) {
     EXPECT_FALSE(ParseJobDuration(text, false)) << text;
   }
   EXPECT_FALSE(ParseJobDuration("-", true));

@@ -10,7 +10,9 @@ namespace {
 
 const std::string k38Nines(38, '9');
 
-std::string Text(std::optional<Int128> value, int scale) { return value ? DecimalToString(*value, scale) : "none"; }
+std::string Text(std::optional<Int128> value, int scale) {
+  return value ? DecimalToString(*value, scale) : "none";
+}
 
 TEST(Decimal, PrintsAllDigitsOfTheScale) {
   EXPECT_EQ(DecimalToString(900, 2), "9.00");
@@ -20,7 +22,8 @@ TEST(Decimal, PrintsAllDigitsOfTheScale) {
   EXPECT_EQ(DecimalToString(-7, 0), "-7");
   EXPECT_EQ(DecimalToString(PowerOfTen(38) - 1, 38), "0." + k38Nines);
   EXPECT_EQ(DecimalToString(-(PowerOfTen(38) - 1), 0), "-" + k38Nines);
-  EXPECT_EQ(DecimalToString(static_cast<Int128>(static_cast<Uint128>(1) << 127), 0), "-170141183460469231731687303715884105728");
+  EXPECT_EQ(DecimalToString(static_cast<Int128>(static_cast<Uint128>(1) << 127), 0),
+            "-170141183460469231731687303715884105728");
 }
 
 TEST(Decimal, ReadsExactlyOrNotAtAll) {
@@ -46,7 +49,8 @@ TEST(Decimal, HoldsThirtyEightDigitsAndNotOneMore) {
   EXPECT_EQ(Text(ParseDecimalExact(k38Nines + "9", 38, 0), 0), "none");
   EXPECT_EQ(Text(ParseDecimalExact(k38Nines + ".0000", 38, 0), 0), k38Nines);
   std::string zeros(1'000'000, '0');
-  EXPECT_EQ(Text(ParseDecimalExact(zeros.append("1.").append(zeros), 38, 0), 0), "none");  // a 1 among the copied zeros
+  EXPECT_EQ(Text(ParseDecimalExact(zeros.append("1.").append(zeros), 38, 0), 0),
+            "none");  // a 1 among the copied zeros
   zeros.assign(10'000'000, '0');
   zeros[5'000'000] = '1';
   zeros[5'000'001] = '.';
@@ -57,7 +61,8 @@ TEST(Decimal, HoldsThirtyEightDigitsAndNotOneMore) {
 }
 
 TEST(Decimal, WhatIsNoNumberIsRefused) {
-  for (const char* text : {"", "-", "+", ".", "e5", "1e", "1e+", "1.2.3", "--1", "1 ", " 1", "0x10", "NaN", "Infinity", "1,5", "1e5.0", "1_000", "\xd9\xa1"}) {
+  for (const char* text : {"", "-", "+", ".", "e5", "1e", "1e+", "1.2.3", "--1", "1 ", " 1", "0x10",
+                           "NaN", "Infinity", "1,5", "1e5.0", "1_000", "\xd9\xa1"}) {
     EXPECT_FALSE(ParseDecimalExact(text, 38, 10)) << text;
   }
   EXPECT_TRUE(ParseDecimalExact(".5", 5, 1));
@@ -90,7 +95,9 @@ TEST(Decimal, TextRoundTripsOverRandomValues) {
   std::mt19937_64 random(1);
   for (int i = 0; i < 20'000; ++i) {
     const int scale = static_cast<int>(random() % 39);
-    Int128 value = static_cast<Int128>((static_cast<Uint128>(random()) << 64 | random()) % static_cast<Uint128>(PowerOfTen(static_cast<int>(random() % 39))));
+    Int128 value =
+        static_cast<Int128>((static_cast<Uint128>(random()) << 64 | random()) %
+                            static_cast<Uint128>(PowerOfTen(static_cast<int>(random() % 39))));
     if (random() % 2 == 0) value = -value;
     const std::string text = DecimalToString(value, scale);
     const std::optional<Int128> back = ParseDecimalExact(text, 38, scale);
@@ -108,7 +115,9 @@ TEST(Decimal, ToDoubleIsTheNearestDouble) {
   for (int i = 0; i < 20'000; ++i) {
     const int scale = static_cast<int>(random() % 39);
     const auto value = static_cast<Int128>(static_cast<int64_t>(random()) >> (random() % 60));
-    ASSERT_EQ(DecimalToDouble(value, scale), std::strtod(DecimalToString(value, scale).c_str(), nullptr)) << DecimalToString(value, scale);
+    ASSERT_EQ(DecimalToDouble(value, scale),
+              std::strtod(DecimalToString(value, scale).c_str(), nullptr))
+        << DecimalToString(value, scale);
   }
 }
 

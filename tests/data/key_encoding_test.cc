@@ -15,7 +15,8 @@ std::string KeyOf(const Column& column, uint32_t row) {
   return bytes;
 }
 
-/// Order of two values as SQL has it: NULL first (as the bytes do), NaN last and equal to itself, -0.0 equal to 0.0, text byte-wise.
+/// Order of two values as SQL has it: NULL first (as the bytes do), NaN last and equal to itself,
+/// -0.0 equal to 0.0, text byte-wise.
 int CompareValues(const Column& a, uint32_t row_a, const Column& b, uint32_t row_b) {
   const bool valid_a = a.Valid()[row_a];
   const bool valid_b = b.Valid()[row_b];
@@ -29,7 +30,8 @@ int CompareValues(const Column& a, uint32_t row_a, const Column& b, uint32_t row
       return (order > 0) - (order < 0);
     } else {
       if constexpr (std::is_floating_point_v<T>) {
-        if (std::isnan(x) || std::isnan(y)) return static_cast<int>(std::isnan(x)) - static_cast<int>(std::isnan(y));
+        if (std::isnan(x) || std::isnan(y))
+          return static_cast<int>(std::isnan(x)) - static_cast<int>(std::isnan(y));
       }
       return (x > y) - (x < y);
     }
@@ -46,7 +48,9 @@ TEST(KeyBytes, SortLikeTheValuesOfEveryType) {
     for (uint32_t row = 0; row < column.rows(); ++row) keys.push_back(KeyOf(column, row));
     for (uint32_t a = 0; a < column.rows(); ++a) {
       for (uint32_t b = 0; b < a; ++b) {
-        ASSERT_EQ(Sign(keys[a].compare(keys[b])), CompareValues(column, a, column, b)) << type.ToString() << ": " << ValueToString(column, a) << " and " << ValueToString(column, b);
+        ASSERT_EQ(Sign(keys[a].compare(keys[b])), CompareValues(column, a, column, b))
+            << type.ToString() << ": " << ValueToString(column, a) << " and "
+            << ValueToString(column, b);
       }
     }
   }
@@ -56,7 +60,8 @@ TEST(KeyBytes, OfSeveralColumnsSortColumnByColumn) {
   std::mt19937_64 random(2);
   for (int round = 0; round < 60; ++round) {
     std::vector<Column> columns;
-    for (int i = 0; i < 3; ++i) columns.push_back(RandomColumn(AllTypes()[random() % AllTypes().size()], 80, 20, random));
+    for (int i = 0; i < 3; ++i)
+      columns.push_back(RandomColumn(AllTypes()[random() % AllTypes().size()], 80, 20, random));
     const auto keys = EncodeKeys(columns, 80, nullptr);
     for (uint32_t a = 0; a < 80; ++a) {
       for (uint32_t b = 0; b < a; ++b) {
@@ -72,13 +77,19 @@ TEST(KeyBytes, OfSeveralColumnsSortColumnByColumn) {
 
 TEST(KeyBytes, AreThoseOfTheFormat) {
   using std::string_literals::operator""s;
-  EXPECT_EQ(KeyOf(Values<int64_t>(Type::Of(TypeKind::kInt64), {1}), 0), "\x01\x80\x00\x00\x00\x00\x00\x00\x01"s);
-  EXPECT_EQ(KeyOf(Values<int64_t>(Type::Of(TypeKind::kTimestamp), {-1}), 0), "\x01\x7f\xff\xff\xff\xff\xff\xff\xff"s);
+  EXPECT_EQ(KeyOf(Values<int64_t>(Type::Of(TypeKind::kInt64), {1}), 0),
+            "\x01\x80\x00\x00\x00\x00\x00\x00\x01"s);
+  EXPECT_EQ(KeyOf(Values<int64_t>(Type::Of(TypeKind::kTimestamp), {-1}), 0),
+            "\x01\x7f\xff\xff\xff\xff\xff\xff\xff"s);
   EXPECT_EQ(KeyOf(Values<uint8_t>(Type::Of(TypeKind::kBool), {1}), 0), "\x01\x01"s);
-  EXPECT_EQ(KeyOf(Values<double>(Type::Of(TypeKind::kFloat64), {0.0}), 0), "\x01\x80\x00\x00\x00\x00\x00\x00\x00"s);
-  EXPECT_EQ(KeyOf(Values<double>(Type::Of(TypeKind::kFloat64), {1.0}), 0), "\x01\xbf\xf0\x00\x00\x00\x00\x00\x00"s);
-  EXPECT_EQ(KeyOf(Values<double>(Type::Of(TypeKind::kFloat64), {-1.0}), 0), "\x01\x40\x0f\xff\xff\xff\xff\xff\xff"s);
-  EXPECT_EQ(KeyOf(Values<Int128>(Type::Decimal(9, 2), {-1}), 0), "\x01\x7f"s + std::string(15, '\xff'));
+  EXPECT_EQ(KeyOf(Values<double>(Type::Of(TypeKind::kFloat64), {0.0}), 0),
+            "\x01\x80\x00\x00\x00\x00\x00\x00\x00"s);
+  EXPECT_EQ(KeyOf(Values<double>(Type::Of(TypeKind::kFloat64), {1.0}), 0),
+            "\x01\xbf\xf0\x00\x00\x00\x00\x00\x00"s);
+  EXPECT_EQ(KeyOf(Values<double>(Type::Of(TypeKind::kFloat64), {-1.0}), 0),
+            "\x01\x40\x0f\xff\xff\xff\xff\xff\xff"s);
+  EXPECT_EQ(KeyOf(Values<Int128>(Type::Decimal(9, 2), {-1}), 0),
+            "\x01\x7f"s + std::string(15, '\xff'));
   EXPECT_EQ(KeyOf(Strings({std::string("a\0b", 3)}), 0), "\x01"s + "a\x00\xff"s + "b\x00"s);
   EXPECT_EQ(KeyOf(Strings({""}), 0), "\x01\x00"s);
   EXPECT_EQ(KeyOf(Strings({std::nullopt}), 0), "\x00"s);
@@ -91,13 +102,16 @@ TEST(KeyBytes, WideningIntegersAndDatesKeepsThem) {
     EXPECT_EQ(KeyOf(Values<int32_t>(Type::Of(TypeKind::kDate), {n}), 0), wide);
     EXPECT_EQ(KeyOf(Values<int64_t>(Type::Of(TypeKind::kDuration), {n}), 0), wide);
   }
-  EXPECT_EQ(KeyOf(Values<float>(Type::Of(TypeKind::kFloat32), {0.5F}), 0), KeyOf(Values<double>(Type::Of(TypeKind::kFloat64), {0.5}), 0));
+  EXPECT_EQ(KeyOf(Values<float>(Type::Of(TypeKind::kFloat32), {0.5F}), 0),
+            KeyOf(Values<double>(Type::Of(TypeKind::kFloat64), {0.5}), 0));
 }
 
 TEST(KeyBytes, OneZeroAndOneNaN) {
   const Column zeros = Values<double>(Type::Of(TypeKind::kFloat64), {0.0, -0.0});
   EXPECT_EQ(KeyOf(zeros, 0), KeyOf(zeros, 1));
-  const Column nans = Values<double>(Type::Of(TypeKind::kFloat64), {std::nan("1"), -std::nan("2"), std::numeric_limits<double>::signaling_NaN(), INFINITY});
+  const Column nans = Values<double>(
+      Type::Of(TypeKind::kFloat64),
+      {std::nan("1"), -std::nan("2"), std::numeric_limits<double>::signaling_NaN(), INFINITY});
   EXPECT_EQ(KeyOf(nans, 0), KeyOf(nans, 1));
   EXPECT_EQ(KeyOf(nans, 0), KeyOf(nans, 2));
   EXPECT_GT(KeyOf(nans, 0), KeyOf(nans, 3));
@@ -109,7 +123,10 @@ TEST(EncodeKeys, AgreesWithTheBytesOfEachRow) {
     std::vector<Column> columns;
     const auto count = 1 + random() % 3;
     const int null_percent = static_cast<int>(random() % 2) * 15;
-    for (uint64_t i = 0; i < count; ++i) columns.push_back(RandomColumn(AllTypes()[random() % AllTypes().size()], 150, null_percent, random).Slice(3, 140));
+    for (uint64_t i = 0; i < count; ++i)
+      columns.push_back(
+          RandomColumn(AllTypes()[random() % AllTypes().size()], 150, null_percent, random)
+              .Slice(3, 140));
     const auto storage = EncodeKeys(columns, 140, nullptr);
     const KeyBatch keys = storage->View();
     ASSERT_EQ(keys.rows(), 140U);
@@ -184,15 +201,19 @@ TEST(KeyGroups, LargestNumbersDoNotOverflow) {
   EXPECT_EQ(KeyGroupOf(UINT64_MAX, kKeyGroupsMax).value, kKeyGroupsMax - 1);
   EXPECT_EQ(KeyGroupOf(0, kKeyGroupsMax).value, 0);
   EXPECT_EQ(KeyGroupOf(UINT64_MAX, 1).value, 0);
-  EXPECT_EQ(GroupsOf({static_cast<uint16_t>(kKeyGroupsMax - 1)}, kKeyGroupsMax, kKeyGroupsMax).last.value, kKeyGroupsMax - 1);
-  EXPECT_EQ(TaskOf({static_cast<uint16_t>(kKeyGroupsMax - 1)}, kKeyGroupsMax, kKeyGroupsMax).value, kKeyGroupsMax - 1);
+  EXPECT_EQ(
+      GroupsOf({static_cast<uint16_t>(kKeyGroupsMax - 1)}, kKeyGroupsMax, kKeyGroupsMax).last.value,
+      kKeyGroupsMax - 1);
+  EXPECT_EQ(TaskOf({static_cast<uint16_t>(kKeyGroupsMax - 1)}, kKeyGroupsMax, kKeyGroupsMax).value,
+            kKeyGroupsMax - 1);
 }
 
 TEST(KeyGroups, FollowTheHighBitsOfTheHash) {
   for (uint32_t groups : {1U, 7U, 128U, 32768U}) {
     for (uint32_t group = 0; group < groups; group += std::max(1U, groups / 50)) {
       // The least hash of a group by exact division.
-      const auto least = static_cast<uint64_t>((((static_cast<Uint128>(group) << 64) + groups - 1) / groups));
+      const auto least =
+          static_cast<uint64_t>((((static_cast<Uint128>(group) << 64) + groups - 1) / groups));
       ASSERT_EQ(KeyGroupOf(least, groups).value, group);
       if (group == 0) continue;
       ASSERT_EQ(KeyGroupOf(least - 1, groups).value, group - 1);
@@ -204,7 +225,8 @@ TEST(Splits, GoToTasksByTheirFormulas) {
   EXPECT_EQ(TaskOfPartition("clicks", 0, 1).value, 0);
   for (uint32_t parallelism : {2U, 3U, 7U}) {
     for (int32_t partition = 0; partition < 20; ++partition) {
-      const uint64_t expected = (HashKey("clicks") + static_cast<uint64_t>(partition)) % parallelism;
+      const uint64_t expected =
+          (HashKey("clicks") + static_cast<uint64_t>(partition)) % parallelism;
       ASSERT_EQ(TaskOfPartition("clicks", partition, parallelism).value, expected);
     }
     ASSERT_EQ(TaskOfSplit("file-7", parallelism).value, HashKey("file-7") % parallelism);
@@ -225,10 +247,12 @@ TEST(DecodeKeyBytes, GivesTheValuesBack) {
     for (const Type& type : types) builders.emplace_back(type, 50);
     std::vector<ColumnBuilder*> into;
     for (ColumnBuilder& builder : builders) into.push_back(&builder);
-    for (uint32_t row = 0; row < 50; ++row) ASSERT_TRUE(DecodeKeyBytes(storage->bytes[row].view(), types, into));
+    for (uint32_t row = 0; row < 50; ++row)
+      ASSERT_TRUE(DecodeKeyBytes(storage->bytes[row].view(), types, into));
     for (size_t i = 0; i < 3; ++i) {
       const Column decoded = builders[i].Build();
-      for (uint32_t row = 0; row < 50; ++row) ASSERT_EQ(CompareValues(decoded, row, columns[i], row), 0) << types[i].ToString();
+      for (uint32_t row = 0; row < 50; ++row)
+        ASSERT_EQ(CompareValues(decoded, row, columns[i], row), 0) << types[i].ToString();
     }
   }
 }
@@ -250,7 +274,8 @@ TEST(DecodeKeyBytes, RefusesWhatIsNoKeyAndLeavesNothingBehind) {
       if (DecodeKeyBytes(std::string_view(bytes).substr(0, size), types, into)) {
         // Cut behind a zero that was part of a text, the rest is another key.
         const std::vector<Column> other = {builders[0].Build(), builders[1].Build()};
-        ASSERT_EQ(EncodeKeys(other, 1, nullptr)->bytes[0].view(), std::string_view(bytes).substr(0, size));
+        ASSERT_EQ(EncodeKeys(other, 1, nullptr)->bytes[0].view(),
+                  std::string_view(bytes).substr(0, size));
       }
       ASSERT_EQ(builders[0].rows() + builders[1].rows(), 0U);
     }
@@ -262,7 +287,8 @@ TEST(DecodeKeyBytes, RefusesWhatIsNoKeyAndLeavesNothingBehind) {
 }
 
 TEST(DecodeKeyBytes, RefusesAnInt32OutOfRange) {
-  const std::string bytes = KeyOf(Values<int64_t>(Type::Of(TypeKind::kInt64), {int64_t{1} << 40}), 0);
+  const std::string bytes =
+      KeyOf(Values<int64_t>(Type::Of(TypeKind::kInt64), {int64_t{1} << 40}), 0);
   const std::vector<Type> types = {Type::Of(TypeKind::kInt32)};
   ColumnBuilder builder(types[0], 1);
   const std::vector<ColumnBuilder*> into = {&builder};

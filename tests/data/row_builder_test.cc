@@ -10,7 +10,10 @@ namespace {
 const Type kInt64 = Type::Of(TypeKind::kInt64);
 const Type kString = Type::Of(TypeKind::kString);
 
-SchemaRef NumberAndText() { return std::make_shared<const Schema>(std::vector<Field>{{"n", kInt64, true}, {"s", kString, true}}); }
+SchemaRef NumberAndText() {
+  return std::make_shared<const Schema>(
+      std::vector<Field>{{"n", kInt64, true}, {"s", kString, true}});
+}
 
 TEST(RowBuilder, BuildsBatchesOneAfterTheOther) {
   RowBuilder builder(NumberAndText(), 4);
@@ -45,14 +48,16 @@ TEST(RowBuilder, EarlierBatchesAreUntouchedByLaterOnes) {
     const int rows = 1 + batch * 13 % 30;
     for (int row = 0; row < rows; ++row) {
       builder.column(size_t{0}).Append<int64_t>(batch);
-      builder.column(size_t{1}).AppendString("a rather long string of batch " + std::to_string(batch));
+      builder.column(size_t{1}).AppendString("a rather long string of batch " +
+                                             std::to_string(batch));
       builder.FinishRow();
     }
     batches.push_back(builder.Build());
   }
   for (int batch = 0; batch < 50; ++batch) {
     for (const std::string& row : RowsOf(batches[static_cast<size_t>(batch)])) {
-      EXPECT_EQ(row, "{n: " + std::to_string(batch) + ", s: 'a rather long string of batch " + std::to_string(batch) + "'}");
+      EXPECT_EQ(row, "{n: " + std::to_string(batch) + ", s: 'a rather long string of batch " +
+                         std::to_string(batch) + "'}");
     }
   }
 }
@@ -74,7 +79,9 @@ TEST(RowBuilder, CancelTakesAnUnfinishedRowBack) {
   builder.column(size_t{0}).Append<int64_t>(3);
   builder.column(size_t{1}).AppendString("also kept");
   builder.FinishRow();
-  EXPECT_EQ(RowsOf(builder.Build()), (std::vector<std::string>{"{n: 1, s: 'kept'}", "{n: NULL, s: NULL}", "{n: 3, s: 'also kept'}"}));
+  EXPECT_EQ(RowsOf(builder.Build()),
+            (std::vector<std::string>{"{n: 1, s: 'kept'}", "{n: NULL, s: NULL}",
+                                      "{n: 3, s: 'also kept'}"}));
 }
 
 TEST(RowBuilder, ValidityOfTruncatedRowsIsForgotten) {
@@ -86,7 +93,8 @@ TEST(RowBuilder, ValidityOfTruncatedRowsIsForgotten) {
   builder.AppendNull();
   for (int i = 0; i < 130; ++i) builder.AppendNull();
   const Column column = builder.Build();
-  for (uint32_t row = 0; row < column.rows(); ++row) ASSERT_EQ(column.Valid()[row], row < 100) << row;
+  for (uint32_t row = 0; row < column.rows(); ++row)
+    ASSERT_EQ(column.Valid()[row], row < 100) << row;
 }
 
 TEST(RowBuilder, IsFullByRowsOrByBytes) {
@@ -124,7 +132,8 @@ TEST(RowBuilder, ColumnsMayBeFilledOneByOne) {
 
 TEST(RowBuilder, ReservedStringsAreTakenWithoutACopy) {
   ColumnBuilder builder(kString, 16);
-  for (const size_t used : {size_t{0}, size_t{3}, size_t{12}, size_t{13}, size_t{500}, size_t{70'000}}) {
+  for (const size_t used :
+       {size_t{0}, size_t{3}, size_t{12}, size_t{13}, size_t{500}, size_t{70'000}}) {
     char* const room = builder.ReserveString(80'000);
     std::fill(room, room + used, 'y');
     builder.AppendStored(room, used);
@@ -178,9 +187,12 @@ TEST(ColumnBuilder, CopiesValuesOfEveryKindFromColumns) {
   for (const Type& type : AllTypes()) {
     const Column from = RandomColumn(type, 100, 20, random).Slice(7, 90);
     ColumnBuilder builder(type, 10);
-    for (uint32_t row = 0; row < from.rows(); ++row) builder.AppendFrom(from, from.rows() - 1 - row);
+    for (uint32_t row = 0; row < from.rows(); ++row)
+      builder.AppendFrom(from, from.rows() - 1 - row);
     const Column to = builder.Build();
-    for (uint32_t row = 0; row < from.rows(); ++row) ASSERT_EQ(ValueToString(to, row), ValueToString(from, from.rows() - 1 - row)) << type.ToString();
+    for (uint32_t row = 0; row < from.rows(); ++row)
+      ASSERT_EQ(ValueToString(to, row), ValueToString(from, from.rows() - 1 - row))
+          << type.ToString();
   }
 }
 

@@ -6,7 +6,8 @@ namespace weir {
 namespace {
 
 TEST(Schema, FindsColumnsByExactName) {
-  const Schema schema({{"a", Type::Of(TypeKind::kInt64), false}, {"A", Type::Of(TypeKind::kString), true}});
+  const Schema schema(
+      {{"a", Type::Of(TypeKind::kInt64), false}, {"A", Type::Of(TypeKind::kString), true}});
   EXPECT_EQ(schema.Find("a"), ColumnIndex{0});
   EXPECT_EQ(schema.Find("A"), ColumnIndex{1});
   EXPECT_EQ(schema.Find("b"), std::nullopt);
@@ -31,8 +32,12 @@ TEST(Schema, EqualityLooksAtNamesTypesNullabilityAndOrder) {
 }
 
 TEST(Schema, MetadataColumnsAreTheOnesSinksLeaveOut) {
-  for (std::string_view name : {kEventTimeColumn, kProcessingTimeColumn, kTopicColumn, kPartitionColumn, kOffsetColumn, kKeyColumn, kOpColumn}) EXPECT_TRUE(IsMetadataColumn(name)) << name;
-  for (std::string_view name : {kWindowStartColumn, kWindowEndColumn, kWindowTimeColumn, std::string_view("_other"), std::string_view("")}) EXPECT_FALSE(IsMetadataColumn(name)) << name;
+  for (std::string_view name : {kEventTimeColumn, kProcessingTimeColumn, kTopicColumn,
+                                kPartitionColumn, kOffsetColumn, kKeyColumn, kOpColumn})
+    EXPECT_TRUE(IsMetadataColumn(name)) << name;
+  for (std::string_view name : {kWindowStartColumn, kWindowEndColumn, kWindowTimeColumn,
+                                std::string_view("_other"), std::string_view("")})
+    EXPECT_FALSE(IsMetadataColumn(name)) << name;
 }
 
 TEST(Op, NamesAreThoseOfFiles) {

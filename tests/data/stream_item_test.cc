@@ -8,7 +8,8 @@ namespace weir {
 namespace {
 
 TEST(StreamItem, PrintsWhatItIs) {
-  const Batch batch = BatchOf({{"a", Type::Of(TypeKind::kInt64), false}}, {Values<int64_t>(Type::Of(TypeKind::kInt64), {1, 2})});
+  const Batch batch = BatchOf({{"a", Type::Of(TypeKind::kInt64), false}},
+                              {Values<int64_t>(Type::Of(TypeKind::kInt64), {1, 2})});
   EXPECT_EQ(DebugString(batch), "batch of 2 rows");
   EXPECT_EQ(DebugString(WatermarkItem{EventTime{0}}), "watermark 1970-01-01T00:00:00Z");
   EXPECT_EQ(DebugString(WatermarkItem{EventTime::Min()}), "watermark MIN");

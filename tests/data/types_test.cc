@@ -6,7 +6,9 @@ namespace weir {
 namespace {
 
 TEST(Type, NamesReadBackAsThemselves) {
-  for (const char* name : {"bool", "int32", "int64", "float32", "float64", "string", "bytes", "date", "timestamp", "duration", "json", "decimal(1,0)", "decimal(38,38)"}) {
+  for (const char* name :
+       {"bool", "int32", "int64", "float32", "float64", "string", "bytes", "date", "timestamp",
+        "duration", "json", "decimal(1,0)", "decimal(38,38)"}) {
     const std::optional<Type> type = ParseType(name);
     ASSERT_TRUE(type) << name;
     EXPECT_EQ(type->ToString(), name);
@@ -25,9 +27,31 @@ TEST(Type, NestedKindsAreKnownByName) {
 }
 
 TEST(Type, WhatIsNoTypeIsRefused) {
-  for (const char* text : {"", " int64", "int64 ", "int", "INT64", "int64?", "decimal", "decimal(0,0)", "decimal(39,0)", "decimal(5,6)", "decimal(5)", "decimal(5,-1)", "decimal(5,2",
-                           "decimal(5,2))", "decimal(99999999999,1)", "array", "array<>", "array<int32", "array<int32,int32>", "map<int32,string>", "map<string>", "row<>", "row<int32>",
-                           "timestamp_ms", "null"}) {
+  for (const char* text : {"",
+                           " int64",
+                           "int64 ",
+                           "int",
+                           "INT64",
+                           "int64?",
+                           "decimal",
+                           "decimal(0,0)",
+                           "decimal(39,0)",
+                           "decimal(5,6)",
+                           "decimal(5)",
+                           "decimal(5,-1)",
+                           "decimal(5,2",
+                           "decimal(5,2))",
+                           "decimal(99999999999,1)",
+                           "array",
+                           "array<>",
+                           "array<int32",
+                           "array<int32,int32>",
+                           "map<int32,string>",
+                           "map<string>",
+                           "row<>",
+                           "row<int32>",
+                           "timestamp_ms",
+                           "null"}) {
     EXPECT_FALSE(ParseType(text)) << text;
   }
   std::string deep;
@@ -63,7 +87,8 @@ TEST(Utf8View, HoldsTwelveBytesInlineAndBorrowsLongerOnes) {
 }
 
 TEST(Utf8View, ComparesBytesWhereverTheyLie) {
-  for (size_t size : {size_t{0}, size_t{1}, size_t{4}, size_t{5}, size_t{12}, size_t{13}, size_t{100}}) {
+  for (size_t size :
+       {size_t{0}, size_t{1}, size_t{4}, size_t{5}, size_t{12}, size_t{13}, size_t{100}}) {
     const std::string a(size, 'q');
     std::string b(size, 'q');
     EXPECT_TRUE(Utf8View(a) == Utf8View(b)) << size;

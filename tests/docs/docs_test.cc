@@ -1,7 +1,7 @@
-// Keeps the documents true: each ```json job block is a valid job, each other ```json block is JSON, a ```cpp block that
-// begins with a file's name stands in that file, and the ```sh blocks of README run, one after the other, and print what
-// the ```text block behind them shows. Commands that cannot run here (./dev test is this suite) stand in ```console
-// blocks.
+// Keeps the documents true: each ```json job block is a valid job, each other ```json block is
+// JSON, a ```cpp block that begins with a file's name stands in that file, and the ```sh blocks of
+// README run, one after the other, and print what the ```text block behind them shows. Commands
+// that cannot run here (./dev test is this suite) stand in ```console blocks.
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -79,30 +79,36 @@ TEST(Docs, JsonBlocksAreValid) {
       if (!block.info.starts_with("json")) {
         continue;
       }
-      const std::string where = fs::relative(page, SourceDirectory()).string() + ":" + std::to_string(block.line);
+      const std::string where =
+          fs::relative(page, SourceDirectory()).string() + ":" + std::to_string(block.line);
       if (block.info == "json job") {
         jobs::CompileOptions options;
         options.registry = &registry;
         options.file = where;
-        options.environment = [](const std::string&) { return std::optional<std::string>("value"); };
+        options.environment = [](const std::string&) {
+          return std::optional<std::string>("value");
+        };
         options.allowed_paths = {"/"};
         const jobs::CompiledJob job = jobs::CompileJob(block.text, options);
         EXPECT_FALSE(job.has_errors()) << jobs::FormatProblemsText(job);
       } else {
-        EXPECT_TRUE(ParseJob(block.text, /*comments=*/true).problems.empty()) << where << ": not JSON";
+        EXPECT_TRUE(ParseJob(block.text, /*comments=*/true).problems.empty())
+            << where << ": not JSON";
       }
     }
   }
 }
 
-/// The bytes at the beginning of each line, up to the first word that is no pair of hexadecimal digits.
+/// The bytes at the beginning of each line, up to the first word that is no pair of hexadecimal
+/// digits.
 std::string BytesOfHexLines(const std::string& text) {
   std::string bytes;
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
     std::istringstream words(line);
     for (std::string word; words >> word;) {
-      const bool hex = word.size() == 2 && word.find_first_not_of("0123456789abcdef") == std::string::npos;
+      const bool hex =
+          word.size() == 2 && word.find_first_not_of("0123456789abcdef") == std::string::npos;
       if (!hex) {
         break;
       }
@@ -116,7 +122,8 @@ TEST(Docs, ExampleOfBatchBytesIsWhatTheEncoderWrites) {
   const auto schema = std::make_shared<const Schema>(std::vector<Field>{
       {"n", Type::Of(TypeKind::kInt32), true}, {"s", Type::Of(TypeKind::kString), false}});
   RowBuilder builder(schema);
-  for (const auto& [number, text] : std::vector<std::pair<std::optional<int32_t>, std::string>>{{7, "ab"}, {{}, ""}, {-1, "c"}}) {
+  for (const auto& [number, text] : std::vector<std::pair<std::optional<int32_t>, std::string>>{
+           {7, "ab"}, {{}, ""}, {-1, "c"}}) {
     if (number) {
       builder.column(size_t{0}).Append<int32_t>(*number);
     } else {
@@ -152,14 +159,18 @@ TEST(Docs, QuotedCodeStandsInTheFileItNames) {
       if (block.info != "cpp" || !name.starts_with(kComment)) {
         continue;
       }
-      const std::string where = fs::relative(page, SourceDirectory()).string() + ":" + std::to_string(block.line);
-      const std::string code = WithoutBlanks(ReadText(fs::path(SourceDirectory()) / name.substr(kComment.size())));
+      const std::string where =
+          fs::relative(page, SourceDirectory()).string() + ":" + std::to_string(block.line);
+      const std::string code =
+          WithoutBlanks(ReadText(fs::path(SourceDirectory()) / name.substr(kComment.size())));
       std::istringstream lines(block.text.substr(name.size()));
       std::string piece;
       size_t from = 0;
       const auto find_piece = [&] {
         const size_t at = code.find(WithoutBlanks(piece), from);
-        EXPECT_NE(at, std::string::npos) << where << ": " << name << " has no longer, in this order:\n" << piece;
+        EXPECT_NE(at, std::string::npos)
+            << where << ": " << name << " has no longer, in this order:\n"
+            << piece;
         from = at == std::string::npos ? from : at;
         piece.clear();
       };
@@ -199,7 +210,8 @@ ShellResult RunShell(const std::string& script, const fs::path& directory) {
   return result;
 }
 
-/// A directory that looks like the root of the sources, so that what a block writes does not land there.
+/// A directory that looks like the root of the sources, so that what a block writes does not land
+/// there.
 class ScratchRoot {
  public:
   ScratchRoot() {
@@ -245,8 +257,9 @@ TEST(Readme, ShellBlocksRunAndPrintWhatTheyShow) {
       for (std::string line; std::getline(shown, line);) {
         // A line with an ellipsis stands for others.
         if (line.find("...") == std::string::npos) {
-          EXPECT_NE(result.output.find(line), std::string::npos) << where << " does not print: " << line << "\nbut:\n"
-                                                                 << result.output;
+          EXPECT_NE(result.output.find(line), std::string::npos)
+              << where << " does not print: " << line << "\nbut:\n"
+              << result.output;
         }
       }
     }

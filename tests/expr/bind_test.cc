@@ -28,7 +28,8 @@ TEST(Binder, FindsColumns) {
   EXPECT_EQ(TypeOf("\"A\"", "a int32, A string"), "string");
   EXPECT_EQ(TypeOf("dateTime", "dateTime timestamp"), "timestamp");
   ExpectProblem("a = 1", "W0413", "a", "quote", "a int32, A string");
-  ExpectProblem("usr_id = 'x'", "W0412", "usr_id", "did you mean 'user_id'?", "user_id string, page string");
+  ExpectProblem("usr_id = 'x'", "W0412", "usr_id", "did you mean 'user_id'?",
+                "user_id string, page string");
   ExpectProblem("1 + x.a", "W0412", "x.a", "no input 'x'");
   ExpectProblem("coalesce(b, 'ä', nix)", "W0412", "nix");
   const auto problems = testing::ProblemsOf("usr_id = 'x'", "user_id string, page string?");
@@ -39,9 +40,12 @@ TEST(Binder, FindsColumns) {
 TEST(Binder, QualifiesColumnsOfSeveralInputs) {
   Scope scope;
   scope.inputs = {{"l", MakeSchema("id int32, x int64")}, {"r", MakeSchema("id int32, y string")}};
-  BindResult bound = BindExpression("l.id = r.id AND y = 'a'", scope, {.form = ExpressionForm::kValue, .expected = Type::Of(TypeKind::kBool)});
+  BindResult bound =
+      BindExpression("l.id = r.id AND y = 'a'", scope,
+                     {.form = ExpressionForm::kValue, .expected = Type::Of(TypeKind::kBool)});
   ASSERT_TRUE(bound.expression);
-  EXPECT_THAT(bound.expression.columns(), ::testing::ElementsAre(ColumnIndex{0}, ColumnIndex{2}, ColumnIndex{3}));
+  EXPECT_THAT(bound.expression.columns(),
+              ::testing::ElementsAre(ColumnIndex{0}, ColumnIndex{2}, ColumnIndex{3}));
   EXPECT_EQ(bound.expression.ToString(), "((l.id = r.id) AND (r.y = 'a'))");
   bound = BindExpression("id = 1", scope, {});
   ASSERT_EQ(bound.problems.size(), 1U);
@@ -74,8 +78,11 @@ TEST(Binder, TypesLiteralsAndArithmetic) {
 }
 
 TEST(Binder, ExplainsTypeErrors) {
-  ExpectProblem("page = '/' AND user_id > 42", "W0423", "user_id > 42", "write user_id > '42', or CAST(user_id AS int32) > 42", "page string, user_id string");
-  ExpectProblem("at > '2026-01-01'", "W0423", "at > '2026-01-01'", "TIMESTAMP '2026-01-01'", "at timestamp");
+  ExpectProblem("page = '/' AND user_id > 42", "W0423", "user_id > 42",
+                "write user_id > '42', or CAST(user_id AS int32) > 42",
+                "page string, user_id string");
+  ExpectProblem("at > '2026-01-01'", "W0423", "at > '2026-01-01'", "TIMESTAMP '2026-01-01'",
+                "at timestamp");
   ExpectProblem("(a + b) * 2", "W0421", "a + b", "CAST");
   ExpectProblem("b || a", "W0421", "b || a", "a::string");
   ExpectProblem("b + b", "W0421", "b + b", "||");
@@ -100,7 +107,8 @@ TEST(Binder, ExplainsTypeErrors) {
   ExpectProblem("sum(a)", "W0417", "sum(a)", "aggregates");
   ExpectProblem("random_int(1, 2)", "W0419", "random_int(1, 2)", "generator_source");
   ExpectProblem("param('x')", "W0414", "'x'", "params");
-  ExpectProblem("a", "W0422", "a", "compare", "a int32", {.form = ExpressionForm::kValue, .expected = Type::Of(TypeKind::kBool)});
+  ExpectProblem("a", "W0422", "a", "compare", "a int32",
+                {.form = ExpressionForm::kValue, .expected = Type::Of(TypeKind::kBool)});
 }
 
 TEST(Binder, ReportsAllProblemsAtOnce) {
@@ -127,8 +135,10 @@ TEST(Binder, FoldsConstantsAndWarnsOfThoseThatFail) {
 
 TEST(Binder, TakesParameters) {
   Scope scope = MakeScope(MakeSchema("a int32"));
-  scope.parameters = {{"limit", Type::Of(TypeKind::kInt64), "42"}, {"name", Type::Of(TypeKind::kString), std::nullopt}};
-  EXPECT_EQ(BindExpression("a > param('limit')", scope, {}).expression.ToString(), "(42::int64 < CAST(a AS int64))");
+  scope.parameters = {{"limit", Type::Of(TypeKind::kInt64), "42"},
+                      {"name", Type::Of(TypeKind::kString), std::nullopt}};
+  EXPECT_EQ(BindExpression("a > param('limit')", scope, {}).expression.ToString(),
+            "(42::int64 < CAST(a AS int64))");
   EXPECT_EQ(BindExpression("param('name')", scope, {}).expression.ToString(), "NULL::string");
   const BindResult bound = BindExpression("param('limt')", scope, {});
   ASSERT_EQ(bound.problems.size(), 1U);

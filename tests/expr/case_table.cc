@@ -48,7 +48,9 @@ std::vector<Case> ReadCases(std::string_view table) {
 Expression MustBind(const Case& some) {
   BindResult bound = BindExpression(some.expression, MakeScope(some.schema), {});
   for (const ExpressionProblem& problem : bound.problems) {
-    if (!problem.warning) ADD_FAILURE() << "line " << some.line << ": " << some.expression << ": " << problem.code << " " << problem.message << " " << problem.help;
+    if (!problem.warning)
+      ADD_FAILURE() << "line " << some.line << ": " << some.expression << ": " << problem.code
+                    << " " << problem.message << " " << problem.help;
   }
   return bound.expression;
 }
@@ -65,8 +67,10 @@ void HoldInOneBatch(const std::vector<Case>& cases) {
   for (const Case& some : cases) {
     const Expression expression = MustBind(some);
     if (!expression) continue;
-    EXPECT_EQ(expression.type().ToString(), some.type) << "line " << some.line << ": " << some.expression;
-    EXPECT_THAT(Evaluate(expression, some.batch), ::testing::ElementsAreArray(some.values)) << "line " << some.line << ": " << some.expression;
+    EXPECT_EQ(expression.type().ToString(), some.type)
+        << "line " << some.line << ": " << some.expression;
+    EXPECT_THAT(Evaluate(expression, some.batch), ::testing::ElementsAreArray(some.values))
+        << "line " << some.line << ": " << some.expression;
   }
 }
 
@@ -75,7 +79,9 @@ void HoldRowByRow(const std::vector<Case>& cases) {
     const Expression expression = MustBind(some);
     if (!expression) continue;
     for (uint32_t row = 0; row < some.batch.rows(); ++row) {
-      EXPECT_THAT(Evaluate(expression, some.batch.Slice(row, 1)), ::testing::ElementsAre(some.values[row])) << "line " << some.line << ": " << some.expression;
+      EXPECT_THAT(Evaluate(expression, some.batch.Slice(row, 1)),
+                  ::testing::ElementsAre(some.values[row]))
+          << "line " << some.line << ": " << some.expression;
     }
   }
 }
@@ -92,8 +98,11 @@ void HoldInRandomSlices(const std::vector<Case>& cases) {
       const auto first = static_cast<uint32_t>(random() % large.rows());
       const auto rows = static_cast<uint32_t>(random() % (large.rows() - first) + 1);
       std::vector<std::string> expected;
-      for (uint32_t row = first; row < first + rows; ++row) expected.push_back(some.values[row % some.batch.rows()]);
-      EXPECT_THAT(Evaluate(expression, large.Slice(first, rows)), ::testing::ElementsAreArray(expected)) << "line " << some.line << ": " << some.expression;
+      for (uint32_t row = first; row < first + rows; ++row)
+        expected.push_back(some.values[row % some.batch.rows()]);
+      EXPECT_THAT(Evaluate(expression, large.Slice(first, rows)),
+                  ::testing::ElementsAreArray(expected))
+          << "line " << some.line << ": " << some.expression;
     }
   }
 }
@@ -108,16 +117,18 @@ void AgreeAsFilters(const std::vector<Case>& cases) {
     std::vector<uint32_t> expected;
     for (uint32_t row = 0; row < some.batch.rows(); ++row) {
       if (some.values[row] == "true") expected.push_back(row);
-      EXPECT_EQ(errors.Has(row), some.values[row].starts_with("!")) << "line " << some.line << ": " << some.expression << ", row " << row;
+      EXPECT_EQ(errors.Has(row), some.values[row].starts_with("!"))
+          << "line " << some.line << ": " << some.expression << ", row " << row;
     }
-    EXPECT_THAT(passed.rows(), ::testing::ElementsAreArray(expected)) << "line " << some.line << ": " << some.expression;
+    EXPECT_THAT(passed.rows(), ::testing::ElementsAreArray(expected))
+        << "line " << some.line << ": " << some.expression;
   }
 }
 
 void AgreeInsideACase(const std::vector<Case>& cases) {
   // The same expression on a scattered selection of rows.
   for (const Case& some : cases) {
-        std::vector<Field> fields = some.schema->fields();
+    std::vector<Field> fields = some.schema->fields();
     fields.push_back({"chosen_", Type::Of(TypeKind::kBool), false});
     const auto schema = std::make_shared<const Schema>(fields);
     std::vector<Batch> copies(9, some.batch);
@@ -132,17 +143,21 @@ void AgreeInsideACase(const std::vector<Case>& cases) {
       rows += (row == 0 ? "" : ";") + std::string(chosen.back() ? "true" : "false");
     }
     std::vector<Column> columns;
-    for (size_t i = 0; i < some.schema->size(); ++i) columns.push_back(large.column(ColumnIndex{static_cast<uint16_t>(i)}));
+    for (size_t i = 0; i < some.schema->size(); ++i)
+      columns.push_back(large.column(ColumnIndex{static_cast<uint16_t>(i)}));
     columns.push_back(MakeBatch(chosen_schema, rows).column(ColumnIndex{0}));
     const Batch batch = Batch::Make(schema, large.rows(), columns);
-    const BindResult bound = BindExpression("CASE WHEN chosen_ THEN " + some.expression + " END", MakeScope(schema), {});
+    const BindResult bound =
+        BindExpression("CASE WHEN chosen_ THEN " + some.expression + " END", MakeScope(schema), {});
     if (!bound.expression) {
       ADD_FAILURE() << "line " << some.line << ": " << some.expression;
       continue;
     }
     std::vector<std::string> expected;
-    for (uint32_t row = 0; row < large.rows(); ++row) expected.push_back(chosen[row] ? some.values[row % some.batch.rows()] : "NULL");
-    EXPECT_THAT(Evaluate(bound.expression, batch), ::testing::ElementsAreArray(expected)) << "line " << some.line << ": " << some.expression;
+    for (uint32_t row = 0; row < large.rows(); ++row)
+      expected.push_back(chosen[row] ? some.values[row % some.batch.rows()] : "NULL");
+    EXPECT_THAT(Evaluate(bound.expression, batch), ::testing::ElementsAreArray(expected))
+        << "line " << some.line << ": " << some.expression;
   }
 }
 
@@ -151,7 +166,9 @@ void AgreeInsideACase(const std::vector<Case>& cases) {
 void ExpectCases(std::string_view table) {
   const std::vector<Case> cases = ReadCases(table);
   ASSERT_FALSE(cases.empty());
-  for (const Case& some : cases) ASSERT_EQ(some.values.size(), some.batch.rows()) << "line " << some.line << ": " << some.expression;
+  for (const Case& some : cases)
+    ASSERT_EQ(some.values.size(), some.batch.rows())
+        << "line " << some.line << ": " << some.expression;
   HoldInOneBatch(cases);
   HoldRowByRow(cases);
   HoldInRandomSlices(cases);

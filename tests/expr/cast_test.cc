@@ -61,7 +61,8 @@ TEST(ParseInterval, ReadsUnitsOfFixedLength) {
   EXPECT_EQ(ParseInterval("250ms 5us"), 250'005);
   EXPECT_EQ(ParseInterval("0 seconds"), 0);
   EXPECT_EQ(ParseInterval("PT1M"), 60'000'000);
-  for (const char* text : {"", " ", "5", "5 months", "1 year", "x", "5 minutes ago", "1:2", "99999999999999999999 days", "1 . hours", "--5 min", "5 minutes,"}) {
+  for (const char* text : {"", " ", "5", "5 months", "1 year", "x", "5 minutes ago", "1:2",
+                           "99999999999999999999 days", "1 . hours", "--5 min", "5 minutes,"}) {
     EXPECT_EQ(ParseInterval(text), std::nullopt) << text;
   }
 }
@@ -82,12 +83,15 @@ TEST(ParseDecimal, RoundsHalfAwayFromZero) {
   EXPECT_EQ(parsed("1e999999999999", 38, 0), "none");
   EXPECT_EQ(parsed("1e-999999999999", 38, 0), "0");
   EXPECT_EQ(parsed("00000000000000000000000000000000000000000000000001", 1, 0), "1");
-  for (const char* text : {"", ".", "-", "1e", "e5", "1.2.3", "0x1", "1e+-5"}) EXPECT_EQ(parsed(text, 38, 2), "none") << text;
+  for (const char* text : {"", ".", "-", "1e", "e5", "1.2.3", "0x1", "1e+-5"})
+    EXPECT_EQ(parsed(text, 38, 2), "none") << text;
 }
 
 TEST(IsValidUtf8, FindsWhatIsNot) {
   EXPECT_TRUE(IsValidUtf8("plain text, longer than eight bytes, ä€𝄞"));
-  for (const char* text : {"\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "abcdefgh\xe2\x82", "\xe0\x80\x80", "\x80"}) EXPECT_FALSE(IsValidUtf8(text));
+  for (const char* text : {"\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+                           "abcdefgh\xe2\x82", "\xe0\x80\x80", "\x80"})
+    EXPECT_FALSE(IsValidUtf8(text));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
-// Random expressions, evaluated by the engine a batch at a time and by the evaluator below, which knows nothing of it: one row at a time, straight from the
-// rules of three-valued logic and of what is computed while undecided. Values and failing rows must agree in every cut of the batch.
+// Random expressions, evaluated by the engine a batch at a time and by the evaluator below, which
+// knows nothing of it: one row at a time, straight from the rules of three-valued logic and of what
+// is computed while undecided. Values and failing rows must agree in every cut of the batch.
 
 #include <gtest/gtest.h>
 
@@ -25,8 +26,12 @@ struct Outcome {
   std::string text;
   static Outcome Null() { return {.failed = false, .null = true, .number = 0, .text = {}}; }
   static Outcome Failed() { return {.failed = true, .null = false, .number = 0, .text = {}}; }
-  static Outcome Of(int64_t number) { return {.failed = false, .null = false, .number = number, .text = {}}; }
-  static Outcome Of(std::string text) { return {.failed = false, .null = false, .number = 0, .text = std::move(text)}; }
+  static Outcome Of(int64_t number) {
+    return {.failed = false, .null = false, .number = number, .text = {}};
+  }
+  static Outcome Of(std::string text) {
+    return {.failed = false, .null = false, .number = 0, .text = std::move(text)};
+  }
   bool is_true() const { return !failed && !null && number != 0; }
 };
 
@@ -45,7 +50,9 @@ struct TestColumn {
   Kind kind;
 };
 const std::vector<TestColumn>& Columns() {
-  static const std::vector<TestColumn> columns = {{"i", Kind::kInt}, {"j", Kind::kInt}, {"k", Kind::kInt}, {"b", Kind::kBool}, {"c", Kind::kBool}, {"s", Kind::kText}, {"t", Kind::kText}};
+  static const std::vector<TestColumn> columns = {
+      {"i", Kind::kInt},  {"j", Kind::kInt},  {"k", Kind::kInt}, {"b", Kind::kBool},
+      {"c", Kind::kBool}, {"s", Kind::kText}, {"t", Kind::kText}};
   return columns;
 }
 
@@ -56,14 +63,20 @@ class Generator {
   Formula Make(Kind kind, int depth) {
     if (depth == 0) return Leaf(kind);
     switch (Pick(4)) {
-      case 0: return Leaf(kind);
-      case 1: return Common(kind, depth);
-      default: break;
+      case 0:
+        return Leaf(kind);
+      case 1:
+        return Common(kind, depth);
+      default:
+        break;
     }
     switch (kind) {
-      case Kind::kInt: return Number(depth);
-      case Kind::kBool: return Truth(depth);
-      default: return Text(depth);
+      case Kind::kInt:
+        return Number(depth);
+      case Kind::kBool:
+        return Truth(depth);
+      default:
+        return Text(depth);
     }
   }
   uint32_t Pick(uint32_t count) { return static_cast<uint32_t>(random_() % count); }
@@ -77,23 +90,32 @@ class Generator {
         if (Columns()[i].kind == kind) fitting.push_back(i);
       }
       const size_t column = fitting[Pick(static_cast<uint32_t>(fitting.size()))];
-      return {kind, Columns()[column].name, [column](const Row& row) { return row.values[column]; }};
+      return {kind, Columns()[column].name,
+              [column](const Row& row) { return row.values[column]; }};
     }
     const bool null = Pick(6) == 0;
     if (kind == Kind::kInt) {
       if (null) return {kind, "NULL::int64", [](const Row&) { return Outcome::Null(); }};
       static const std::vector<std::pair<std::string, int64_t>> literals = {
-          {"0::int64", 0}, {"1::int64", 1}, {"(-1)::int64", -1}, {"7::int64", 7}, {"9223372036854775807", INT64_MAX}, {"(-9223372036854775807 - 1)", INT64_MIN}, {"123::int64", 123}};
+          {"0::int64", 0},
+          {"1::int64", 1},
+          {"(-1)::int64", -1},
+          {"7::int64", 7},
+          {"9223372036854775807", INT64_MAX},
+          {"(-9223372036854775807 - 1)", INT64_MIN},
+          {"123::int64", 123}};
       const auto& [sql, value] = literals[Pick(static_cast<uint32_t>(literals.size()))];
       return {kind, sql, [number = value](const Row&) { return Outcome::Of(number); }};
     }
     if (kind == Kind::kBool) {
       if (null) return {kind, "NULL::bool", [](const Row&) { return Outcome::Null(); }};
       const bool value = Pick(2) == 0;
-      return {kind, value ? "TRUE" : "FALSE", [value](const Row&) { return Outcome::Of(value ? 1 : 0); }};
+      return {kind, value ? "TRUE" : "FALSE",
+              [value](const Row&) { return Outcome::Of(value ? 1 : 0); }};
     }
     if (null) return {kind, "NULL::string", [](const Row&) { return Outcome::Null(); }};
-    static const std::vector<std::string> literals = {"", "a", "12", "abcdefghijkl", "abcdefghijklm", "x longer text than a view holds"};
+    static const std::vector<std::string> literals = {
+        "", "a", "12", "abcdefghijkl", "abcdefghijklm", "x longer text than a view holds"};
     const std::string value = literals[Pick(static_cast<uint32_t>(literals.size()))];
     return {kind, "'" + value + "'", [value](const Row&) { return Outcome::Of(value); }};
   }
@@ -102,18 +124,25 @@ class Generator {
   Formula Common(Kind kind, int depth) {
     switch (Pick(5)) {
       case 0: {
-        const auto c1 = Make(Kind::kBool, depth - 1), r1 = Make(kind, depth - 1), c2 = Make(Kind::kBool, depth - 1), r2 = Make(kind, depth - 1), other = Make(kind, depth - 1);
-        return {kind, "(CASE WHEN " + c1.sql + " THEN " + r1.sql + " WHEN " + c2.sql + " THEN " + r2.sql + " ELSE " + other.sql + " END)", [=](const Row& row) {
-                  for (const auto& [condition, result] : {std::pair(&c1, &r1), std::pair(&c2, &r2)}) {
-                    const Outcome holds = condition->evaluate(row);
-                    if (holds.failed) return holds;
-                    if (holds.is_true()) return result->evaluate(row);
-                  }
-                  return other.evaluate(row);
-                }};
+        const auto c1 = Make(Kind::kBool, depth - 1), r1 = Make(kind, depth - 1),
+                   c2 = Make(Kind::kBool, depth - 1), r2 = Make(kind, depth - 1),
+                   other = Make(kind, depth - 1);
+        return {
+            kind,
+            "(CASE WHEN " + c1.sql + " THEN " + r1.sql + " WHEN " + c2.sql + " THEN " + r2.sql +
+                " ELSE " + other.sql + " END)",
+            [=](const Row& row) {
+              for (const auto& [condition, result] : {std::pair(&c1, &r1), std::pair(&c2, &r2)}) {
+                const Outcome holds = condition->evaluate(row);
+                if (holds.failed) return holds;
+                if (holds.is_true()) return result->evaluate(row);
+              }
+              return other.evaluate(row);
+            }};
       }
       case 1: {
-        const auto c = Make(Kind::kBool, depth - 1), x = Make(kind, depth - 1), y = Make(kind, depth - 1);
+        const auto c = Make(Kind::kBool, depth - 1), x = Make(kind, depth - 1),
+                   y = Make(kind, depth - 1);
         return {kind, "if(" + c.sql + ", " + x.sql + ", " + y.sql + ")", [=](const Row& row) {
                   const Outcome holds = c.evaluate(row);
                   if (holds.failed) return holds;
@@ -136,7 +165,9 @@ class Generator {
                   const Outcome a = x.evaluate(row);
                   const Outcome b = y.evaluate(row);
                   if (a.failed || b.failed) return Outcome::Failed();
-                  return !a.null && !b.null && a.number == b.number && a.text == b.text ? Outcome::Null() : a;
+                  return !a.null && !b.null && a.number == b.number && a.text == b.text
+                             ? Outcome::Null()
+                             : a;
                 }};
       }
       default: {
@@ -149,7 +180,8 @@ class Generator {
     }
   }
 
-  static Formula Strict2(Kind kind, std::string sql, const Formula& a, const Formula& b, std::function<Outcome(const Outcome&, const Outcome&)> apply) {
+  static Formula Strict2(Kind kind, std::string sql, const Formula& a, const Formula& b,
+                         std::function<Outcome(const Outcome&, const Outcome&)> apply) {
     return {kind, std::move(sql), [=](const Row& row) {
               const Outcome x = a.evaluate(row);
               const Outcome y = b.evaluate(row);
@@ -163,7 +195,9 @@ class Generator {
       const auto x = Make(Kind::kText, depth - 1);
       return {Kind::kInt, "length(" + x.sql + ")", [=](const Row& row) {
                 const Outcome value = x.evaluate(row);
-                return value.failed || value.null ? value : Outcome::Of(static_cast<int64_t>(value.text.size()));
+                return value.failed || value.null
+                           ? value
+                           : Outcome::Of(static_cast<int64_t>(value.text.size()));
               }};
     }
     if (Pick(6) == 0) {
@@ -173,8 +207,10 @@ class Generator {
                 if (value.failed || value.null) return value;
                 size_t digits = 0;
                 const bool minus = value.text.starts_with('-');
-                for (size_t i = minus ? 1 : 0; i < value.text.size(); ++i) digits += value.text[i] >= '0' && value.text[i] <= '9' ? 1 : 0;
-                if (digits == 0 || digits + (minus ? 1 : 0) != value.text.size() || digits > 19) return Outcome::Failed();
+                for (size_t i = minus ? 1 : 0; i < value.text.size(); ++i)
+                  digits += value.text[i] >= '0' && value.text[i] <= '9' ? 1 : 0;
+                if (digits == 0 || digits + (minus ? 1 : 0) != value.text.size() || digits > 19)
+                  return Outcome::Failed();
                 try {
                   return Outcome::Of(static_cast<int64_t>(std::stoll(value.text)));
                 } catch (const std::out_of_range&) {
@@ -184,14 +220,19 @@ class Generator {
     }
     const auto a = Make(Kind::kInt, depth - 1), b = Make(Kind::kInt, depth - 1);
     const char op = "+-*/%"[Pick(5)];
-    return Strict2(Kind::kInt, "(" + a.sql + " " + op + " " + b.sql + ")", a, b, [op](const Outcome& x, const Outcome& y) {
-      const auto p = static_cast<Int128>(x.number);
-      const auto q = static_cast<Int128>(y.number);
-      if ((op == '/' || op == '%') && q == 0) return Outcome::Failed();
-      const Int128 result = op == '+' ? p + q : op == '-' ? p - q : op == '*' ? p * q : op == '/' ? p / q : p % q;
-      if (result > INT64_MAX || result < INT64_MIN) return Outcome::Failed();
-      return Outcome::Of(static_cast<int64_t>(result));
-    });
+    return Strict2(Kind::kInt, "(" + a.sql + " " + op + " " + b.sql + ")", a, b,
+                   [op](const Outcome& x, const Outcome& y) {
+                     const auto p = static_cast<Int128>(x.number);
+                     const auto q = static_cast<Int128>(y.number);
+                     if ((op == '/' || op == '%') && q == 0) return Outcome::Failed();
+                     const Int128 result = op == '+'   ? p + q
+                                           : op == '-' ? p - q
+                                           : op == '*' ? p * q
+                                           : op == '/' ? p / q
+                                                       : p % q;
+                     if (result > INT64_MAX || result < INT64_MIN) return Outcome::Failed();
+                     return Outcome::Of(static_cast<int64_t>(result));
+                   });
   }
 
   static int Order(const Outcome& x, const Outcome& y, Kind kind) {
@@ -204,7 +245,8 @@ class Generator {
       case 0:
       case 1: {
         const bool conjunction = Pick(2) == 0;
-        const auto a = Make(Kind::kBool, depth - 1), b = Make(Kind::kBool, depth - 1), c = Make(Kind::kBool, depth - 1);
+        const auto a = Make(Kind::kBool, depth - 1), b = Make(Kind::kBool, depth - 1),
+                   c = Make(Kind::kBool, depth - 1);
         const std::string word = conjunction ? " AND " : " OR ";
         return {Kind::kBool, "(" + a.sql + word + b.sql + word + c.sql + ")", [=](const Row& row) {
                   bool unknown = false;
@@ -224,14 +266,16 @@ class Generator {
         const auto a = Make(Kind::kBool, depth - 1);
         return {Kind::kBool, "(NOT " + a.sql + ")", [=](const Row& row) {
                   const Outcome value = a.evaluate(row);
-                  return value.failed || value.null ? value : Outcome::Of(value.number == 0 ? 1 : 0);
+                  return value.failed || value.null ? value
+                                                    : Outcome::Of(value.number == 0 ? 1 : 0);
                 }};
       }
       case 3: {
         const Kind kind = AnyKind();
         const auto a = Make(kind, depth - 1);
         const bool negated = Pick(2) == 0;
-        return {Kind::kBool, "(" + a.sql + (negated ? " IS NOT NULL)" : " IS NULL)"), [=](const Row& row) {
+        return {Kind::kBool, "(" + a.sql + (negated ? " IS NOT NULL)" : " IS NULL)"),
+                [=](const Row& row) {
                   const Outcome value = a.evaluate(row);
                   return value.failed ? value : Outcome::Of(value.null != negated ? 1 : 0);
                 }};
@@ -252,10 +296,14 @@ class Generator {
         const auto a = Make(text ? Kind::kText : Kind::kInt, depth - 1);
         const bool negated = Pick(2) == 0;
         const std::string list = text ? "('a', '12', NULL, 'abcdefghijklm')" : "(1, 7, 123)";
-        return {Kind::kBool, "(" + a.sql + (negated ? " NOT IN " : " IN ") + list + ")", [=](const Row& row) {
+        return {Kind::kBool, "(" + a.sql + (negated ? " NOT IN " : " IN ") + list + ")",
+                [=](const Row& row) {
                   const Outcome value = a.evaluate(row);
                   if (value.failed || value.null) return value;
-                  const bool found = text ? value.text == "a" || value.text == "12" || value.text == "abcdefghijklm" : value.number == 1 || value.number == 7 || value.number == 123;
+                  const bool found =
+                      text
+                          ? value.text == "a" || value.text == "12" || value.text == "abcdefghijklm"
+                          : value.number == 1 || value.number == 7 || value.number == 123;
                   if (!found && text) return Outcome::Null();
                   return Outcome::Of(found != negated ? 1 : 0);
                 }};
@@ -266,7 +314,8 @@ class Generator {
         const uint32_t which = Pick(7);
         if (which == 6) {
           const auto c = Make(kind, depth - 1);
-          return {Kind::kBool, "(" + a.sql + " BETWEEN " + b.sql + " AND " + c.sql + ")", [=](const Row& row) {
+          return {Kind::kBool, "(" + a.sql + " BETWEEN " + b.sql + " AND " + c.sql + ")",
+                  [=](const Row& row) {
                     const Outcome x = a.evaluate(row);
                     const Outcome low = b.evaluate(row);
                     if (x.failed || low.failed) return Outcome::Failed();
@@ -278,11 +327,17 @@ class Generator {
                   }};
         }
         static const std::vector<std::string> signs = {"=", "<>", "<", "<=", ">", ">="};
-        return Strict2(Kind::kBool, "(" + a.sql + " " + signs[which] + " " + b.sql + ")", a, b, [kind, which](const Outcome& x, const Outcome& y) {
-          const int order = Order(x, y, kind);
-          const bool holds = which == 0 ? order == 0 : which == 1 ? order != 0 : which == 2 ? order < 0 : which == 3 ? order <= 0 : which == 4 ? order > 0 : order >= 0;
-          return Outcome::Of(holds ? 1 : 0);
-        });
+        return Strict2(Kind::kBool, "(" + a.sql + " " + signs[which] + " " + b.sql + ")", a, b,
+                       [kind, which](const Outcome& x, const Outcome& y) {
+                         const int order = Order(x, y, kind);
+                         const bool holds = which == 0   ? order == 0
+                                            : which == 1 ? order != 0
+                                            : which == 2 ? order < 0
+                                            : which == 3 ? order <= 0
+                                            : which == 4 ? order > 0
+                                                         : order >= 0;
+                         return Outcome::Of(holds ? 1 : 0);
+                       });
       }
     }
   }
@@ -293,19 +348,24 @@ class Generator {
         const auto a = Make(Kind::kInt, depth - 1);
         return {Kind::kText, a.sql + "::string", [=](const Row& row) {
                   const Outcome value = a.evaluate(row);
-                  return value.failed || value.null ? value : Outcome::Of(std::to_string(value.number));
+                  return value.failed || value.null ? value
+                                                    : Outcome::Of(std::to_string(value.number));
                 }};
       }
       case 1: {
         const auto a = Make(Kind::kText, depth - 1);
         const int64_t start = static_cast<int64_t>(Pick(6)) - 2;
         const int64_t length = Pick(9);
-        return {Kind::kText, "substring(" + a.sql + ", " + std::to_string(start) + ", " + std::to_string(length) + ")", [=](const Row& row) {
+        return {Kind::kText,
+                "substring(" + a.sql + ", " + std::to_string(start) + ", " +
+                    std::to_string(length) + ")",
+                [=](const Row& row) {
                   const Outcome value = a.evaluate(row);
                   if (value.failed || value.null) return value;
                   std::string part;
                   for (int64_t at = start; at < start + length; ++at) {
-                    if (at >= 1 && at <= static_cast<int64_t>(value.text.size())) part += value.text[static_cast<size_t>(at - 1)];
+                    if (at >= 1 && at <= static_cast<int64_t>(value.text.size()))
+                      part += value.text[static_cast<size_t>(at - 1)];
                   }
                   return Outcome::Of(part);
                 }};
@@ -322,7 +382,9 @@ class Generator {
       }
       default: {
         const auto a = Make(Kind::kText, depth - 1), b = Make(Kind::kText, depth - 1);
-        return Strict2(Kind::kText, "(" + a.sql + " || " + b.sql + ")", a, b, [](const Outcome& x, const Outcome& y) { return Outcome::Of(x.text + y.text); });
+        return Strict2(
+            Kind::kText, "(" + a.sql + " || " + b.sql + ")", a, b,
+            [](const Outcome& x, const Outcome& y) { return Outcome::Of(x.text + y.text); });
       }
     }
   }
@@ -339,10 +401,20 @@ struct Data {
 Data MakeData(uint32_t seed, uint32_t rows) {
   std::mt19937 random(seed);
   Data data;
-  data.schema = testing::MakeSchema("i int64?, j int64, k int64?, b bool?, c bool, s string?, t string?");
+  data.schema =
+      testing::MakeSchema("i int64?, j int64, k int64?, b bool?, c bool, s string?, t string?");
   RowBuilder builder(data.schema, 1U << 20, size_t{1} << 30);
-  const std::vector<int64_t> numbers = {0, 1, -1, 2, 7, 12, 123, -123, INT64_MAX, INT64_MIN, 4611686018427387904, 1000000};
-  const std::vector<std::string> texts = {"", "a", "12", "-7", "b", "abcdefghijkl", "abcdefghijklm", "some text that is longer", "99999999999999999999"};
+  const std::vector<int64_t> numbers = {
+      0, 1, -1, 2, 7, 12, 123, -123, INT64_MAX, INT64_MIN, 4611686018427387904, 1000000};
+  const std::vector<std::string> texts = {"",
+                                          "a",
+                                          "12",
+                                          "-7",
+                                          "b",
+                                          "abcdefghijkl",
+                                          "abcdefghijklm",
+                                          "some text that is longer",
+                                          "99999999999999999999"};
   for (uint32_t row = 0; row < rows; ++row) {
     Row values;
     for (size_t column = 0; column < data.schema->size(); ++column) {
@@ -374,7 +446,9 @@ Data MakeData(uint32_t seed, uint32_t rows) {
 std::string TextOf(const Outcome& outcome, Kind kind) {
   if (outcome.failed) return "!";
   if (outcome.null) return "NULL";
-  return kind == Kind::kText ? outcome.text : kind == Kind::kBool ? (outcome.number != 0 ? "true" : "false") : std::to_string(outcome.number);
+  return kind == Kind::kText   ? outcome.text
+         : kind == Kind::kBool ? (outcome.number != 0 ? "true" : "false")
+                               : std::to_string(outcome.number);
 }
 
 TEST(Differential, RandomExpressionsAgreeWithARowAtATime) {
@@ -388,7 +462,8 @@ TEST(Differential, RandomExpressionsAgreeWithARowAtATime) {
     const BindResult bound = BindExpression(formula.sql, testing::MakeScope(data.schema), {});
     if (!bound.expression) {
       for (const ExpressionProblem& problem : bound.problems) {
-        if (!problem.warning && problem.code != "W0403") ADD_FAILURE() << formula.sql << ": " << problem.code << " " << problem.message;
+        if (!problem.warning && problem.code != "W0403")
+          ADD_FAILURE() << formula.sql << ": " << problem.code << " " << problem.message;
       }
       continue;
     }
@@ -406,7 +481,9 @@ TEST(Differential, RandomExpressionsAgreeWithARowAtATime) {
       for (uint32_t row = 0; row < count; ++row) {
         const std::string value = values[row].starts_with("!expression.") ? "!" : values[row];
         if (value != expected[first + row]) {
-          ADD_FAILURE() << "seed " << seed << ": " << formula.sql << "\n" << data.batch.RowToString(first + row) << "\nengine " << values[row] << ", expected " << expected[first + row];
+          ADD_FAILURE() << "seed " << seed << ": " << formula.sql << "\n"
+                        << data.batch.RowToString(first + row) << "\nengine " << values[row]
+                        << ", expected " << expected[first + row];
           return false;
         }
       }
@@ -427,7 +504,8 @@ TEST(Differential, RandomExpressionsAgreeWithARowAtATime) {
       EXPECT_EQ(std::vector<uint32_t>(passed.begin(), passed.end()), wanted) << formula.sql;
     }
   }
-  // The generator makes what it is meant to: most expressions bind, and rows that fail are among them, but not the rule.
+  // The generator makes what it is meant to: most expressions bind, and rows that fail are among
+  // them, but not the rule.
   EXPECT_GT(bound_count, kExpressions * 9 / 10);
   EXPECT_GT(failing_rows, rows_checked / 100);
   EXPECT_LT(failing_rows, rows_checked / 2);

@@ -17,16 +17,19 @@ using testing::MakeScope;
 
 Expression Bound(std::string_view text, const SchemaRef& schema) {
   const BindResult bound = BindExpression(text, MakeScope(schema), {});
-  EXPECT_TRUE(bound.expression) << text << (bound.problems.empty() ? "" : ": " + bound.problems[0].message);
+  EXPECT_TRUE(bound.expression) << text
+                                << (bound.problems.empty() ? "" : ": " + bound.problems[0].message);
   return bound.expression;
 }
 
 TEST(Expression, KnowsItsColumns) {
   const SchemaRef schema = MakeSchema("a int32, b string?, c int64, d bool?");
-  EXPECT_THAT(Bound("c > 1 AND (b = 'x' OR c = 2) AND a = 1", schema).columns(), ElementsAre(ColumnIndex{0}, ColumnIndex{1}, ColumnIndex{2}));
+  EXPECT_THAT(Bound("c > 1 AND (b = 'x' OR c = 2) AND a = 1", schema).columns(),
+              ElementsAre(ColumnIndex{0}, ColumnIndex{1}, ColumnIndex{2}));
   EXPECT_EQ(Bound("b", schema).as_column(), ColumnIndex{1});
   EXPECT_EQ(Bound("b || ''", schema).as_column(), std::nullopt);
-  EXPECT_THAT(Bound("b IS NOT NULL AND d IS NOT NULL AND a = 1", schema).not_null_when_true(), ElementsAre(ColumnIndex{1}, ColumnIndex{3}));
+  EXPECT_THAT(Bound("b IS NOT NULL AND d IS NOT NULL AND a = 1", schema).not_null_when_true(),
+              ElementsAre(ColumnIndex{1}, ColumnIndex{3}));
   EXPECT_THAT(Bound("b IS NOT NULL", schema).not_null_when_true(), ElementsAre(ColumnIndex{1}));
   EXPECT_THAT(Bound("b IS NOT NULL OR a = 1", schema).not_null_when_true(), IsEmpty());
   EXPECT_THAT(Bound("NOT (b IS NULL)", schema).not_null_when_true(), IsEmpty());
@@ -36,13 +39,18 @@ TEST(Expression, PrintsEqualTreesAlike) {
   const SchemaRef schema = MakeSchema("a int32, b string?, c int64");
   EXPECT_EQ(Bound("a+1*2", schema).ToString(), Bound("( A + 2 )", schema).ToString());
   EXPECT_EQ(Bound("b LIKE 'x%'", schema).ToString(), "(b LIKE 'x%')");
-  EXPECT_NE(Bound("b LIKE 'x'", schema).ToString(), Bound("b LIKE 'x' ESCAPE '!'", schema).ToString());
+  EXPECT_NE(Bound("b LIKE 'x'", schema).ToString(),
+            Bound("b LIKE 'x' ESCAPE '!'", schema).ToString());
   EXPECT_NE(Bound("a IN (1, 2)", schema).ToString(), Bound("a IN (1, 2, NULL)", schema).ToString());
   EXPECT_NE(Bound("1", schema).ToString(), Bound("1::int64", schema).ToString());
-  EXPECT_NE(Bound("date_trunc('day', TIMESTAMP '2026-01-01' + c * INTERVAL '1 s', 'Asia/Tokyo')", schema).ToString(),
-            Bound("date_trunc('day', TIMESTAMP '2026-01-01' + c * INTERVAL '1 s')", schema).ToString());
-  EXPECT_EQ(Bound("CASE b WHEN 'x' THEN a ELSE 0 END", schema).ToString(), "CASE WHEN (b = 'x') THEN a ELSE 0::int32 END");
-  EXPECT_EQ(Bound("b IS NOT NULL AND NOT (c > a)", schema).ToString(), "((b IS NOT NULL) AND (NOT (CAST(a AS int64) < c)))");
+  EXPECT_NE(
+      Bound("date_trunc('day', TIMESTAMP '2026-01-01' + c * INTERVAL '1 s', 'Asia/Tokyo')", schema)
+          .ToString(),
+      Bound("date_trunc('day', TIMESTAMP '2026-01-01' + c * INTERVAL '1 s')", schema).ToString());
+  EXPECT_EQ(Bound("CASE b WHEN 'x' THEN a ELSE 0 END", schema).ToString(),
+            "CASE WHEN (b = 'x') THEN a ELSE 0::int32 END");
+  EXPECT_EQ(Bound("b IS NOT NULL AND NOT (c > a)", schema).ToString(),
+            "((b IS NOT NULL) AND (NOT (CAST(a AS int64) < c)))");
 }
 
 TEST(Expression, SharesColumnsInsteadOfCopying) {
@@ -59,22 +67,30 @@ TEST(Expression, SharesColumnsInsteadOfCopying) {
 
 TEST(Expression, TextsOutliveTheBatchTheyCameFrom) {
   const SchemaRef schema = MakeSchema("a int32, b string?");
-  const Expression expression = Bound("CASE a WHEN 1 THEN upper(b) WHEN 2 THEN substring(b, 2) ELSE 'a constant text of many bytes' END", schema);
+  const Expression expression = Bound(
+      "CASE a WHEN 1 THEN upper(b) WHEN 2 THEN substring(b, 2) ELSE 'a constant text of many "
+      "bytes' END",
+      schema);
   Column column;
   {
-    const Batch batch = MakeBatch(schema, "1, 'a text longer than twelve bytes'; 2, 'another one, longer than that'; 3, 'c'; 1, NULL");
+    const Batch batch = MakeBatch(schema,
+                                  "1, 'a text longer than twelve bytes'; 2, 'another one, longer "
+                                  "than that'; 3, 'c'; 1, NULL");
     RowErrors errors;
     column = expression.Evaluate(batch, errors);
   }
   RowErrors errors;
-  EXPECT_THAT(testing::Values(column, errors), ElementsAre("A TEXT LONGER THAN TWELVE BYTES", "nother one, longer than that", "a constant text of many bytes", "NULL"));
+  EXPECT_THAT(testing::Values(column, errors),
+              ElementsAre("A TEXT LONGER THAN TWELVE BYTES", "nother one, longer than that",
+                          "a constant text of many bytes", "NULL"));
 }
 
 TEST(Expression, CountsARowOnceAndLetsNoErrorPass) {
   const SchemaRef schema = MakeSchema("x int32, y int32");
   const Batch batch = MakeBatch(schema, "0, 0; 1, 0; 0, 1; 1, 1");
   RowErrors errors;
-  EXPECT_THAT(Bound("coalesce(1 / x, 1 / y) = 1 OR TRUE", schema).SelectTrue(batch, errors).rows(), ElementsAre(1U, 3U));
+  EXPECT_THAT(Bound("coalesce(1 / x, 1 / y) = 1 OR TRUE", schema).SelectTrue(batch, errors).rows(),
+              ElementsAre(1U, 3U));
   EXPECT_EQ(errors.rows(), 2U);
   EXPECT_EQ(errors.errors()[0].message, "division by zero");
   EXPECT_TRUE(errors.Has(0));
@@ -85,7 +101,9 @@ TEST(Expression, EvaluatesEmptyBatches) {
   const SchemaRef schema = MakeSchema("x int32, s string?");
   const Batch batch = MakeBatch(schema, "1, 'a'").Slice(0, 0);
   RowErrors errors;
-  for (const char* text : {"x", "x + 1", "s || 'x'", "CASE WHEN x = 1 THEN s END", "x IN (1, 2)", "coalesce(s, 'x')", "1", "NULL::string", "concat(s, s)", "greatest(x, 2)", "try(x / 0)"}) {
+  for (const char* text :
+       {"x", "x + 1", "s || 'x'", "CASE WHEN x = 1 THEN s END", "x IN (1, 2)", "coalesce(s, 'x')",
+        "1", "NULL::string", "concat(s, s)", "greatest(x, 2)", "try(x / 0)"}) {
     EXPECT_EQ(Bound(text, schema).Evaluate(batch, errors).rows(), 0U) << text;
   }
   EXPECT_TRUE(Bound("x = 1 AND s = 'a'", schema).SelectTrue(batch, errors).empty());
@@ -96,7 +114,8 @@ TEST(RandomFunctions, DependOnSeedAndRowOnly) {
   const SchemaRef schema = MakeSchema("x int32");
   Scope scope = MakeScope(schema);
   scope.random_allowed = true;
-  const BindResult bound = BindExpression("'d' || random_int(1, 5)::string || '-' || random_int(1, 1000)::string", scope, {});
+  const BindResult bound = BindExpression(
+      "'d' || random_int(1, 5)::string || '-' || random_int(1, 1000)::string", scope, {});
   ASSERT_TRUE(bound.expression);
   EXPECT_FALSE(bound.expression.nullable());
   std::string rows = "1";
@@ -109,7 +128,9 @@ TEST(RandomFunctions, DependOnSeedAndRowOnly) {
     cuts.push_back(batch.rows());
     for (const uint32_t cut : cuts) {
       RowErrors errors;
-      for (std::string& value : testing::Values(bound.expression.Evaluate(batch.Slice(first, cut - first), errors, &random), errors)) all.push_back(std::move(value));
+      for (std::string& value : testing::Values(
+               bound.expression.Evaluate(batch.Slice(first, cut - first), errors, &random), errors))
+        all.push_back(std::move(value));
       first = cut;
     }
     return all;
@@ -137,11 +158,14 @@ TEST(RandomFunctions, StayInTheirBounds) {
   const Batch batch = MakeBatch(schema, rows);
   RandomStream random(1);
   RowErrors errors;
-  const Column normal = BindExpression("random_normal(20, 8)", scope, {}).expression.Evaluate(batch, errors, &random);
+  const Column normal =
+      BindExpression("random_normal(20, 8)", scope, {}).expression.Evaluate(batch, errors, &random);
   double sum = 0;
   for (const double value : normal.Values<double>()) sum += value;
   EXPECT_NEAR(sum / batch.rows(), 20, 1);
-  const Column duration = BindExpression("random_duration(INTERVAL '0 seconds', INTERVAL '3 seconds')", scope, {}).expression.Evaluate(batch, errors, &random);
+  const Column duration =
+      BindExpression("random_duration(INTERVAL '0 seconds', INTERVAL '3 seconds')", scope, {})
+          .expression.Evaluate(batch, errors, &random);
   for (const int64_t value : duration.Values<int64_t>()) {
     EXPECT_GE(value, 0);
     EXPECT_LE(value, 3'000'000);
@@ -167,9 +191,14 @@ TEST(BindKey, NamesItsColumn) {
 }
 
 struct Aggregates {
-  AggregateScope scope{MakeScope(MakeSchema("user_id string, amount decimal(10,2), n int32?, f float32, ok bool?")), MakeSchema("user_id string, window_start timestamp, window_end timestamp"), {}};
+  AggregateScope scope{
+      MakeScope(MakeSchema("user_id string, amount decimal(10,2), n int32?, f float32, ok bool?")),
+      MakeSchema("user_id string, window_start timestamp, window_end timestamp"),
+      {}};
   std::vector<AggregateCall> calls;
-  AggregateResult Bind(std::string_view text, const BindOptions& options = {}) { return BindAggregates(text, scope, options, calls); }
+  AggregateResult Bind(std::string_view text, const BindOptions& options = {}) {
+    return BindAggregates(text, scope, options, calls);
+  }
 };
 
 TEST(BindAggregates, TypesCalls) {
@@ -178,28 +207,31 @@ TEST(BindAggregates, TypesCalls) {
     const char* type;
     bool nullable;
   };
-  for (const Expected& some : std::vector<Expected>{{"count(*)", "int64", false},
-                                                    {"count(n)", "int64", false},
-                                                    {"count(DISTINCT user_id)", "int64", false},
-                                                    {"sum(n)", "int64", true},
-                                                    {"sum(amount)", "decimal(38,2)", false},
-                                                    {"sum(f)", "float64", false},
-                                                    {"avg(n)", "float64", true},
-                                                    {"avg(amount)", "decimal(38,6)", false},
-                                                    {"min(user_id)", "string", false},
-                                                    {"max(n)", "int32", true},
-                                                    {"first(amount)", "decimal(10,2)", false},
-                                                    {"last(n)", "int32", true},
-                                                    {"bool_and(ok)", "bool", true},
-                                                    {"bool_or(amount > 1)", "bool", false},
-                                                    {"stddev_samp(amount)", "float64", true},
-                                                    {"approx_count_distinct(user_id)", "int64", false},
-                                                    {"percentile(amount, 0.99)", "float64", false},
-                                                    {"sum(amount) FILTER (WHERE ok)", "decimal(38,2)", true},
-                                                    {"count(*) FILTER (WHERE ok)", "int64", false}}) {
+  for (const Expected& some :
+       std::vector<Expected>{{"count(*)", "int64", false},
+                             {"count(n)", "int64", false},
+                             {"count(DISTINCT user_id)", "int64", false},
+                             {"sum(n)", "int64", true},
+                             {"sum(amount)", "decimal(38,2)", false},
+                             {"sum(f)", "float64", false},
+                             {"avg(n)", "float64", true},
+                             {"avg(amount)", "decimal(38,6)", false},
+                             {"min(user_id)", "string", false},
+                             {"max(n)", "int32", true},
+                             {"first(amount)", "decimal(10,2)", false},
+                             {"last(n)", "int32", true},
+                             {"bool_and(ok)", "bool", true},
+                             {"bool_or(amount > 1)", "bool", false},
+                             {"stddev_samp(amount)", "float64", true},
+                             {"approx_count_distinct(user_id)", "int64", false},
+                             {"percentile(amount, 0.99)", "float64", false},
+                             {"sum(amount) FILTER (WHERE ok)", "decimal(38,2)", true},
+                             {"count(*) FILTER (WHERE ok)", "int64", false}}) {
     Aggregates aggregates;
     const AggregateResult result = aggregates.Bind(some.text);
-    ASSERT_TRUE(result.result) << some.text << (result.problems.empty() ? "" : ": " + result.problems[0].message);
+    ASSERT_TRUE(result.result) << some.text
+                               << (result.problems.empty() ? ""
+                                                           : ": " + result.problems[0].message);
     ASSERT_EQ(aggregates.calls.size(), 1U) << some.text;
     EXPECT_EQ(aggregates.calls[0].result.ToString(), some.type) << some.text;
     EXPECT_EQ(aggregates.calls[0].nullable, some.nullable) << some.text;
@@ -221,13 +253,20 @@ TEST(BindAggregates, SharesEqualCallsAndReadsGroups) {
   EXPECT_TRUE(aggregates.calls[1].arguments.empty());
   EXPECT_THAT(mean.result.columns(), ElementsAre(ColumnIndex{3}, ColumnIndex{4}));
   aggregates.scope.named.emplace_back("mean", mean.result);
-  const AggregateResult having = aggregates.Bind("mean > 10 AND user_id <> 'x' AND count(*) > 1", {.form = ExpressionForm::kValue, .expected = Type::Of(TypeKind::kBool)});
+  const AggregateResult having =
+      aggregates.Bind("mean > 10 AND user_id <> 'x' AND count(*) > 1",
+                      {.form = ExpressionForm::kValue, .expected = Type::Of(TypeKind::kBool)});
   ASSERT_TRUE(having.result) << having.problems[0].message;
   EXPECT_EQ(aggregates.calls.size(), 3U);
   EXPECT_THAT(having.result.columns(), ElementsAre(ColumnIndex{0}, ColumnIndex{3}, ColumnIndex{4}));
   // Over the columns [groups ..., calls ...].
-  const SchemaRef schema = MakeSchema("user_id string, window_start timestamp, window_end timestamp, sum decimal(38,2), count int64, distinct_ int64");
-  const Batch batch = MakeBatch(schema, "'a', 2026-01-01, 2026-01-01, 30.00, 2, 1; 'x', 2026-01-01, 2026-01-01, 30.00, 2, 1; 'b', 2026-01-01, 2026-01-01, 10.00, 2, 1");
+  const SchemaRef schema = MakeSchema(
+      "user_id string, window_start timestamp, window_end timestamp, sum decimal(38,2), count "
+      "int64, distinct_ int64");
+  const Batch batch =
+      MakeBatch(schema,
+                "'a', 2026-01-01, 2026-01-01, 30.00, 2, 1; 'x', 2026-01-01, 2026-01-01, 30.00, 2, "
+                "1; 'b', 2026-01-01, 2026-01-01, 10.00, 2, 1");
   RowErrors errors;
   EXPECT_THAT(having.result.SelectTrue(batch, errors).rows(), ElementsAre(0U));
 }
@@ -238,30 +277,34 @@ TEST(BindAggregates, ExplainsMistakes) {
     const char* code;
     const char* words;
   };
-  for (const Expected& some : std::vector<Expected>{{"amount", "W0418", "neither a key nor inside an aggregate"},
-                                                    {"sum(amount) + n", "W0418", "key_by"},
-                                                    {"count()", "W0416", "write count(*)"},
-                                                    {"sum(*)", "W0416", "count(*)"},
-                                                    {"sum(count(*))", "W0417", "inside another"},
-                                                    {"sum(user_id)", "W0416", "not defined"},
-                                                    {"sum(ok)", "W0416", "FILTER"},
-                                                    {"sum(DISTINCT n)", "W0402", "planned"},
-                                                    {"percentile(n, 1.5)", "W0416", "between 0 and 1"},
-                                                    {"percentile(n, f)", "W0416", "between 0 and 1"},
-                                                    {"percentile(n)", "W0416", "percentile(number, q)"},
-                                                    {"array_agg(n)", "W0402", "planned"},
-                                                    {"count(*) FILTER (WHERE n)", "W0422", "bool"},
-                                                    {"sum(nix)", "W0412", "does not exist"},
-                                                    {"usr_id", "W0412", "did you mean 'user_id'?"},
-                                                    {"count(*) OVER ()", "W0401", "OVER"},
-                                                    {"percentile_cont(0.5) WITHIN GROUP (ORDER BY n)", "W0401", "percentile(x, 0.99)"},
-                                                    {"first(n ORDER BY f)", "W0417", "ORDER BY"}}) {
+  for (const Expected& some : std::vector<Expected>{
+           {"amount", "W0418", "neither a key nor inside an aggregate"},
+           {"sum(amount) + n", "W0418", "key_by"},
+           {"count()", "W0416", "write count(*)"},
+           {"sum(*)", "W0416", "count(*)"},
+           {"sum(count(*))", "W0417", "inside another"},
+           {"sum(user_id)", "W0416", "not defined"},
+           {"sum(ok)", "W0416", "FILTER"},
+           {"sum(DISTINCT n)", "W0402", "planned"},
+           {"percentile(n, 1.5)", "W0416", "between 0 and 1"},
+           {"percentile(n, f)", "W0416", "between 0 and 1"},
+           {"percentile(n)", "W0416", "percentile(number, q)"},
+           {"array_agg(n)", "W0402", "planned"},
+           {"count(*) FILTER (WHERE n)", "W0422", "bool"},
+           {"sum(nix)", "W0412", "does not exist"},
+           {"usr_id", "W0412", "did you mean 'user_id'?"},
+           {"count(*) OVER ()", "W0401", "OVER"},
+           {"percentile_cont(0.5) WITHIN GROUP (ORDER BY n)", "W0401", "percentile(x, 0.99)"},
+           {"first(n ORDER BY f)", "W0417", "ORDER BY"}}) {
     Aggregates aggregates;
     const AggregateResult result = aggregates.Bind(some.text);
     EXPECT_FALSE(result.result) << some.text;
     ASSERT_FALSE(result.problems.empty()) << some.text;
-    EXPECT_EQ(result.problems[0].code, some.code) << some.text << ": " << result.problems[0].message;
-    EXPECT_NE((result.problems[0].message + "|" + result.problems[0].help).find(some.words), std::string::npos) << some.text << ": " << result.problems[0].message << "|" << result.problems[0].help;
+    EXPECT_EQ(result.problems[0].code, some.code)
+        << some.text << ": " << result.problems[0].message;
+    EXPECT_NE((result.problems[0].message + "|" + result.problems[0].help).find(some.words),
+              std::string::npos)
+        << some.text << ": " << result.problems[0].message << "|" << result.problems[0].help;
   }
 }
 

@@ -135,8 +135,10 @@ TEST(Functions, ExplainTheirMistakes) {
   using testing::ExpectProblem;
   const char* columns = "t timestamp, s string, a int32";
   ExpectProblem("date_trunc('hours', t)", "W0416", "'hours'", "did you mean 'hour'?", columns);
-  ExpectProblem("EXTRACT(hours FROM t)", "W0416", "EXTRACT(hours FROM t)", "did you mean 'hour'?", columns);
-  ExpectProblem("EXTRACT(century FROM t)", "W0416", "EXTRACT(century FROM t)", "fields: year", columns);
+  ExpectProblem("EXTRACT(hours FROM t)", "W0416", "EXTRACT(hours FROM t)", "did you mean 'hour'?",
+                columns);
+  ExpectProblem("EXTRACT(century FROM t)", "W0416", "EXTRACT(century FROM t)", "fields: year",
+                columns);
   ExpectProblem("date_trunc(s, t)", "W0427", "s", "constant", columns);
   ExpectProblem("t AT TIME ZONE 'Mars'", "W0427", "'Mars'", "IANA", columns);
   ExpectProblem("format_timestamp(t, '%Q')", "W0427", "'%Q'", "%Y", columns);
@@ -150,25 +152,32 @@ TEST(Functions, ExplainTheirMistakes) {
 TEST(Functions, AreDocumented) {
   std::set<std::string_view> names;
   Scope scope = testing::MakeScope(testing::MakeSchema(
-      "user_id string, price decimal(18,2), latency_ms int32, page string, paid bool, failed bool, at timestamp, url string, path string, nickname string?, name string?, code string?, "
-      "a int32?, b int32?, first_name string?, last_name string?, phone string, email string, ordered_at timestamp, paid_at timestamp"));
+      "user_id string, price decimal(18,2), latency_ms int32, page string, paid bool, failed bool, "
+      "at timestamp, url string, path string, nickname string?, name string?, code string?, "
+      "a int32?, b int32?, first_name string?, last_name string?, phone string, email string, "
+      "ordered_at timestamp, paid_at timestamp"));
   scope.parameters = {{"limit", Type::Of(TypeKind::kInt32), "5"}};
   scope.random_allowed = true;
   const AggregateScope aggregates{scope, std::make_shared<const Schema>(), {}};
   size_t working = 0;
   for (const FunctionDoc& doc : Functions()) {
     EXPECT_TRUE(names.insert(doc.name).second) << doc.name;
-    EXPECT_FALSE(doc.group.empty() || doc.signature.empty() || doc.doc.empty() || doc.null_rule.empty()) << doc.name;
+    EXPECT_FALSE(doc.group.empty() || doc.signature.empty() || doc.doc.empty() ||
+                 doc.null_rule.empty())
+        << doc.name;
     if (doc.planned) continue;
     ++working;
     std::string example(doc.example);
     if (doc.name == "nullif") example = "nullif(a, 0)";
     if (doc.aggregate) {
       std::vector<AggregateCall> calls;
-      EXPECT_TRUE(BindAggregates(example, aggregates, {}, calls).result) << doc.name << ": " << example;
+      EXPECT_TRUE(BindAggregates(example, aggregates, {}, calls).result)
+          << doc.name << ": " << example;
     } else {
       const BindResult bound = BindExpression(example, scope, {});
-      EXPECT_TRUE(bound.expression) << doc.name << ": " << example << (bound.problems.empty() ? "" : ": " + bound.problems[0].message);
+      EXPECT_TRUE(bound.expression)
+          << doc.name << ": " << example
+          << (bound.problems.empty() ? "" : ": " + bound.problems[0].message);
     }
   }
   EXPECT_GE(working, 60U);

@@ -54,7 +54,8 @@ TEST(ParsedText, KnowsNoClockAndNoSystem) {
   ExpectProblem("now()", "W0415", "now()", "_event_time");
   ExpectProblem("current_timestamp", "W0415", "current_timestamp", "_event_time");
   ExpectProblem("a = 1 AND user = 'x'", "W0415", "user", "quote it");
-  for (const char* text : {"env('HOME')", "pg_read_file('x')", "http('x')", "getenv('x')", "pg_sleep(1)", "version()", "set_config('a', 'b', false)"}) {
+  for (const char* text : {"env('HOME')", "pg_read_file('x')", "http('x')", "getenv('x')",
+                           "pg_sleep(1)", "version()", "set_config('a', 'b', false)"}) {
     const auto problems = testing::ProblemsOf(text);
     ASSERT_FALSE(problems.empty()) << text;
     EXPECT_EQ(problems[0].code, "W0415") << text;
@@ -77,7 +78,9 @@ TEST(ParsedText, BoundsTheTextBeforeParsing) {
     const auto begin = std::chrono::steady_clock::now();
     const auto problems = testing::ProblemsOf(text);
     const auto took = std::chrono::steady_clock::now() - begin;
-    ::testing::Test::RecordProperty("microseconds", static_cast<int>(std::chrono::duration_cast<std::chrono::microseconds>(took).count()));
+    ::testing::Test::RecordProperty(
+        "microseconds",
+        static_cast<int>(std::chrono::duration_cast<std::chrono::microseconds>(took).count()));
     return problems.empty() ? std::string("accepted") : problems[0].code;
   };
   std::string plus = "1";
@@ -85,7 +88,8 @@ TEST(ParsedText, BoundsTheTextBeforeParsing) {
   EXPECT_EQ(limit_of(plus), "W0403");
   EXPECT_EQ(limit_of(plus.substr(0, 16383)), "W0403");  // within the bytes, beyond the operators
   EXPECT_EQ(limit_of(plus.substr(0, 4001)), "W0403");   // beyond the levels of the tree
-  EXPECT_EQ(limit_of(testing::Repeated('(', 10'000) + "1" + testing::Repeated(')', 10'000)), "W0403");
+  EXPECT_EQ(limit_of(testing::Repeated('(', 10'000) + "1" + testing::Repeated(')', 10'000)),
+            "W0403");
   EXPECT_EQ(limit_of(testing::Repeated('(', 8'000) + "1" + testing::Repeated(')', 8'000)), "W0403");
   EXPECT_EQ(limit_of("'" + testing::Repeated('x', 1 << 20) + "'"), "W0403");
   EXPECT_EQ(limit_of(testing::Repeated('-', 2000) + "1"), "W0401");  // a comment
@@ -135,7 +139,8 @@ TEST(ParsedText, ReadsOrders) {
   ExpectProblem("a USING <", "W0401", "a USING <", "USING", "a int32", order);
 }
 
-/// The golden corpus: every line an expression, a tab and libpg_query's tree. Another grammar under the same expressions shows here first.
+/// The golden corpus: every line an expression, a tab and libpg_query's tree. Another grammar under
+/// the same expressions shows here first.
 TEST(ParsedText, SeesTheGrammarOfPostgres15) {
   std::ifstream file("tests/expr/syntax_trees.tsv");
   std::string line;
@@ -148,14 +153,18 @@ TEST(ParsedText, SeesTheGrammarOfPostgres15) {
     }
     const std::string expression = line.substr(0, line.find('\t'));
     const PgQueryParseResult parsed = pg_query_parse(("SELECT " + expression).c_str());
-    const std::string tree = parsed.error != nullptr ? std::string("error: ") + parsed.error->message : parsed.parse_tree;
+    const std::string tree = parsed.error != nullptr
+                                 ? std::string("error: ") + parsed.error->message
+                                 : parsed.parse_tree;
     pg_query_free_parse_result(parsed);
     updated << expression << "\t" << tree << "\n";
-    EXPECT_EQ(line.find('\t') == std::string::npos ? "" : line.substr(line.find('\t') + 1), tree) << expression;
+    EXPECT_EQ(line.find('\t') == std::string::npos ? "" : line.substr(line.find('\t') + 1), tree)
+        << expression;
     ++count;
   }
   EXPECT_GT(count, 40);
-  if (std::getenv("WEIR_UPDATE_GOLDEN") != nullptr) std::ofstream("tests/expr/syntax_trees.tsv") << updated.str();
+  if (std::getenv("WEIR_UPDATE_GOLDEN") != nullptr)
+    std::ofstream("tests/expr/syntax_trees.tsv") << updated.str();
 }
 
 }  // namespace

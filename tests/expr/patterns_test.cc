@@ -75,7 +75,8 @@ TEST(Regex, IsLinearInTheText) {
   const Batch batch = builder.Build();
   const BindResult bound = BindExpression("s ~ '(a+)+$'", testing::MakeScope(schema), {});
   RowErrors errors;
-  EXPECT_EQ(testing::Values(bound.expression.Evaluate(batch, errors), errors), std::vector<std::string>{"false"});  // returns at all: linear
+  EXPECT_EQ(testing::Values(bound.expression.Evaluate(batch, errors), errors),
+            std::vector<std::string>{"false"});  // returns at all: linear
 }
 
 TEST(Concat, JoinsAndBounds) {

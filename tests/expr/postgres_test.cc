@@ -1,4 +1,5 @@
-// What PostgreSQL 15 answers to the expressions of postgres.tsv (recorded by postgres_golden.py): Weir must answer the same, but for the differences listed.
+// What PostgreSQL 15 answers to the expressions of postgres.tsv (recorded by postgres_golden.py):
+// Weir must answer the same, but for the differences listed.
 
 #include <gtest/gtest.h>
 
@@ -39,9 +40,12 @@ std::vector<Answer> ReadAnswers() {
   return answers;
 }
 
-/// Scales of numeric results differ where Weir's are part of the type: zeros at the end do not count. Floats compare as numbers.
+/// Scales of numeric results differ where Weir's are part of the type: zeros at the end do not
+/// count. Floats compare as numbers.
 std::string Normalised(std::string text, const Type& type) {
-  if (type.is_float()) return std::to_string(std::stod(text)) + (std::stod(text) != 0 ? "/" + std::to_string(std::ilogb(std::stod(text))) : "");
+  if (type.is_float())
+    return std::to_string(std::stod(text)) +
+           (std::stod(text) != 0 ? "/" + std::to_string(std::ilogb(std::stod(text))) : "");
   if (type.kind == TypeKind::kDecimal || type.is_integer()) {
     if (text.find('.') != std::string::npos) {
       while (text.back() == '0') text.pop_back();
@@ -54,8 +58,7 @@ std::string Normalised(std::string text, const Type& type) {
 
 /// Where Weir differs on purpose: expression, and why.
 const std::map<std::string, std::string>& Differences() {
-  static const std::map<std::string, std::string> differences = {
-  };
+  static const std::map<std::string, std::string> differences = {};
   return differences;
 }
 
@@ -76,7 +79,9 @@ TEST(Postgres, AnswersTheSame) {
       // A mistake in the text rather than a bad row, as far as it is an error there too.
       if (!answer.value.starts_with("!")) {
         for (const ExpressionProblem& problem : bound.problems) {
-          if (!problem.warning) ADD_FAILURE() << "line " << answer.line << ": " << answer.expression << ": " << problem.code << " " << problem.message;
+          if (!problem.warning)
+            ADD_FAILURE() << "line " << answer.line << ": " << answer.expression << ": "
+                          << problem.code << " " << problem.message;
         }
       }
       continue;
@@ -84,7 +89,9 @@ TEST(Postgres, AnswersTheSame) {
     RowErrors errors;
     const Column column = bound.expression.Evaluate(batch, errors);
     const std::string value = testing::Values(column, errors)[0];
-    const std::string where = "line " + std::to_string(answer.line) + ": " + answer.expression + " of type " + bound.expression.type().ToString() + ": PostgreSQL " + answer.value;
+    const std::string where = "line " + std::to_string(answer.line) + ": " + answer.expression +
+                              " of type " + bound.expression.type().ToString() + ": PostgreSQL " +
+                              answer.value;
     if (answer.value.starts_with("!")) {
       EXPECT_TRUE(value.starts_with("!expression.")) << where << ", Weir " << value;
       if (answer.value == "!22012") {
@@ -99,7 +106,9 @@ TEST(Postgres, AnswersTheSame) {
     } else if (answer.value == "NULL" || value == "NULL" || value.starts_with("!")) {
       EXPECT_EQ(value, answer.value) << where;
     } else {
-      EXPECT_EQ(Normalised(value, bound.expression.type()), Normalised(answer.value, bound.expression.type())) << where;
+      EXPECT_EQ(Normalised(value, bound.expression.type()),
+                Normalised(answer.value, bound.expression.type()))
+          << where;
     }
   }
   EXPECT_EQ(used.size(), Differences().size()) << "a listed difference has no case";

@@ -28,16 +28,26 @@ std::string ShortestFloat(double value) {
 /// Text of a value, by means of its own: the engine's casts are what is tested.
 std::string TextOf(const Column& column, uint32_t row) {
   switch (column.type().kind) {
-    case TypeKind::kBool: return column.Values<uint8_t>()[row] != 0 ? "true" : "false";
-    case TypeKind::kInt32: return std::to_string(column.Values<int32_t>()[row]);
-    case TypeKind::kInt64: return std::to_string(column.Values<int64_t>()[row]);
-    case TypeKind::kFloat32: return ShortestFloat(static_cast<double>(column.Values<float>()[row]));
-    case TypeKind::kFloat64: return ShortestFloat(column.Values<double>()[row]);
-    case TypeKind::kDecimal: return DecimalToString(column.Values<Int128>()[row], column.type().scale);
-    case TypeKind::kDate: return DateToString(column.Values<int32_t>()[row]);
-    case TypeKind::kTimestamp: return TimestampToString(column.Values<int64_t>()[row]);
-    case TypeKind::kDuration: return IsoDurationToString(column.Values<int64_t>()[row]);
-    default: return std::string(column.Values<Utf8View>()[row].view());
+    case TypeKind::kBool:
+      return column.Values<uint8_t>()[row] != 0 ? "true" : "false";
+    case TypeKind::kInt32:
+      return std::to_string(column.Values<int32_t>()[row]);
+    case TypeKind::kInt64:
+      return std::to_string(column.Values<int64_t>()[row]);
+    case TypeKind::kFloat32:
+      return ShortestFloat(static_cast<double>(column.Values<float>()[row]));
+    case TypeKind::kFloat64:
+      return ShortestFloat(column.Values<double>()[row]);
+    case TypeKind::kDecimal:
+      return DecimalToString(column.Values<Int128>()[row], column.type().scale);
+    case TypeKind::kDate:
+      return DateToString(column.Values<int32_t>()[row]);
+    case TypeKind::kTimestamp:
+      return TimestampToString(column.Values<int64_t>()[row]);
+    case TypeKind::kDuration:
+      return IsoDurationToString(column.Values<int64_t>()[row]);
+    default:
+      return std::string(column.Values<Utf8View>()[row].view());
   }
 }
 
@@ -90,7 +100,8 @@ Batch MakeBatch(const SchemaRef& schema, std::string_view rows) {
         continue;
       }
       const bool quoted = text.size() >= 2 && text.front() == '\'';
-      const std::optional<Column> value = ConstantFromText(schema->fields()[i].type, quoted ? text.substr(1, text.size() - 2) : text);
+      const std::optional<Column> value = ConstantFromText(
+          schema->fields()[i].type, quoted ? text.substr(1, text.size() - 2) : text);
       WEIR_CHECK(value.has_value());
       builder.column(i).AppendFrom(*value, 0);
     }

@@ -1,4 +1,5 @@
-// The encoding of batches: damaged bytes are a Status, and what decodes can be encoded and decoded again to the same bytes.
+// The encoding of batches: damaged bytes are a Status, and what decodes can be encoded and decoded
+// again to the same bytes.
 
 #include <memory>
 #include <string>
@@ -26,7 +27,8 @@ std::string SeedBatch(uint32_t rows) {
     } else {
       builder.column(size_t{0}).Append<int64_t>(row);
     }
-    builder.column(size_t{1}).AppendString(row % 2 == 0 ? "short" : "a string longer than twelve bytes");
+    builder.column(size_t{1}).AppendString(row % 2 == 0 ? "short"
+                                                        : "a string longer than twelve bytes");
     builder.column(size_t{2}).Append<uint8_t>(row % 2);
     builder.column(size_t{3}).Append<weir::Int128>(row);
     builder.FinishRow();

@@ -1,5 +1,6 @@
-// Expressions: any text gives an expression or problems inside the text; what binds evaluates to a column of its type, without failing rows twice, and its
-// rows do not depend on how the batch is cut.
+// Expressions: any text gives an expression or problems inside the text; what binds evaluates to a
+// column of its type, without failing rows twice, and its rows do not depend on how the batch is
+// cut.
 
 #include <string>
 #include <string_view>
@@ -15,13 +16,14 @@ namespace {
 weir::SchemaRef MakeSchema() {
   using weir::Type;
   using weir::TypeKind;
-  return std::make_shared<const weir::Schema>(std::vector<weir::Field>{{"a", Type::Of(TypeKind::kInt32), false},
-                                                                       {"b", Type::Of(TypeKind::kInt64), true},
-                                                                       {"s", Type::Of(TypeKind::kString), true},
-                                                                       {"d", Type::Decimal(18, 2), false},
-                                                                       {"f", Type::Of(TypeKind::kFloat64), false},
-                                                                       {"t", Type::Of(TypeKind::kTimestamp), true},
-                                                                       {"ok", Type::Of(TypeKind::kBool), true}});
+  return std::make_shared<const weir::Schema>(
+      std::vector<weir::Field>{{"a", Type::Of(TypeKind::kInt32), false},
+                               {"b", Type::Of(TypeKind::kInt64), true},
+                               {"s", Type::Of(TypeKind::kString), true},
+                               {"d", Type::Decimal(18, 2), false},
+                               {"f", Type::Of(TypeKind::kFloat64), false},
+                               {"t", Type::Of(TypeKind::kTimestamp), true},
+                               {"ok", Type::Of(TypeKind::kBool), true}});
 }
 
 weir::Batch MakeBatch(const weir::SchemaRef& schema) {
@@ -54,7 +56,8 @@ std::vector<std::string> FuzzSeeds() {
       "EXTRACT(hour FROM t AT TIME ZONE 'Europe/Stockholm') BETWEEN 8 AND 18",
       "date_trunc('week', t) + INTERVAL '1 day 02:03:04' < TIMESTAMP '2026-01-01 00:00:00Z'",
       "try_cast(s, 'decimal(10,2)') IN (1.5, 2, NULL) OR d % 0.7 = round(d, 1)",
-      "regexp_extract(s, '([a-z]+)', 1) ~* 'x|y' AND split_part(s, 'b', -1) <> replace(s, 'a', 'bb')",
+      "regexp_extract(s, '([a-z]+)', 1) ~* 'x|y' AND split_part(s, 'b', -1) <> replace(s, 'a', "
+      "'bb')",
       "greatest(a, b, 3) << 2 # 5 & -1",
       "-(-(a)) IS DISTINCT FROM \"a\"",
   };

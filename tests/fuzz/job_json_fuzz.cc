@@ -1,4 +1,5 @@
-// The scanner and parser of job files: any text gives a document or problems, each with a position inside the text.
+// The scanner and parser of job files: any text gives a document or problems, each with a position
+// inside the text.
 
 #include <string>
 #include <string_view>

@@ -1,7 +1,8 @@
 // The main function of fuzz targets without libFuzzer.
 //
-//   <target>_replay DIRECTORY...          runs the seeds, damaged copies of them, and each file of the directories
-//   <target>_replay --write-seeds DIRECTORY  writes the seeds as files, for libFuzzer to start from
+//   <target>_replay DIRECTORY...          runs the seeds, damaged copies of them, and each file of
+//   the directories <target>_replay --write-seeds DIRECTORY  writes the seeds as files, for
+//   libFuzzer to start from
 
 #include <algorithm>
 #include <cstdio>
@@ -41,10 +42,18 @@ void RunDamaged(const std::string& seed, std::mt19937_64& random) {
     for (uint64_t edits = 1 + random() % kEditsPerMutantMax; edits > 0; --edits) {
       const size_t at = random() % input.size();
       switch (random() % 4) {
-        case 0: input[at] = static_cast<char>(random()); break;
-        case 1: input[at] = static_cast<char>(input[at] ^ (1 << (random() % 8))); break;
-        case 2: input.insert(at, 1, static_cast<char>(random())); break;
-        default: input.insert(at, input.substr(random() % input.size(), random() % 32)); break;
+        case 0:
+          input[at] = static_cast<char>(random());
+          break;
+        case 1:
+          input[at] = static_cast<char>(input[at] ^ (1 << (random() % 8)));
+          break;
+        case 2:
+          input.insert(at, 1, static_cast<char>(random()));
+          break;
+        default:
+          input.insert(at, input.substr(random() % input.size(), random() % 32));
+          break;
       }
     }
     Run(input);

@@ -1,8 +1,11 @@
-// Golden jobs: each folder below this file is a job, its input, and what must come out. Every job runs at parallelism 1 to the end; at 2 with checkpoints;
-// stopped in the middle and resumed at 3; and under configurations that make rare paths common. The output must be the same rows each time.
+// Golden jobs: each folder below this file is a job, its input, and what must come out. Every job
+// runs at parallelism 1 to the end; at 2 with checkpoints; stopped in the middle and resumed at 3;
+// and under configurations that make rare paths common. The output must be the same rows each time.
 //
-// A folder holds job.weir.json (reads ${INPUT}, writes below ${OUTPUT}) with input.ndjson and expected.ndjson, or with expected_error.json: the codes of its
-// problems. WEIR_UPDATE_GOLDEN=1 rewrites expected.ndjson from the first run; the difference is then reviewed, never taken over blindly.
+// A folder holds job.weir.json (reads ${INPUT}, writes below ${OUTPUT}) with input.ndjson and
+// expected.ndjson, or with expected_error.json: the codes of its problems. WEIR_UPDATE_GOLDEN=1
+// rewrites expected.ndjson from the first run; the difference is then reviewed, never taken over
+// blindly.
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -60,12 +63,15 @@ std::vector<std::string> Lines(const fs::path& path) {
   return lines;
 }
 
-/// Rows of all finished files below the output, each with the name of its sink in front: files are grouped by folder.
+/// Rows of all finished files below the output, each with the name of its sink in front: files are
+/// grouped by folder.
 std::vector<std::string> OutputRows(const fs::path& output) {
   std::vector<std::string> rows;
   if (!fs::exists(output)) return rows;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(output)) {
-    if (!entry.is_regular_file() || entry.path().filename().string().starts_with(".") || entry.path().extension() == ".part") continue;
+    if (!entry.is_regular_file() || entry.path().filename().string().starts_with(".") ||
+        entry.path().extension() == ".part")
+      continue;
     const std::string sink = fs::relative(entry.path(), output).begin()->string();
     for (const std::string& line : Lines(entry.path())) rows.push_back(sink + " " + line);
   }
@@ -76,9 +82,14 @@ std::vector<std::string> OutputRows(const fs::path& output) {
 /// A job's folder on disk while it runs.
 class GoldenRun {
  public:
-  explicit GoldenRun(const fs::path& golden) : golden_(golden), env_(MakePosixEnv(4)), memory_(cli::MakeGovernor(kMemoryBytes)), clients_(cli::MakeRealClients(*env_)) {
+  explicit GoldenRun(const fs::path& golden)
+      : golden_(golden),
+        env_(MakePosixEnv(4)),
+        memory_(cli::MakeGovernor(kMemoryBytes)),
+        clients_(cli::MakeRealClients(*env_)) {
     static int runs = 0;
-    work_ = fs::temp_directory_path() / ("weir_golden_" + std::to_string(getpid()) + "_" + std::to_string(++runs));
+    work_ = fs::temp_directory_path() /
+            ("weir_golden_" + std::to_string(getpid()) + "_" + std::to_string(++runs));
     fs::create_directories(work_);
   }
   ~GoldenRun() { fs::remove_all(work_); }
@@ -98,14 +109,16 @@ class GoldenRun {
   }
 
   /// Runs until the end, or until `checkpoints` are complete and then stops.
-  void Go(uint32_t parallelism, const Configuration& configuration, std::optional<uint64_t> checkpoints) {
+  void Go(uint32_t parallelism, const Configuration& configuration,
+          std::optional<uint64_t> checkpoints) {
     jobs::CompiledJob job = Compile(parallelism);
     ASSERT_TRUE(job.plan) << jobs::FormatProblemsText(job);
     if (checkpoints) job.plan->checkpoint.interval = Milliseconds(20);
     if (!configuration.chaining) job.plan = Unchained(*job.plan);
     Result<cli::BackendParts> backend = cli::MakeBackend(*env_, *memory_, configuration.backend);
     ASSERT_TRUE(backend.ok()) << backend.status().ToString();
-    Result<std::unique_ptr<CheckpointStore>> store = cli::OpenStorage(*env_, "file://" + (work_ / "storage").string());
+    Result<std::unique_ptr<CheckpointStore>> store =
+        cli::OpenStorage(*env_, "file://" + (work_ / "storage").string());
     ASSERT_TRUE(store.ok()) << store.status().ToString();
     control::CoordinatorOptions options;
     options.plan = &*job.plan;
@@ -120,12 +133,14 @@ class GoldenRun {
     options.threads = 2;
     options.batch_rows_initial = configuration.batch_rows;
     options.channel_queue_items = configuration.queue_items;
-    const std::unique_ptr<control::JobCoordinator> coordinator = control::JobCoordinator::Create(options);
+    const std::unique_ptr<control::JobCoordinator> coordinator =
+        control::JobCoordinator::Create(options);
     coordinator->Start();
     const auto deadline = std::chrono::steady_clock::now() + kRunMax;
     bool stopped = false;
     while (!coordinator->ended()) {
-      ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "still " << control::JobStateName(coordinator->status().state);
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline)
+          << "still " << control::JobStateName(coordinator->status().state);
       if (checkpoints && !stopped && coordinator->status().checkpoints.completed >= *checkpoints) {
         stopped = true;
         coordinator->Stop(/*drain=*/false);
@@ -153,8 +168,10 @@ class GoldenRun {
 
 std::vector<std::string> GoldenFolders() {
   std::vector<std::string> names;
-  for (const fs::directory_entry& entry : fs::directory_iterator(fs::path(SourceDirectory()) / "tests/golden")) {
-    if (entry.is_directory() && fs::exists(entry.path() / "job.weir.json")) names.push_back(entry.path().filename().string());
+  for (const fs::directory_entry& entry :
+       fs::directory_iterator(fs::path(SourceDirectory()) / "tests/golden")) {
+    if (entry.is_directory() && fs::exists(entry.path() / "job.weir.json"))
+      names.push_back(entry.path().filename().string());
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -172,7 +189,8 @@ TEST_P(Golden, GivesTheExpectedRowsHoweverItRuns) {
     std::vector<std::string> codes;
     for (const Problem& problem : job.problems.list()) codes.push_back(problem.code);
     std::sort(codes.begin(), codes.end());
-    EXPECT_EQ(Json(codes), Json::parse(ReadFile(folder() / "expected_error.json"))) << jobs::FormatProblemsText(job);
+    EXPECT_EQ(Json(codes), Json::parse(ReadFile(folder() / "expected_error.json")))
+        << jobs::FormatProblemsText(job);
     return;
   }
   std::vector<std::string> expected = Lines(folder() / "expected.ndjson");
@@ -203,7 +221,10 @@ TEST_P(Golden, GivesTheExpectedRowsHoweverItRuns) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Jobs, Golden, ::testing::ValuesIn(GoldenFolders()), [](const ::testing::TestParamInfo<std::string>& job) { return job.param; });
+INSTANTIATE_TEST_SUITE_P(Jobs, Golden, ::testing::ValuesIn(GoldenFolders()),
+                         [](const ::testing::TestParamInfo<std::string>& job) {
+                           return job.param;
+                         });
 
 }  // namespace
 }  // namespace weir

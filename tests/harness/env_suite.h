@@ -1,6 +1,7 @@
 #pragma once
-// What every Env promises about files, as tests that run against any of them: a *_test.cc includes this and instantiates EnvFiles with its Envs. The root
-// is an empty directory that exists; the Env is used by one thread.
+// What every Env promises about files, as tests that run against any of them: a *_test.cc includes
+// this and instantiates EnvFiles with its Envs. The root is an empty directory that exists; the Env
+// is used by one thread.
 
 #include <gtest/gtest.h>
 
@@ -18,7 +19,9 @@ struct EnvCase {
   std::function<Path()> root;
 };
 inline void PrintTo(const EnvCase& value, std::ostream* out) { *out << value.name; }
-inline std::string EnvCaseName(const ::testing::TestParamInfo<EnvCase>& param) { return param.param.name; }
+inline std::string EnvCaseName(const ::testing::TestParamInfo<EnvCase>& param) {
+  return param.param.name;
+}
 
 class EnvFiles : public ::testing::TestWithParam<EnvCase> {
  protected:
@@ -43,7 +46,8 @@ class EnvFiles : public ::testing::TestWithParam<EnvCase> {
     const auto entries = env_->List(path);
     EXPECT_TRUE(entries.ok()) << entries.status().ToString();
     if (!entries.ok()) return names;
-    for (const DirectoryEntry& entry : *entries) names.push_back(entry.name + (entry.directory ? "/" : ""));
+    for (const DirectoryEntry& entry : *entries)
+      names.push_back(entry.name + (entry.directory ? "/" : ""));
     return names;
   }
 
@@ -99,7 +103,8 @@ TEST_P(EnvFiles, WhatIsMissingIsNotFound) {
   EXPECT_EQ(env_->Create(At("no/a"), CreateMode::kNew).status().code(), Code::kNotFound);
   EXPECT_EQ(env_->SyncDirectory(At("no")).code(), Code::kNotFound);
   EXPECT_TRUE(env_->RemoveTree(At("no")).ok());
-  EXPECT_NE(env_->Open(At("no")).status().message().find(At("no")), std::string::npos) << "the path is in the message";
+  EXPECT_NE(env_->Open(At("no")).status().message().find(At("no")), std::string::npos)
+      << "the path is in the message";
 }
 
 TEST_P(EnvFiles, RenameReplacesAndKeepsTheIdentity) {

@@ -20,10 +20,12 @@ std::unique_ptr<Env> MakeSimEnv() {
   return world.StartProcess("test");
 }
 
-INSTANTIATE_TEST_SUITE_P(Harness, EnvFiles,
-                         testing::Values(EnvCase{"fault", MakeFaultEnv, OnDisk}, EnvCase{"sim", MakeSimEnv, [] { return Path("/data/test"); }},
-                                         EnvCase{"sim_relative", MakeSimEnv, [] { return Path("data/test"); }}),
-                         EnvCaseName);
+INSTANTIATE_TEST_SUITE_P(
+    Harness, EnvFiles,
+    testing::Values(EnvCase{"fault", MakeFaultEnv, OnDisk},
+                    EnvCase{"sim", MakeSimEnv, [] { return Path("/data/test"); }},
+                    EnvCase{"sim_relative", MakeSimEnv, [] { return Path("data/test"); }}),
+    EnvCaseName);
 
 }  // namespace
 }  // namespace weir

@@ -9,7 +9,9 @@
 namespace weir {
 namespace {
 
-Status PowerLost(const Path& path) { return Status(Code::kIo, "'" + path + "' was open when the power failed"); }
+Status PowerLost(const Path& path) {
+  return Status(Code::kIo, "'" + path + "' was open when the power failed");
+}
 
 void Wait(Duration duration) {
   if (duration > Duration{0}) std::this_thread::sleep_for(std::chrono::microseconds(duration.us));
@@ -64,8 +66,10 @@ class FaultEnv::FaultWritableFile final : public WritableFile {
     const Status fault = env_.Count(FileCall::kClose, path_);
     const Status status = base_->Close();
     const auto file = env_.files_.find(id_);
-    if (file != env_.files_.end() && !file->second.poisoned && file->second.synced == file->second.size) {
-      IgnoreStatus(env_.base_.Remove(file->second.handle), "nothing of the file can be lost any more");
+    if (file != env_.files_.end() && !file->second.poisoned &&
+        file->second.synced == file->second.size) {
+      IgnoreStatus(env_.base_.Remove(file->second.handle),
+                   "nothing of the file can be lost any more");
       env_.files_.erase(file);
     }
     return Told(fault.ok() ? status : fault);
@@ -94,7 +98,8 @@ class FaultEnv::FaultWritableFile final : public WritableFile {
 
 class FaultEnv::FaultReadableFile final : public ReadableFile {
  public:
-  FaultReadableFile(FaultEnv& env, Path path, std::unique_ptr<ReadableFile> base) : env_(env), path_(std::move(path)), epoch_(env.epoch_), base_(std::move(base)) {}
+  FaultReadableFile(FaultEnv& env, Path path, std::unique_ptr<ReadableFile> base)
+      : env_(env), path_(std::move(path)), epoch_(env.epoch_), base_(std::move(base)) {}
 
   Result<size_t> Read(uint64_t offset, std::span<char> into) const override {
     if (epoch_ != env_.epoch_) return PowerLost(path_);
@@ -131,11 +136,14 @@ class FaultEnv::FaultReadableFile final : public ReadableFile {
   const std::unique_ptr<ReadableFile> base_;
 };
 
-FaultEnv::FaultEnv(Env& base, Path undo_directory, uint64_t seed) : base_(base), undo_directory_(std::move(undo_directory)), random_(seed) {
+FaultEnv::FaultEnv(Env& base, Path undo_directory, uint64_t seed)
+    : base_(base), undo_directory_(std::move(undo_directory)), random_(seed) {
   WEIR_CHECK(base_.RemoveTree(undo_directory_).ok());
   WEIR_CHECK(base_.MakeDirectory(undo_directory_).ok());
 }
-FaultEnv::~FaultEnv() { IgnoreStatus(base_.RemoveTree(undo_directory_), "links left over in a directory of the test's"); }
+FaultEnv::~FaultEnv() {
+  IgnoreStatus(base_.RemoveTree(undo_directory_), "links left over in a directory of the test's");
+}
 
 void FaultEnv::SetPlan(FaultPlan plan) {
   const std::lock_guard lock(mutex_);
@@ -148,10 +156,12 @@ void FaultEnv::SetPlan(FaultPlan plan) {
 Status FaultEnv::Count(FileCall call, const Path& path) {
   if (plan_.counts && !plan_.counts(call, path)) return Status::Ok();
   const uint64_t number = ++calls_;
-  const bool fails = plan_.fail_at != 0 && (number == plan_.fail_at || (plan_.fail_from_there && number > plan_.fail_at));
+  const bool fails = plan_.fail_at != 0 &&
+                     (number == plan_.fail_at || (plan_.fail_from_there && number > plan_.fail_at));
   if (!fails) return Status::Ok();
   hit_ = true;
-  return Status(plan_.fail_with, "file call " + std::to_string(number) + " on '" + path + "' fails by plan");
+  return Status(plan_.fail_with,
+                "file call " + std::to_string(number) + " on '" + path + "' fails by plan");
 }
 
 Result<std::unique_ptr<WritableFile>> FaultEnv::Create(const Path& path, CreateMode mode) {
@@ -167,7 +177,14 @@ Result<std::unique_ptr<WritableFile>> FaultEnv::Create(const Path& path, CreateM
   // What was there before this Env knew the file counts as durable.
   if (fresh || mode == CreateMode::kTruncate) file.synced = entry.bytes;
   file.size = entry.bytes;
-  if (!existed) changes_.push_back({.directory = DirectoryOf(path), .remove = path, .restore_from = {}, .restore_to = {}, .make_directory = {}, .old_from = {}, .old_to = {}});
+  if (!existed)
+    changes_.push_back({.directory = DirectoryOf(path),
+                        .remove = path,
+                        .restore_from = {},
+                        .restore_to = {},
+                        .make_directory = {},
+                        .old_from = {},
+                        .old_to = {}});
   return std::make_unique<FaultWritableFile>(*this, path, id, std::move(base));
 }
 
@@ -187,7 +204,13 @@ Path FaultEnv::LinkAside(const Path& path) {
 Status FaultEnv::Rename(const Path& from, const Path& to) {
   const std::lock_guard lock(mutex_);
   WEIR_TRY(Count(FileCall::kRename, to));
-  NameChange arrival{.directory = DirectoryOf(to), .remove = {}, .restore_from = {}, .restore_to = {}, .make_directory = {}, .old_from = LinkAside(to), .old_to = to};
+  NameChange arrival{.directory = DirectoryOf(to),
+                     .remove = {},
+                     .restore_from = {},
+                     .restore_to = {},
+                     .make_directory = {},
+                     .old_from = LinkAside(to),
+                     .old_to = to};
   const bool same_directory = DirectoryOf(from) == arrival.directory;
   const Path moved = same_directory ? Path() : LinkAside(from);
   const Status status = base_.Rename(from, to);
@@ -204,7 +227,13 @@ Status FaultEnv::Rename(const Path& from, const Path& to) {
     // Two directories, each durable when it is synced: the name may for a while be in both.
     arrival.remove = to;
     changes_.push_back(std::move(arrival));
-    changes_.push_back({.directory = DirectoryOf(from), .remove = {}, .restore_from = moved, .restore_to = from, .make_directory = {}, .old_from = {}, .old_to = {}});
+    changes_.push_back({.directory = DirectoryOf(from),
+                        .remove = {},
+                        .restore_from = moved,
+                        .restore_to = from,
+                        .make_directory = {},
+                        .old_from = {},
+                        .old_to = {}});
   }
   return Status::Ok();
 }
@@ -213,7 +242,13 @@ Status FaultEnv::Link(const Path& from, const Path& to) {
   const std::lock_guard lock(mutex_);
   WEIR_TRY(Count(FileCall::kLink, to));
   WEIR_TRY(base_.Link(from, to));
-  changes_.push_back({.directory = DirectoryOf(to), .remove = to, .restore_from = {}, .restore_to = {}, .make_directory = {}, .old_from = {}, .old_to = {}});
+  changes_.push_back({.directory = DirectoryOf(to),
+                      .remove = to,
+                      .restore_from = {},
+                      .restore_to = {},
+                      .make_directory = {},
+                      .old_from = {},
+                      .old_to = {}});
   return Status::Ok();
 }
 
@@ -226,7 +261,13 @@ Status FaultEnv::RemoveLocked(const Path& path) {
   WEIR_TRY(Count(FileCall::kRemove, path));
   const Result<DirectoryEntry> entry = base_.Stat(path);
   const bool directory = entry.ok() && entry->directory;
-  NameChange change{.directory = DirectoryOf(path), .remove = {}, .restore_from = {}, .restore_to = {}, .make_directory = {}, .old_from = {}, .old_to = {}};
+  NameChange change{.directory = DirectoryOf(path),
+                    .remove = {},
+                    .restore_from = {},
+                    .restore_to = {},
+                    .make_directory = {},
+                    .old_from = {},
+                    .old_to = {}};
   if (directory) {
     change.make_directory = path;
   } else {
@@ -315,13 +356,16 @@ Status FaultEnv::SyncDirectory(const Path& path) {
 /// Drops the links that a change keeps aside.
 void FaultEnv::Forget(const NameChange& change) {
   for (const Path* aside : {&change.restore_from, &change.old_from}) {
-    if (aside->starts_with(undo_directory_ + "/")) IgnoreStatus(base_.Remove(*aside), "a link of ours");
+    if (aside->starts_with(undo_directory_ + "/"))
+      IgnoreStatus(base_.Remove(*aside), "a link of ours");
   }
 }
 
 void FaultEnv::Undo(const NameChange& change) {
   // What lay in a directory that is gone for good cannot come back.
-  const auto tolerate = [](const Status& status) { WEIR_CHECK(status.ok() || status.code() == Code::kNotFound); };
+  const auto tolerate = [](const Status& status) {
+    WEIR_CHECK(status.ok() || status.code() == Code::kNotFound);
+  };
   if (!change.remove.empty()) tolerate(base_.Remove(change.remove));
   if (!change.make_directory.empty()) tolerate(base_.MakeDirectory(change.make_directory));
   if (!change.restore_from.empty()) tolerate(base_.Rename(change.restore_from, change.restore_to));
@@ -345,7 +389,8 @@ void FaultEnv::PowerLoss(PowerLossKeeps keeps) {
   ++epoch_;
   std::map<Path, uint64_t> kept;  // by directory: how many of its first changes stay
   for (const NameChange& change : changes_) ++kept[change.directory];
-  for (auto& [directory, count] : kept) count = keeps == PowerLossKeeps::kRandomPart ? random_() % (count + 1) : 0;
+  for (auto& [directory, count] : kept)
+    count = keeps == PowerLossKeeps::kRandomPart ? random_() % (count + 1) : 0;
   std::vector<NameChange> lost;
   for (NameChange& change : changes_) {
     uint64_t& left = kept[change.directory];

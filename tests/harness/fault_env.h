@@ -1,15 +1,20 @@
 #pragma once
-// FaultEnv: an Env that fails where a test wants it to. It wraps any other (real disk, simulation) and lets the n-th file call fail, flips bits on read,
-// slows the disk, and at PowerLoss() takes back what no sync had made durable: bytes since the last Sync of a file, names since the last SyncDirectory
-// of their directory. After it every file that was open is dead, as its process would be.
+// FaultEnv: an Env that fails where a test wants it to. It wraps any other (real disk, simulation)
+// and lets the n-th file call fail, flips bits on read, slows the disk, and at PowerLoss() takes
+// back what no sync had made durable: bytes since the last Sync of a file, names since the last
+// SyncDirectory of their directory. After it every file that was open is dead, as its process would
+// be.
 //
-// Used by tests from any thread; calls that change files are serialized. `base` must outlive it. The undo directory lies on the same file system as the
-// files under test, outside of what the test looks at: it keeps hard links to what a power loss would bring back.
+// Used by tests from any thread; calls that change files are serialized. `base` must outlive it.
+// The undo directory lies on the same file system as the files under test, outside of what the test
+// looks at: it keeps hard links to what a power loss would bring back.
 //
-// The model. A file's durable length is what the last successful Sync covered; a power loss leaves that, or, in random mode, any length up to the one
-// written, the rest possibly zeros. Changes of a directory's names become durable in order: a power loss keeps none of those since the last
-// SyncDirectory, or, in random mode, a first part of them. A Sync that failed makes the bytes before it lost for good: later Syncs of the file succeed
-// but save nothing (as Linux does). Truncate and MakeDirectory are durable at once.
+// The model. A file's durable length is what the last successful Sync covered; a power loss leaves
+// that, or, in random mode, any length up to the one written, the rest possibly zeros. Changes of a
+// directory's names become durable in order: a power loss keeps none of those since the last
+// SyncDirectory, or, in random mode, a first part of them. A Sync that failed makes the bytes
+// before it lost for good: later Syncs of the file succeed but save nothing (as Linux does).
+// Truncate and MakeDirectory are durable at once.
 
 #include <atomic>
 #include <functional>
@@ -25,15 +30,34 @@
 namespace weir {
 
 enum class FileCall : uint8_t {
-  kCreate, kAppend, kSync, kClose, kOpen, kRead, kSize, kRename, kLink, kRemove, kTruncate, kMakeDirectory, kList, kStat, kLock, kFreeBytes, kSyncDirectory,
+  kCreate,
+  kAppend,
+  kSync,
+  kClose,
+  kOpen,
+  kRead,
+  kSize,
+  kRename,
+  kLink,
+  kRemove,
+  kTruncate,
+  kMakeDirectory,
+  kList,
+  kStat,
+  kLock,
+  kFreeBytes,
+  kSyncDirectory,
 };
 
 struct FaultPlan {
-  uint64_t fail_at = 0;  // this call fails, counted from 1; 0: none. An Append writes half of its bytes first
+  uint64_t fail_at =
+      0;  // this call fails, counted from 1; 0: none. An Append writes half of its bytes first
   Code fail_with = Code::kIo;
   bool fail_from_there = false;  // and so do all later ones: the disk stays full
-  uint64_t flip_at = 0;          // this read, counted from 1 among reads of at least a byte, gives one wrong bit
-  std::function<bool(FileCall call, const Path& path)> counts;  // which calls are counted and may fail; none: all
+  uint64_t flip_at =
+      0;  // this read, counted from 1 among reads of at least a byte, gives one wrong bit
+  std::function<bool(FileCall call, const Path& path)>
+      counts;  // which calls are counted and may fail; none: all
   Duration write_delay, sync_delay, read_delay;
 };
 
@@ -56,7 +80,9 @@ class FaultEnv final : public Env {
   Duration Steady() override { return base_.Steady(); }
   uint64_t Random() override { return base_.Random(); }
   void Post(std::function<void()> job) override { base_.Post(std::move(job)); }
-  std::unique_ptr<Loop> Start(std::string_view name, std::function<Duration()> turn) override { return base_.Start(name, std::move(turn)); }
+  std::unique_ptr<Loop> Start(std::string_view name, std::function<Duration()> turn) override {
+    return base_.Start(name, std::move(turn));
+  }
 
   Result<std::unique_ptr<WritableFile>> Create(const Path& path, CreateMode mode) override;
   Result<std::unique_ptr<ReadableFile>> Open(const Path& path) override;
@@ -84,10 +110,10 @@ class FaultEnv final : public Env {
   /// A change of a directory's names that a power loss may take back.
   struct NameChange {
     Path directory;
-    Path remove;              // this name goes
+    Path remove;                    // this name goes
     Path restore_from, restore_to;  // and this link or name becomes that one
     Path make_directory;
-    Path old_from, old_to;    // then what a rename had replaced comes back
+    Path old_from, old_to;  // then what a rename had replaced comes back
   };
 
   Status Count(FileCall call, const Path& path);

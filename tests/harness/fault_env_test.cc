@@ -25,8 +25,11 @@ class FaultEnvTest : public ::testing::Test {
     return bytes.ok() ? *bytes : std::string(CodeName(bytes.status().code()));
   }
   /// A file with synced and then unsynced bytes, under a durable name.
-  void WriteDurable(const std::string& name, std::string_view bytes) { ASSERT_TRUE(WriteFileDurably(env_, At(name), bytes).ok()); }
-  std::unique_ptr<WritableFile> Create(const std::string& name, CreateMode mode = CreateMode::kNew) {
+  void WriteDurable(const std::string& name, std::string_view bytes) {
+    ASSERT_TRUE(WriteFileDurably(env_, At(name), bytes).ok());
+  }
+  std::unique_ptr<WritableFile> Create(const std::string& name,
+                                       CreateMode mode = CreateMode::kNew) {
     auto file = env_.Create(At(name), mode);
     EXPECT_TRUE(file.ok()) << file.status().ToString();
     return std::move(*file);
@@ -134,7 +137,14 @@ TEST_F(FaultEnvTest, AFailedSyncLosesTheBytesWhateverComesLater) {
   const auto file = Create("a");
   SyncRoot();
   ASSERT_TRUE(file->Append("x").ok());
-  env_.SetPlan({.fail_at = 1, .fail_with = Code::kIo, .fail_from_there = false, .flip_at = 0, .counts = [](FileCall call, const Path&) { return call == FileCall::kSync; }, .write_delay = {}, .sync_delay = {}, .read_delay = {}});
+  env_.SetPlan({.fail_at = 1,
+                .fail_with = Code::kIo,
+                .fail_from_there = false,
+                .flip_at = 0,
+                .counts = [](FileCall call, const Path&) { return call == FileCall::kSync; },
+                .write_delay = {},
+                .sync_delay = {},
+                .read_delay = {}});
   EXPECT_EQ(file->Sync().code(), Code::kIo);
   EXPECT_EQ(file->Sync().code(), Code::kIo) << "the file is dead";
   const auto again = Create("a", CreateMode::kAppend);
@@ -211,7 +221,8 @@ TEST_F(FaultEnvTest, RandomPowerLossLeavesAPrefixOrZerosAndAPrefixOfNames) {
     zeros = zeros || !prefix;
     lengths.insert(left.size());
     const auto entries = base_->List(root_);
-    for (size_t i = 0; i < entries->size(); ++i) ASSERT_EQ((*entries)[i].name, std::string(1, static_cast<char>('a' + i)));
+    for (size_t i = 0; i < entries->size(); ++i)
+      ASSERT_EQ((*entries)[i].name, std::string(1, static_cast<char>('a' + i)));
     names.insert(entries->size());
   }
   EXPECT_EQ(lengths.size(), 5U);
@@ -233,11 +244,13 @@ Status Replace(Env& env, const Path& path, std::string_view bytes, LeftOut left_
   return Status::Ok();
 }
 
-/// Replaces a file again and again, each time with call n failing and then the power, n = 1, 2, ... until a whole replacement passes. Answers what
-/// went wrong: a file that is neither old nor new, or an acknowledged version that is gone.
+/// Replaces a file again and again, each time with call n failing and then the power, n = 1, 2, ...
+/// until a whole replacement passes. Answers what went wrong: a file that is neither old nor new,
+/// or an acknowledged version that is gone.
 std::string FindLoss(Env& base, FaultEnv& env, const Path& root, LeftOut left_out, bool fail_call) {
   std::string acknowledged;
-  for (const PowerLossKeeps keeps : {PowerLossKeeps::kNothingUnsynced, PowerLossKeeps::kRandomPart, PowerLossKeeps::kRandomPart, PowerLossKeeps::kRandomPart}) {
+  for (const PowerLossKeeps keeps : {PowerLossKeeps::kNothingUnsynced, PowerLossKeeps::kRandomPart,
+                                     PowerLossKeeps::kRandomPart, PowerLossKeeps::kRandomPart}) {
     bool passed = false;
     for (uint64_t n = 1; !passed; ++n) {
       const std::string next = "version " + std::to_string(n) + std::string(100, '.');
@@ -252,7 +265,8 @@ std::string FindLoss(Env& base, FaultEnv& env, const Path& root, LeftOut left_ou
       const Result<std::string> found = ReadWholeFile(base, root + "/HEAD", 1 << 20);
       if (!found.ok() && acknowledged.empty()) continue;
       if (!found.ok()) return "gone after call " + std::to_string(n);
-      if (*found != acknowledged && (passed || *found != next)) return "damaged after call " + std::to_string(n) + ": '" + *found + "'";
+      if (*found != acknowledged && (passed || *found != next))
+        return "damaged after call " + std::to_string(n) + ": '" + *found + "'";
       acknowledged = *found;
     }
   }

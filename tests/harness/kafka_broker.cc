@@ -31,7 +31,8 @@ struct ScriptResult {
 
 /// Runs kafka.sh with `arguments` and returns what it printed.
 Result<ScriptResult> RunScript(const std::string& arguments) {
-  const std::string command = "'" + SourceDirectory() + "/deploy/kafka/kafka.sh' " + arguments + " 2>&1";
+  const std::string command =
+      "'" + SourceDirectory() + "/deploy/kafka/kafka.sh' " + arguments + " 2>&1";
   FILE* pipe = popen(command.c_str(), "r");
   if (pipe == nullptr) {
     return Status(Code::kIo, "cannot run " + command + ": " + std::strerror(errno));
@@ -62,7 +63,8 @@ std::string FirstLine(const std::string& path) {
   return line;
 }
 
-/// Reads what kafka.sh left in `directory`: the port block starts at the plaintext port (kafka.sh --help).
+/// Reads what kafka.sh left in `directory`: the port block starts at the plaintext port (kafka.sh
+/// --help).
 Result<KafkaAddresses> ReadAddresses(const std::string& directory, bool secure) {
   KafkaAddresses addresses;
   addresses.plaintext = FirstLine(directory + "/bootstrap");
@@ -104,7 +106,8 @@ KafkaBroker::~KafkaBroker() {
 
 Result<std::unique_ptr<KafkaBroker>> KafkaBroker::Start(const Options& options) {
   const char* temporary = std::getenv("TMPDIR");
-  std::string directory = std::string(temporary != nullptr ? temporary : "/tmp") + "/weir-kafka-XXXXXX";
+  std::string directory =
+      std::string(temporary != nullptr ? temporary : "/tmp") + "/weir-kafka-XXXXXX";
   if (mkdtemp(directory.data()) == nullptr) {
     return Status(Code::kIo, "cannot make " + directory + ": " + std::strerror(errno));
   }
@@ -114,8 +117,8 @@ Result<std::unique_ptr<KafkaBroker>> KafkaBroker::Start(const Options& options) 
 }
 
 Status KafkaBroker::Up() {
-  WEIR_TRY(RunScriptOk("up --port 0 --dir " + Quoted(directory_) + (options_.secure ? " --secure" : "") +
-                       (options_.load ? " --load" : "")));
+  WEIR_TRY(RunScriptOk("up --port 0 --dir " + Quoted(directory_) +
+                       (options_.secure ? " --secure" : "") + (options_.load ? " --load" : "")));
   WEIR_ASSIGN(addresses_, ReadAddresses(directory_, options_.secure));
   process_id_ = std::atoi(FirstLine(directory_ + "/kafka.pid").c_str());
   return Status::Ok();
@@ -130,7 +133,8 @@ Status KafkaBroker::Stop() {
 Status KafkaBroker::Signal(int signal) {
   WEIR_CHECK(process_id_ != 0);
   if (kill(process_id_, signal) != 0) {
-    return Status(Code::kUnavailable, "broker process " + std::to_string(process_id_) + ": " + std::strerror(errno));
+    return Status(Code::kUnavailable,
+                  "broker process " + std::to_string(process_id_) + ": " + std::strerror(errno));
   }
   return Status::Ok();
 }
@@ -140,7 +144,8 @@ Status KafkaBroker::Kill() {
   const auto deadline = std::chrono::steady_clock::now() + kKilledWaitMax;
   while (kill(process_id_, 0) == 0) {
     if (std::chrono::steady_clock::now() > deadline) {
-      return Status(Code::kTimedOut, "broker process " + std::to_string(process_id_) + " survives kill -9");
+      return Status(Code::kTimedOut,
+                    "broker process " + std::to_string(process_id_) + " survives kill -9");
     }
     std::this_thread::sleep_for(kKilledPoll);
   }

@@ -22,13 +22,15 @@ Client MakeClient(rd_kafka_type_t type, const Properties& properties) {
   rd_kafka_conf_t* configuration = rd_kafka_conf_new();
   char error[512];
   for (const auto& [name, value] : properties) {
-    EXPECT_EQ(rd_kafka_conf_set(configuration, name.c_str(), value.c_str(), error, sizeof(error)), RD_KAFKA_CONF_OK)
+    EXPECT_EQ(rd_kafka_conf_set(configuration, name.c_str(), value.c_str(), error, sizeof(error)),
+              RD_KAFKA_CONF_OK)
         << error;
   }
   if (type == RD_KAFKA_PRODUCER) {
-    rd_kafka_conf_set_dr_msg_cb(configuration, [](rd_kafka_t*, const rd_kafka_message_t* message, void*) {
-      EXPECT_EQ(message->err, RD_KAFKA_RESP_ERR_NO_ERROR) << rd_kafka_err2str(message->err);
-    });
+    rd_kafka_conf_set_dr_msg_cb(
+        configuration, [](rd_kafka_t*, const rd_kafka_message_t* message, void*) {
+          EXPECT_EQ(message->err, RD_KAFKA_RESP_ERR_NO_ERROR) << rd_kafka_err2str(message->err);
+        });
   }
   rd_kafka_t* client = rd_kafka_new(type, configuration, error, sizeof(error));
   EXPECT_NE(client, nullptr) << error;
@@ -37,19 +39,22 @@ Client MakeClient(rd_kafka_type_t type, const Properties& properties) {
 
 void CreateTopic(rd_kafka_t* client, const std::string& topic) {
   char error[512];
-  rd_kafka_NewTopic_t* request = rd_kafka_NewTopic_new(topic.c_str(), /*num_partitions=*/2,
-                                                       /*replication_factor=*/1, error, sizeof(error));
+  rd_kafka_NewTopic_t* request =
+      rd_kafka_NewTopic_new(topic.c_str(), /*num_partitions=*/2,
+                            /*replication_factor=*/1, error, sizeof(error));
   rd_kafka_queue_t* queue = rd_kafka_queue_new(client);
   rd_kafka_CreateTopics(client, &request, 1, /*options=*/nullptr, queue);
   rd_kafka_event_t* event = rd_kafka_queue_poll(queue, kWaitMsMax);
   ASSERT_NE(event, nullptr) << "no answer to the creation of " << topic;
-  EXPECT_EQ(rd_kafka_event_error(event), RD_KAFKA_RESP_ERR_NO_ERROR) << rd_kafka_event_error_string(event);
+  EXPECT_EQ(rd_kafka_event_error(event), RD_KAFKA_RESP_ERR_NO_ERROR)
+      << rd_kafka_event_error_string(event);
   rd_kafka_event_destroy(event);
   rd_kafka_queue_destroy(queue);
   rd_kafka_NewTopic_destroy(request);
 }
 
-void Produce(const Properties& properties, const std::string& topic, const std::vector<std::string>& values) {
+void Produce(const Properties& properties, const std::string& topic,
+             const std::vector<std::string>& values) {
   const Client producer = MakeClient(RD_KAFKA_PRODUCER, properties);
   CreateTopic(producer.get(), topic);
   for (const std::string& value : values) {
@@ -102,9 +107,12 @@ TEST(KafkaBroker, ServesTlsAndScramClients) {
   const auto addresses = SharedKafka();
   ASSERT_TRUE(addresses.ok()) << addresses.status().ToString();
   for (const char* mechanism : {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}) {
-    const Properties properties = {
-        {"bootstrap.servers", addresses->sasl_ssl}, {"security.protocol", "sasl_ssl"}, {"sasl.mechanism", mechanism},
-        {"sasl.username", "alice"},  {"sasl.password", "alice-secret"}, {"ssl.ca.location", addresses->ca_path}};
+    const Properties properties = {{"bootstrap.servers", addresses->sasl_ssl},
+                                   {"security.protocol", "sasl_ssl"},
+                                   {"sasl.mechanism", mechanism},
+                                   {"sasl.username", "alice"},
+                                   {"sasl.password", "alice-secret"},
+                                   {"ssl.ca.location", addresses->ca_path}};
     const std::string topic = UniqueTopic("sasl-ssl");
     Produce(properties, topic, {mechanism});
     EXPECT_EQ(Consume(properties, topic, 1), std::multiset<std::string>{mechanism});
@@ -138,9 +146,7 @@ TEST(KafkaBroker, KeepsAddressAndDataOverKillAndStop) {
   EXPECT_EQ(Consume(properties, "kept", 1), std::multiset<std::string>{"before"});
 }
 
-TEST(UniqueTopic, NeverRepeats) {
-  EXPECT_NE(UniqueTopic("t"), UniqueTopic("t"));
-}
+TEST(UniqueTopic, NeverRepeats) { EXPECT_NE(UniqueTopic("t"), UniqueTopic("t")); }
 
 }  // namespace
 }  // namespace weir

@@ -26,7 +26,9 @@ Path Normal(std::string_view path) {
 Status Fail(Code code, std::string_view action, const Path& path, std::string_view why) {
   return Status(code, "cannot " + std::string(action) + " '" + path + "': " + std::string(why));
 }
-Status Missing(std::string_view action, const Path& path) { return Fail(Code::kNotFound, action, path, "no such file or directory"); }
+Status Missing(std::string_view action, const Path& path) {
+  return Fail(Code::kNotFound, action, path, "no such file or directory");
+}
 
 Path Below(const Path& directory) { return directory == "/" ? directory : directory + "/"; }
 
@@ -34,7 +36,8 @@ Path Below(const Path& directory) { return directory == "/" ? directory : direct
 
 class MemoryFiles::MemoryWritableFile final : public WritableFile {
  public:
-  MemoryWritableFile(MemoryFiles& files, std::shared_ptr<Inode> inode) : files_(files), inode_(std::move(inode)) {}
+  MemoryWritableFile(MemoryFiles& files, std::shared_ptr<Inode> inode)
+      : files_(files), inode_(std::move(inode)) {}
   Status Append(std::string_view bytes) override {
     const std::lock_guard lock(files_.mutex_);
     inode_->bytes.append(bytes);
@@ -55,7 +58,8 @@ class MemoryFiles::MemoryWritableFile final : public WritableFile {
 
 class MemoryFiles::MemoryReadableFile final : public ReadableFile {
  public:
-  MemoryReadableFile(MemoryFiles& files, std::shared_ptr<Inode> inode) : files_(files), inode_(std::move(inode)) {}
+  MemoryReadableFile(MemoryFiles& files, std::shared_ptr<Inode> inode)
+      : files_(files), inode_(std::move(inode)) {}
   Result<size_t> Read(uint64_t offset, std::span<char> into) const override {
     const std::lock_guard lock(files_.mutex_);
     const std::string& bytes = inode_->bytes;
@@ -76,7 +80,8 @@ class MemoryFiles::MemoryReadableFile final : public ReadableFile {
 
 class MemoryFiles::MemoryLock final : public FileLock {
  public:
-  MemoryLock(std::shared_ptr<std::set<uint64_t>> locked, uint64_t number) : locked_(std::move(locked)), number_(number) {}
+  MemoryLock(std::shared_ptr<std::set<uint64_t>> locked, uint64_t number)
+      : locked_(std::move(locked)), number_(number) {}
   ~MemoryLock() override { locked_->erase(number_); }
 
  private:
@@ -120,7 +125,8 @@ Result<std::unique_ptr<WritableFile>> MemoryFiles::Create(const Path& path, Crea
   if (!IsDirectory(ParentDirectory(normal))) return Missing("create", path);
   if (IsDirectory(normal)) return Fail(Code::kIo, "create", path, "is a directory");
   Entry* entry = Find(normal);
-  if (entry != nullptr && mode == CreateMode::kNew) return Fail(Code::kAlreadyExists, "create", path, "file exists");
+  if (entry != nullptr && mode == CreateMode::kNew)
+    return Fail(Code::kAlreadyExists, "create", path, "file exists");
   if (entry == nullptr) {
     const uint64_t number = next_number_++;
     auto inode = std::make_shared<Inode>();
@@ -146,15 +152,21 @@ Status MemoryFiles::Rename(const Path& from, const Path& to) {
   const Path old_name = Normal(from);
   const Path new_name = Normal(to);
   const Entry* const moved = Find(old_name);
-  if (moved == nullptr || !IsDirectory(ParentDirectory(new_name))) return Missing("rename '" + from + "' to", to);
+  if (moved == nullptr || !IsDirectory(ParentDirectory(new_name)))
+    return Missing("rename '" + from + "' to", to);
   const Entry* const replaced = Find(new_name);
-  if (replaced != nullptr && moved->number == replaced->number) return Status::Ok();  // two names of one file: POSIX keeps both
-  if (replaced != nullptr && (moved->file == nullptr) != (replaced->file == nullptr)) return Fail(Code::kIo, "rename '" + from + "' to", to, "one of them is a directory");
-  if (moved->file == nullptr && (HasEntries(new_name) || new_name.starts_with(Below(old_name)))) return Fail(Code::kAlreadyExists, "rename '" + from + "' to", to, "directory not empty");
+  if (replaced != nullptr && moved->number == replaced->number)
+    return Status::Ok();  // two names of one file: POSIX keeps both
+  if (replaced != nullptr && (moved->file == nullptr) != (replaced->file == nullptr))
+    return Fail(Code::kIo, "rename '" + from + "' to", to, "one of them is a directory");
+  if (moved->file == nullptr && (HasEntries(new_name) || new_name.starts_with(Below(old_name))))
+    return Fail(Code::kAlreadyExists, "rename '" + from + "' to", to, "directory not empty");
   std::map<Path, Entry> arriving;
   const Path prefix = Below(old_name);
-  for (auto entry = entries_.lower_bound(prefix); entry != entries_.end() && entry->first.starts_with(prefix);) {
-    arriving.emplace(Below(new_name) + entry->first.substr(prefix.size()), std::move(entry->second));
+  for (auto entry = entries_.lower_bound(prefix);
+       entry != entries_.end() && entry->first.starts_with(prefix);) {
+    arriving.emplace(Below(new_name) + entry->first.substr(prefix.size()),
+                     std::move(entry->second));
     entry = entries_.erase(entry);
   }
   arriving.emplace(new_name, std::move(entries_.at(old_name)));
@@ -167,9 +179,13 @@ Status MemoryFiles::Link(const Path& from, const Path& to) {
   const std::lock_guard lock(mutex_);
   const Path new_name = Normal(to);
   const Entry* const entry = Find(Normal(from));
-  if (entry == nullptr || !IsDirectory(ParentDirectory(new_name))) return Missing("link '" + from + "' to", to);
-  if (entry->file == nullptr) return Fail(Code::kPermissionDenied, "link '" + from + "' to", to, "a directory takes no hard link");
-  if (Find(new_name) != nullptr) return Fail(Code::kAlreadyExists, "link '" + from + "' to", to, "file exists");
+  if (entry == nullptr || !IsDirectory(ParentDirectory(new_name)))
+    return Missing("link '" + from + "' to", to);
+  if (entry->file == nullptr)
+    return Fail(Code::kPermissionDenied, "link '" + from + "' to", to,
+                "a directory takes no hard link");
+  if (Find(new_name) != nullptr)
+    return Fail(Code::kAlreadyExists, "link '" + from + "' to", to, "file exists");
   entries_.emplace(new_name, *entry);
   return Status::Ok();
 }
@@ -178,7 +194,8 @@ Status MemoryFiles::Remove(const Path& path) {
   const std::lock_guard lock(mutex_);
   const Path normal = Normal(path);
   if (Find(normal) == nullptr) return Missing("remove", path);
-  if (IsDirectory(normal) && HasEntries(normal)) return Fail(Code::kAlreadyExists, "remove", path, "directory not empty");
+  if (IsDirectory(normal) && HasEntries(normal))
+    return Fail(Code::kAlreadyExists, "remove", path, "directory not empty");
   entries_.erase(normal);
   return Status::Ok();
 }
@@ -211,7 +228,8 @@ Status MemoryFiles::MakeDirectory(const Path& path) {
 
 Status MemoryFiles::MakeDirectoryLocked(const Path& normal) {
   if (IsDirectory(normal)) return Status::Ok();
-  if (Find(normal) != nullptr) return Fail(Code::kNotFound, "make directory", normal, "not a directory");
+  if (Find(normal) != nullptr)
+    return Fail(Code::kNotFound, "make directory", normal, "not a directory");
   WEIR_TRY(MakeDirectoryLocked(ParentDirectory(normal)));
   entries_.emplace(normal, Entry{next_number_++, nullptr});
   return Status::Ok();
@@ -223,11 +241,13 @@ Result<std::vector<DirectoryEntry>> MemoryFiles::List(const Path& path) {
   if (!IsDirectory(normal)) return Missing("list", path);
   const Path prefix = normal == "." ? Path() : Below(normal);
   std::vector<DirectoryEntry> listed;
-  for (auto entry = entries_.lower_bound(prefix); entry != entries_.end() && entry->first.starts_with(prefix); ++entry) {
+  for (auto entry = entries_.lower_bound(prefix);
+       entry != entries_.end() && entry->first.starts_with(prefix); ++entry) {
     const bool deeper = entry->first.find('/', prefix.size()) != std::string::npos;
     if (!deeper) listed.push_back(Describe(entry->first, entry->second));
   }
-  std::sort(listed.begin(), listed.end(), [](const DirectoryEntry& a, const DirectoryEntry& b) { return a.name < b.name; });
+  std::sort(listed.begin(), listed.end(),
+            [](const DirectoryEntry& a, const DirectoryEntry& b) { return a.name < b.name; });
   return listed;
 }
 
@@ -244,7 +264,8 @@ Result<std::unique_ptr<FileLock>> MemoryFiles::Lock(const Path& path) {
   WEIR_TRY(Create(path, CreateMode::kAppend).status());
   const std::lock_guard lock(mutex_);
   const uint64_t number = Find(Normal(path))->number;
-  if (!locked_->insert(number).second) return Status(Code::kLocked, "'" + path + "' is locked by another process");
+  if (!locked_->insert(number).second)
+    return Status(Code::kLocked, "'" + path + "' is locked by another process");
   return std::make_unique<MemoryLock>(locked_, number);
 }
 

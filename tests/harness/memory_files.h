@@ -1,8 +1,10 @@
 #pragma once
-// MemoryFiles: the file half of an Env, in memory. A directory tree with inodes and hard links that behaves as POSIX does where Env promises something;
-// what is durable is not its matter (FaultEnv above it knows). Whoever derives from it adds clocks and threads.
+// MemoryFiles: the file half of an Env, in memory. A directory tree with inodes and hard links that
+// behaves as POSIX does where Env promises something; what is durable is not its matter (FaultEnv
+// above it knows). Whoever derives from it adds clocks and threads.
 //
-// Any thread. Errors are those of Env. Locks are held per FileLock object, so also against others of the same process.
+// Any thread. Errors are those of Env. Locks are held per FileLock object, so also against others
+// of the same process.
 
 #include <map>
 #include <memory>
@@ -51,9 +53,10 @@ class MemoryFiles : public Env {
   DirectoryEntry Describe(const Path& normal, const Entry& entry) const;
   Status MakeDirectoryLocked(const Path& normal);
 
-  std::mutex mutex_;  // guards all below and the bytes of inodes
+  std::mutex mutex_;               // guards all below and the bytes of inodes
   std::map<Path, Entry> entries_;  // by normal path; "/" and "." are there without an entry
-  std::shared_ptr<std::set<uint64_t>> locked_ = std::make_shared<std::set<uint64_t>>();  // inode numbers
+  std::shared_ptr<std::set<uint64_t>> locked_ =
+      std::make_shared<std::set<uint64_t>>();  // inode numbers
   uint64_t next_number_ = 1;
 };
 

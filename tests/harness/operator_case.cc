@@ -59,7 +59,9 @@ class Signal {
 class Account final : public MemoryAccount {
  public:
   explicit Account(size_t target) : target_(target) {}
-  void Use(int64_t delta) override { used_ = static_cast<size_t>(static_cast<int64_t>(used_) + delta); }
+  void Use(int64_t delta) override {
+    used_ = static_cast<size_t>(static_cast<int64_t>(used_) + delta);
+  }
   size_t used() const override { return used_; }
   size_t target() const override { return target_; }
 
@@ -70,12 +72,22 @@ class Account final : public MemoryAccount {
 
 class NoClients final : public Clients {
  public:
-  Result<std::unique_ptr<KafkaConsumer>> MakeKafkaConsumer(const KafkaConsumerConfig&, Waker) override { return None(); }
-  Result<std::unique_ptr<KafkaProducer>> MakeKafkaProducer(const KafkaProducerConfig&, Waker) override { return None(); }
-  Result<std::unique_ptr<KafkaAdmin>> MakeKafkaAdmin(const KafkaConnection&) override { return None(); }
+  Result<std::unique_ptr<KafkaConsumer>> MakeKafkaConsumer(const KafkaConsumerConfig&,
+                                                           Waker) override {
+    return None();
+  }
+  Result<std::unique_ptr<KafkaProducer>> MakeKafkaProducer(const KafkaProducerConfig&,
+                                                           Waker) override {
+    return None();
+  }
+  Result<std::unique_ptr<KafkaAdmin>> MakeKafkaAdmin(const KafkaConnection&) override {
+    return None();
+  }
 
  private:
-  static Status None() { return Status(Code::kUnavailable, "operators have no clients in this harness"); }
+  static Status None() {
+    return Status(Code::kUnavailable, "operators have no clients in this harness");
+  }
 };
 
 /// A non-keyed list, as the runtime keeps it.
@@ -97,7 +109,8 @@ class PlainList final : public ListState {
 
 class Context final : public OperatorContext {
  public:
-  Context(NodeInfo info, Env& env, TaskState* state, const NodeShape& shape, Signal& signal) : info_(std::move(info)), env_(env), state_(state), signal_(signal) {
+  Context(NodeInfo info, Env& env, TaskState* state, const NodeShape& shape, Signal& signal)
+      : info_(std::move(info)), env_(env), state_(state), signal_(signal) {
     lists_.resize(shape.states.size());
   }
   const NodeInfo& node() const override { return info_; }
@@ -116,10 +129,18 @@ class Context final : public OperatorContext {
   Clients& clients() override { return clients_; }
   MemoryAccount& memory() override { return account_; }
   Counter& counter(std::string_view name) override { return counters_[std::string(name)]; }
-  ValueState& value(StateIndex state) override { return *std::get<ValueState*>(state_->state(NodeIndex{0}, state)); }
-  MapState& map(StateIndex state) override { return *std::get<MapState*>(state_->state(NodeIndex{0}, state)); }
-  LogState& log(StateIndex state) override { return *std::get<LogState*>(state_->state(NodeIndex{0}, state)); }
-  TimerState& timers(StateIndex state) override { return *std::get<TimerState*>(state_->state(NodeIndex{0}, state)); }
+  ValueState& value(StateIndex state) override {
+    return *std::get<ValueState*>(state_->state(NodeIndex{0}, state));
+  }
+  MapState& map(StateIndex state) override {
+    return *std::get<MapState*>(state_->state(NodeIndex{0}, state));
+  }
+  LogState& log(StateIndex state) override {
+    return *std::get<LogState*>(state_->state(NodeIndex{0}, state));
+  }
+  TimerState& timers(StateIndex state) override {
+    return *std::get<TimerState*>(state_->state(NodeIndex{0}, state));
+  }
   ListState& list(StateIndex state) override { return lists_[state.value]; }
   EventTime watermark() const override { return watermark_; }
   EventTime watermark(KeyGroup group) const override {
@@ -156,8 +177,12 @@ struct Task {
 /// Everything of one run of a case.
 class Run {
  public:
-  Run(const std::string& type, const Json& options, const Schema& input, const OperatorCase::Variation& variation)
-      : variation_(variation), random_(variation.seed), env_(MakePosixEnv(2)), schema_(std::make_shared<const Schema>(input)) {
+  Run(const std::string& type, const Json& options, const Schema& input,
+      const OperatorCase::Variation& variation)
+      : variation_(variation),
+        random_(variation.seed),
+        env_(MakePosixEnv(2)),
+        schema_(std::make_shared<const Schema>(input)) {
     const NodeType* entry = Operators().Find(type);
     if (entry == nullptr) {
       ADD_FAILURE() << "no operator is named " << type;
@@ -171,16 +196,20 @@ class Run {
     PortShape port;
     port.schema = schema_;
     port.has_event_time = schema_->Find(kEventTimeColumn).has_value();
-    config_.emplace(Operators(), *entry, "node", filled, std::vector<NodeConfig::Input>{{"in", port}}, settings, &problems_);
+    config_.emplace(Operators(), *entry, "node", filled,
+                    std::vector<NodeConfig::Input>{{"in", port}}, settings, &problems_);
     entry->infer(*config_, shape_);
     for (const Problem& problem : problems_.list()) {
-      if (!problem.warning) ADD_FAILURE() << problem.code << " at " << problem.pointer << ": " << problem.message;
+      if (!problem.warning)
+        ADD_FAILURE() << problem.code << " at " << problem.pointer << ": " << problem.message;
     }
     if (problems_.has_errors()) return;
-    directory_ = std::filesystem::temp_directory_path() / ("weir_case_" + std::to_string(getpid()) + "_" + std::to_string(++instances));
+    directory_ = std::filesystem::temp_directory_path() /
+                 ("weir_case_" + std::to_string(getpid()) + "_" + std::to_string(++instances));
     std::filesystem::create_directories(directory_);
     if (variation.rocksdb) {
-      auto made = state::MakeRocksdbBackend(*env_, {.cache_bytes = size_t{8} << 20, .write_buffer_bytes = size_t{4} << 20});
+      auto made = state::MakeRocksdbBackend(
+          *env_, {.cache_bytes = size_t{8} << 20, .write_buffer_bytes = size_t{4} << 20});
       EXPECT_TRUE(made.ok()) << made.status().ToString();
       if (!made.ok()) return;
       backend_ = std::move(made).value();
@@ -231,9 +260,12 @@ class Run {
  private:
   static inline int instances = 0;
 
-  static bool Keyed(const NodeShape& shape) { return !shape.keys.empty() && shape.keys[0].has_value(); }
+  static bool Keyed(const NodeShape& shape) {
+    return !shape.keys.empty() && shape.keys[0].has_value();
+  }
 
-  void Open(uint32_t count, const std::vector<StateImage>& images, EventTime restored, std::vector<std::pair<Port, Batch>> in_flight) {
+  void Open(uint32_t count, const std::vector<StateImage>& images, EventTime restored,
+            std::vector<std::pair<Port, Batch>> in_flight) {
     tasks_.clear();
     ++attempt_;
     for (uint32_t i = 0; i < count; ++i) {
@@ -254,13 +286,15 @@ class Run {
           }
           spec.states.push_back(std::move(entry));
         }
-        spec.directory = (directory_ / ("state-" + std::to_string(attempt_) + "-" + std::to_string(i))).string();
+        spec.directory =
+            (directory_ / ("state-" + std::to_string(attempt_) + "-" + std::to_string(i))).string();
         task.hot = std::make_unique<Account>(variation_.cold ? 1 : size_t{64} << 20);
         spec.hot = task.hot.get();
         spec.wake = [this] { signal_.Set(); };
         std::vector<StateImage> overlapping;
         for (const StateImage& image : images) {
-          if (image.groups.first <= task.groups.last && task.groups.first <= image.groups.last) overlapping.push_back(image);
+          if (image.groups.first <= task.groups.last && task.groups.first <= image.groups.last)
+            overlapping.push_back(image);
         }
         Result<std::unique_ptr<TaskState>> opened = backend_->Open(spec, overlapping);
         ASSERT_TRUE(opened.ok()) << opened.status().ToString();
@@ -273,7 +307,8 @@ class Run {
       info.parallelism = count;
       info.key_groups = kKeyGroups;
       info.groups = task.groups;
-      task.context = std::make_unique<Context>(std::move(info), *env_, task.state.get(), shape_, signal_);
+      task.context =
+          std::make_unique<Context>(std::move(info), *env_, task.state.get(), shape_, signal_);
       task.context->watermark_ = restored;
       std::vector<Output::PortSlot> slots;
       for (const PortShape& port : shape_.outputs) {
@@ -283,7 +318,8 @@ class Run {
       }
       task.out = std::make_unique<Output>(std::move(slots));
       for (uint16_t port = 0; port < shape_.outputs.size(); ++port) {
-        if (shape_.outputs[port].schema != nullptr) task.out->SetLimits(Port{port}, variation_.output_rows, kBatchBytesMax);
+        if (shape_.outputs[port].schema != nullptr)
+          task.out->SetLimits(Port{port}, variation_.output_rows, kBatchBytesMax);
       }
       auto factory = std::get<Factory<std::unique_ptr<Operator>>>(config_->type().create);
       Result<std::unique_ptr<Operator>> made = factory(*config_, shape_);
@@ -323,7 +359,8 @@ class Run {
     for (size_t task = 0; task < tasks_.size(); ++task) {
       Selection rows;
       for (uint32_t row = 0; row < batch.rows(); ++row) {
-        if (tasks_[task].groups.Contains(KeyGroupOf(keyed.keys().hash[row], kKeyGroups))) rows.mutable_rows().push_back(row);
+        if (tasks_[task].groups.Contains(KeyGroupOf(keyed.keys().hash[row], kKeyGroups)))
+          rows.mutable_rows().push_back(row);
       }
       if (!rows.empty()) parts.emplace_back(task, WithKeys(batch.Take(rows)));
     }
@@ -363,10 +400,13 @@ class Run {
   void Advance(size_t index, bool end) {
     tasks_[index].context->watermark_ = std::max(tasks_[index].context->watermark_, watermark_);
     for (uint16_t state = 0; state < shape_.states.size(); ++state) {
-      if (shape_.states[state].kind == StateKind::kEventTimers) FireTimers(index, StateIndex{state});
+      if (shape_.states[state].kind == StateKind::kEventTimers)
+        FireTimers(index, StateIndex{state});
     }
     Task& task = tasks_[index];
-    Drive(task, [&] { return end ? task.op->OnEnd(*task.out) : task.op->OnWatermark(watermark_, *task.out); });
+    Drive(task, [&] {
+      return end ? task.op->OnEnd(*task.out) : task.op->OnWatermark(watermark_, *task.out);
+    });
   }
 
   void FireTimers(size_t index, StateIndex state) {
@@ -393,7 +433,8 @@ class Run {
         idle = done == 0 && !emitted ? idle + 1 : 0;
         ASSERT_LT(idle, kCallsWithoutProgressMax) << "a firing without progress";
         first += done;
-        timers.Done(done, first < due.size() ? std::string_view(due[first].cursor) : std::string_view());
+        timers.Done(done,
+                    first < due.size() ? std::string_view(due[first].cursor) : std::string_view());
         if (first < due.size() && done != 0) break;  // ask again: what is due is in the state
       }
     }
@@ -420,14 +461,18 @@ class Run {
       if (!task.out->HasOutput(Port{port})) continue;
       const Batch batch = task.out->Take(Port{port});
       any = any || batch.rows() != 0;
-      EXPECT_LE(batch.rows(), std::max<uint32_t>(variation_.output_rows, std::max(variation_.output_rows, 2U)) + (port == kMain.value ? 0 : 4096));
+      EXPECT_LE(batch.rows(),
+                std::max<uint32_t>(variation_.output_rows, std::max(variation_.output_rows, 2U)) +
+                    (port == kMain.value ? 0 : 4096));
       for (Json& row : RowsToJson(batch)) output[shape_.port_names[port]].push_back(std::move(row));
     }
     for (const RowError& error : task.out->errors().errors()) {
-      if (error.detached || error.row < rows_done) ++errors[std::string(RecordCodeName(error.code))];
+      if (error.detached || error.row < rows_done)
+        ++errors[std::string(RecordCodeName(error.code))];
     }
     int64_t failed = 0;
-    for (const RowError& error : task.out->errors().errors()) failed += !error.detached && error.row < rows_done ? 1 : 0;
+    for (const RowError& error : task.out->errors().errors())
+      failed += !error.detached && error.row < rows_done ? 1 : 0;
     outcomes["error"] += failed;
     any = any || failed != 0;
     task.out->errors().Clear();
@@ -445,7 +490,9 @@ class Run {
     }
   }
 
-  bool RestoreDue() { return variation_.restore_every != 0 && ++calls_ % variation_.restore_every == 0; }
+  bool RestoreDue() {
+    return variation_.restore_every != 0 && ++calls_ % variation_.restore_every == 0;
+  }
   void AfterCall() {
     if (RestoreDue()) Restore({});
   }
@@ -462,7 +509,8 @@ class Run {
         const std::filesystem::path kept = directory_ / "store" / file.name;
         if (!file.local.empty()) {
           std::filesystem::create_directories(kept.parent_path());
-          std::filesystem::copy_file(file.local, kept, std::filesystem::copy_options::overwrite_existing);
+          std::filesystem::copy_file(file.local, kept,
+                                     std::filesystem::copy_options::overwrite_existing);
         }
         const std::filesystem::path local = directory_ / "fetched" / std::to_string(++fetched_);
         std::filesystem::create_directories(local.parent_path());
@@ -473,7 +521,8 @@ class Run {
       images.push_back(std::move(image).value());
     }
     EventTime watermark = tasks_[0].context->watermark_;
-    const uint32_t count = tasks_.size() == variation_.tasks ? variation_.tasks_after_restore : variation_.tasks;
+    const uint32_t count =
+        tasks_.size() == variation_.tasks ? variation_.tasks_after_restore : variation_.tasks;
     Open(count, images, watermark, std::move(in_flight));
   }
 
@@ -497,7 +546,8 @@ class Run {
 Json Comparable(const Json& row, const Json& expected) {
   Json kept = Json::object();
   for (const auto& [name, value] : row.items()) {
-    if (!IsMetadataColumn(name) || (expected.is_object() && expected.contains(name))) kept[name] = value;
+    if (!IsMetadataColumn(name) || (expected.is_object() && expected.contains(name)))
+      kept[name] = value;
   }
   return kept;
 }
@@ -512,7 +562,8 @@ std::string Canonical(const Json& row) {
 
 std::vector<std::string> CanonicalRows(const std::vector<Json>& rows, const Json& expected) {
   std::vector<std::string> texts;
-  for (const Json& row : rows) texts.push_back(Canonical(Comparable(row, expected.empty() ? Json() : expected.front())));
+  for (const Json& row : rows)
+    texts.push_back(Canonical(Comparable(row, expected.empty() ? Json() : expected.front())));
   std::sort(texts.begin(), texts.end());
   return texts;
 }
@@ -523,7 +574,8 @@ Schema ParseColumns(const std::string& columns) {
   std::vector<Field> fields;
   for (size_t begin = 0; begin < columns.size();) {
     size_t end = begin;
-    for (int depth = 0; end < columns.size() && (depth != 0 || columns[end] != ','); ++end) depth += columns[end] == '(' ? 1 : columns[end] == ')' ? -1 : 0;
+    for (int depth = 0; end < columns.size() && (depth != 0 || columns[end] != ','); ++end)
+      depth += columns[end] == '(' ? 1 : columns[end] == ')' ? -1 : 0;
     std::string text = columns.substr(begin, end - begin);
     text.erase(0, text.find_first_not_of(' '));
     const size_t blank = text.find(' ');
@@ -532,7 +584,8 @@ Schema ParseColumns(const std::string& columns) {
     if (nullable) type.pop_back();
     const std::optional<Type> parsed = ParseType(type);
     EXPECT_TRUE(parsed) << "no type: " << type;
-    fields.push_back({text.substr(0, blank), parsed.value_or(Type::Of(TypeKind::kInt64)), nullable});
+    fields.push_back(
+        {text.substr(0, blank), parsed.value_or(Type::Of(TypeKind::kInt64)), nullable});
     begin = end + 1;
   }
   return Schema(std::move(fields));
@@ -550,15 +603,31 @@ Batch RowsFromJson(const SchemaRef& schema, const Json& rows) {
         continue;
       }
       switch (field.type.kind) {
-        case TypeKind::kBool: column.Append<uint8_t>(place->get<bool>() ? 1 : 0); break;
+        case TypeKind::kBool:
+          column.Append<uint8_t>(place->get<bool>() ? 1 : 0);
+          break;
         case TypeKind::kInt32:
-        case TypeKind::kDate: column.Append<int32_t>(place->get<int32_t>()); break;
-        case TypeKind::kFloat32: column.Append<float>(place->get<float>()); break;
-        case TypeKind::kFloat64: column.Append<double>(place->get<double>()); break;
-        case TypeKind::kDecimal: column.Append<Int128>(ParseDecimalExact(place->get<std::string>(), field.type.precision, field.type.scale).value()); break;
+        case TypeKind::kDate:
+          column.Append<int32_t>(place->get<int32_t>());
+          break;
+        case TypeKind::kFloat32:
+          column.Append<float>(place->get<float>());
+          break;
+        case TypeKind::kFloat64:
+          column.Append<double>(place->get<double>());
+          break;
+        case TypeKind::kDecimal:
+          column.Append<Int128>(
+              ParseDecimalExact(place->get<std::string>(), field.type.precision, field.type.scale)
+                  .value());
+          break;
         case TypeKind::kString:
-        case TypeKind::kBytes: column.AppendString(place->get<std::string>()); break;
-        default: column.Append<int64_t>(place->get<int64_t>()); break;
+        case TypeKind::kBytes:
+          column.AppendString(place->get<std::string>());
+          break;
+        default:
+          column.Append<int64_t>(place->get<int64_t>());
+          break;
       }
     }
     builder.FinishRow();
@@ -576,7 +645,9 @@ Json RowsToJson(const Batch& batch) {
       Json& value = object[field.name];
       if (!batch.Valid(column)[row]) continue;
       switch (field.type.kind) {
-        case TypeKind::kBool: value = batch.Values<uint8_t>(column)[row] != 0; break;
+        case TypeKind::kBool:
+          value = batch.Values<uint8_t>(column)[row] != 0;
+          break;
         case TypeKind::kInt32:
           if (field.name == kOpColumn) {
             value = OpName(static_cast<Op>(batch.Values<int32_t>(column)[row]));
@@ -584,13 +655,25 @@ Json RowsToJson(const Batch& batch) {
             value = batch.Values<int32_t>(column)[row];
           }
           break;
-        case TypeKind::kDate: value = batch.Values<int32_t>(column)[row]; break;
-        case TypeKind::kFloat32: value = batch.Values<float>(column)[row]; break;
-        case TypeKind::kFloat64: value = batch.Values<double>(column)[row]; break;
-        case TypeKind::kDecimal: value = DecimalToString(batch.Values<Int128>(column)[row], field.type.scale); break;
+        case TypeKind::kDate:
+          value = batch.Values<int32_t>(column)[row];
+          break;
+        case TypeKind::kFloat32:
+          value = batch.Values<float>(column)[row];
+          break;
+        case TypeKind::kFloat64:
+          value = batch.Values<double>(column)[row];
+          break;
+        case TypeKind::kDecimal:
+          value = DecimalToString(batch.Values<Int128>(column)[row], field.type.scale);
+          break;
         case TypeKind::kString:
-        case TypeKind::kBytes: value = std::string(batch.Values<Utf8View>(column)[row].view()); break;
-        default: value = batch.Values<int64_t>(column)[row]; break;
+        case TypeKind::kBytes:
+          value = std::string(batch.Values<Utf8View>(column)[row].view());
+          break;
+        default:
+          value = batch.Values<int64_t>(column)[row];
+          break;
       }
     }
     rows.push_back(std::move(object));
@@ -598,7 +681,8 @@ Json RowsToJson(const Batch& batch) {
   return rows;
 }
 
-OperatorCase::OperatorCase(std::string type, std::string options) : type_(std::move(type)), options_(Json::parse(options)) {}
+OperatorCase::OperatorCase(std::string type, std::string options)
+    : type_(std::move(type)), options_(Json::parse(options)) {}
 
 OperatorCase& OperatorCase::Input(const std::string& columns) {
   input_ = ParseColumns(columns);
@@ -642,9 +726,24 @@ void OperatorCase::Run() {
       {.name = "room for one output row, one row per batch", .batch_rows = 1, .output_rows = 1},
       {.name = "rocksdb, every row cold", .batch_rows = 3, .cold = true, .rocksdb = true},
       {.name = "restore between all calls", .batch_rows = 2, .output_rows = 1, .restore_every = 1},
-      {.name = "rocksdb, cold, restore between all calls", .batch_rows = UINT32_MAX, .output_rows = 2, .cold = true, .rocksdb = true, .restore_every = 1, .seed = 3},
-      {.name = "restored into two tasks and back", .batch_rows = 2, .restore_every = 2, .tasks = 1, .tasks_after_restore = 2},
-      {.name = "rocksdb, restored into three tasks and back", .batch_rows = 1, .rocksdb = true, .restore_every = 3, .tasks = 1, .tasks_after_restore = 3},
+      {.name = "rocksdb, cold, restore between all calls",
+       .batch_rows = UINT32_MAX,
+       .output_rows = 2,
+       .cold = true,
+       .rocksdb = true,
+       .restore_every = 1,
+       .seed = 3},
+      {.name = "restored into two tasks and back",
+       .batch_rows = 2,
+       .restore_every = 2,
+       .tasks = 1,
+       .tasks_after_restore = 2},
+      {.name = "rocksdb, restored into three tasks and back",
+       .batch_rows = 1,
+       .rocksdb = true,
+       .restore_every = 3,
+       .tasks = 1,
+       .tasks_after_restore = 3},
   };
   for (const Variation& variation : variations) {
     SCOPED_TRACE(variation.name);
@@ -659,27 +758,36 @@ void OperatorCase::RunOne(const Variation& wanted) {
     // A node that allows one task only is not split.
     weir::testing::Run probe(type_, options_, input_, wanted);
     if (!probe.good()) return;
-    if (probe.shape().keys.empty() || probe.shape().parallelism_max == 1) variation.tasks_after_restore = variation.tasks;
+    if (probe.shape().keys.empty() || probe.shape().parallelism_max == 1)
+      variation.tasks_after_restore = variation.tasks;
   }
   weir::testing::Run run(type_, options_, input_, variation);
   if (!run.good()) return;
   for (const Event& event : events_) {
     switch (event.kind) {
-      case Event::kRows: run.Rows(event.rows); break;
-      case Event::kWatermark: run.Watermark(EventTime{event.watermark}); break;
-      case Event::kEnd: run.End(); break;
+      case Event::kRows:
+        run.Rows(event.rows);
+        break;
+      case Event::kWatermark:
+        run.Watermark(EventTime{event.watermark});
+        break;
+      case Event::kEnd:
+        run.End();
+        break;
     }
     if (::testing::Test::HasFailure()) return;
   }
   for (const auto& [port, rows] : expected_) {
     const std::vector<Json> wanted_rows(rows.begin(), rows.end());
-    EXPECT_EQ(CanonicalRows(run.output[port], rows), CanonicalRows(wanted_rows, rows)) << "port '" << port << "'";
+    EXPECT_EQ(CanonicalRows(run.output[port], rows), CanonicalRows(wanted_rows, rows))
+        << "port '" << port << "'";
   }
   if (expected_final_) {
     std::map<std::string, Json> table;
     for (const Json& row : run.output[""]) {
       std::string key;
-      for (const std::string& column : run.shape().outputs[0].unique_key) key += row[column].dump() + "|";
+      for (const std::string& column : run.shape().outputs[0].unique_key)
+        key += row[column].dump() + "|";
       const std::string op = row.value("_op", std::string("insert"));
       if (op == "delete" || op == "update_before") {
         table.erase(key);
@@ -693,10 +801,12 @@ void OperatorCase::RunOne(const Variation& wanted) {
     EXPECT_EQ(CanonicalRows(left, *expected_final_), CanonicalRows(wanted_rows, *expected_final_));
   }
   EXPECT_EQ(run.errors, expected_errors_);
-  for (const auto& [name, count] : expected_outcomes_) EXPECT_EQ(run.outcomes[name], count) << "outcome " << name;
+  for (const auto& [name, count] : expected_outcomes_)
+    EXPECT_EQ(run.outcomes[name], count) << "outcome " << name;
   int64_t all = 0;
   for (const auto& [name, count] : run.outcomes) all += count;
-  EXPECT_EQ(all, static_cast<int64_t>(run.input_rows_)) << "every input row ends in exactly one class";
+  EXPECT_EQ(all, static_cast<int64_t>(run.input_rows_))
+      << "every input row ends in exactly one class";
 }
 
 }  // namespace weir::testing

@@ -1,15 +1,18 @@
 #pragma once
-// OperatorCase: the harness for operators, through the registry and JSON options, after Hazelcast Jet's TestSupport. The author writes rows, watermarks and
-// expected rows once; Run drives the case in many ways: one row per batch, one big batch, random cuts, room for one output row only, every state row cold,
-// snapshot and restore between all calls (also with rows of a batch left), restore into two tasks by key group. Each run must give the same final rows,
-// make progress on each call, and give every input row an outcome. Test thread; uses the real Env and the real state backends.
+// OperatorCase: the harness for operators, through the registry and JSON options, after Hazelcast
+// Jet's TestSupport. The author writes rows, watermarks and expected rows once; Run drives the case
+// in many ways: one row per batch, one big batch, random cuts, room for one output row only, every
+// state row cold, snapshot and restore between all calls (also with rows of a batch left), restore
+// into two tasks by key group. Each run must give the same final rows, make progress on each call,
+// and give every input row an outcome. Test thread; uses the real Env and the real state backends.
 //
-//   OperatorCase aggregate("aggregate", R"({"key_by": ["page"], "window": {"type": "tumbling", "size": "10ms"}, "aggregates": {"n": "count(*)"}})");
-//   aggregate.Input("page string, _event_time timestamp");
-//   aggregate.Rows(R"([{"page": "a", "_event_time": 3}])").Watermark(9).End();
+//   OperatorCase aggregate("aggregate", R"({"key_by": ["page"], "window": {"type": "tumbling",
+//   "size": "10ms"}, "aggregates": {"n": "count(*)"}})"); aggregate.Input("page string, _event_time
+//   timestamp"); aggregate.Rows(R"([{"page": "a", "_event_time": 3}])").Watermark(9).End();
 //   aggregate.Expect("", R"([{"page": "a", "window_start": 0, "window_end": 10, "n": 1}])").Run();
 //
-// In rows a timestamp or duration is a number of microseconds, a decimal a string. Metadata columns are compared only if an expected row names them.
+// In rows a timestamp or duration is a number of microseconds, a decimal a string. Metadata columns
+// are compared only if an expected row names them.
 
 #include <cstdint>
 #include <map>
@@ -27,14 +30,16 @@ class OperatorCase {
  public:
   OperatorCase(std::string type, std::string options);
 
-  /// Columns of the input as "name type, name type?"; `_event_time` makes it a stream with event time.
+  /// Columns of the input as "name type, name type?"; `_event_time` makes it a stream with event
+  /// time.
   OperatorCase& Input(const std::string& columns);
   OperatorCase& Rows(const std::string& json);
   OperatorCase& Watermark(int64_t us);
   OperatorCase& End();
   /// Exactly these rows leave `port` ("" is main), in any order over the whole case.
   OperatorCase& Expect(const std::string& port, const std::string& json);
-  /// For updating outputs: what is left after all changes are applied by the unique key; intermediate revisions depend on batches.
+  /// For updating outputs: what is left after all changes are applied by the unique key;
+  /// intermediate revisions depend on batches.
   OperatorCase& ExpectFinal(const std::string& json);
   /// Input rows that end as errors, by code.
   OperatorCase& ExpectErrors(std::map<std::string, int> codes);
@@ -46,11 +51,11 @@ class OperatorCase {
   /// One way of driving a case.
   struct Variation {
     std::string name;
-    uint32_t batch_rows = 0;       // 0: all at once; UINT32_MAX: random
-    uint32_t output_rows = 1024;   // rows of one output batch
-    bool cold = false;             // the smallest hot table that RocksDB's backend takes
+    uint32_t batch_rows = 0;      // 0: all at once; UINT32_MAX: random
+    uint32_t output_rows = 1024;  // rows of one output batch
+    bool cold = false;            // the smallest hot table that RocksDB's backend takes
     bool rocksdb = false;
-    uint32_t restore_every = 0;    // calls between two restores; 0: never
+    uint32_t restore_every = 0;  // calls between two restores; 0: never
     uint32_t tasks = 1, tasks_after_restore = 1;
     uint64_t seed = 1;
   };

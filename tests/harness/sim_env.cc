@@ -45,7 +45,9 @@ class SimWorld::SimLoop final : public Loop {
   }
   void Wake() override {
     item_->woken = item_->running;
-    const Duration soon = world_.Steady() + Microseconds(static_cast<int64_t>(world_.Random() % static_cast<uint64_t>(kWakeDelayUsMax)));
+    const Duration soon =
+        world_.Steady() + Microseconds(static_cast<int64_t>(
+                              world_.Random() % static_cast<uint64_t>(kWakeDelayUsMax)));
     item_->ready_at = std::min(item_->ready_at, soon);
   }
 
@@ -62,7 +64,9 @@ class SimWorld::Disk final : public MemoryFiles {
   Duration Steady() override { return world_.Steady(); }
   uint64_t Random() override { return world_.Random(); }
   void Post(std::function<void()>) override { WEIR_CHECK(false); }
-  std::unique_ptr<Loop> Start(std::string_view, std::function<Duration()>) override { WEIR_CHECK(false); }
+  std::unique_ptr<Loop> Start(std::string_view, std::function<Duration()>) override {
+    WEIR_CHECK(false);
+  }
 
  private:
   SimWorld& world_;
@@ -81,11 +85,19 @@ class SimWorld::Process final : public Env {
   uint64_t Random() override { return world_.Random(); }
   void Post(std::function<void()> job) override {
     if (!life_->alive) return;
-    const Duration delay = Microseconds(static_cast<int64_t>(world_.Random() % static_cast<uint64_t>(kJobDelayUsMax)));
-    world_.Add(life_, world_.Steady() + delay, [job = std::move(job)] { job(); return Duration(); }, /*once=*/true);
+    const Duration delay =
+        Microseconds(static_cast<int64_t>(world_.Random() % static_cast<uint64_t>(kJobDelayUsMax)));
+    world_.Add(
+        life_, world_.Steady() + delay,
+        [job = std::move(job)] {
+          job();
+          return Duration();
+        },
+        /*once=*/true);
   }
   std::unique_ptr<Loop> Start(std::string_view, std::function<Duration()> turn) override {
-    return std::make_unique<SimLoop>(world_, world_.Add(life_, world_.Steady(), std::move(turn), /*once=*/false));
+    return std::make_unique<SimLoop>(
+        world_, world_.Add(life_, world_.Steady(), std::move(turn), /*once=*/false));
   }
 
   Result<std::unique_ptr<WritableFile>> Create(const Path& path, CreateMode mode) override {
@@ -98,12 +110,24 @@ class SimWorld::Process final : public Env {
     WEIR_ASSIGN(auto file, files().Open(path));
     return std::make_unique<ProcessReadableFile>(life_, std::move(file));
   }
-  Status Rename(const Path& from, const Path& to) override { return IfAlive([&] { return files().Rename(from, to); }); }
-  Status Link(const Path& from, const Path& to) override { return IfAlive([&] { return files().Link(from, to); }); }
-  Status Remove(const Path& path) override { return IfAlive([&] { return files().Remove(path); }); }
-  Status RemoveTree(const Path& path) override { return IfAlive([&] { return files().RemoveTree(path); }); }
-  Status Truncate(const Path& path, uint64_t bytes) override { return IfAlive([&] { return files().Truncate(path, bytes); }); }
-  Status MakeDirectory(const Path& path) override { return IfAlive([&] { return files().MakeDirectory(path); }); }
+  Status Rename(const Path& from, const Path& to) override {
+    return IfAlive([&] { return files().Rename(from, to); });
+  }
+  Status Link(const Path& from, const Path& to) override {
+    return IfAlive([&] { return files().Link(from, to); });
+  }
+  Status Remove(const Path& path) override {
+    return IfAlive([&] { return files().Remove(path); });
+  }
+  Status RemoveTree(const Path& path) override {
+    return IfAlive([&] { return files().RemoveTree(path); });
+  }
+  Status Truncate(const Path& path, uint64_t bytes) override {
+    return IfAlive([&] { return files().Truncate(path, bytes); });
+  }
+  Status MakeDirectory(const Path& path) override {
+    return IfAlive([&] { return files().MakeDirectory(path); });
+  }
   Result<std::vector<DirectoryEntry>> List(const Path& path) override {
     WEIR_TRY(Alive(*life_));
     return files().List(path);
@@ -123,7 +147,9 @@ class SimWorld::Process final : public Env {
     WEIR_TRY(Alive(*life_));
     return files().FreeBytes(path);
   }
-  Status SyncDirectory(const Path& path) override { return IfAlive([&] { return files().SyncDirectory(path); }); }
+  Status SyncDirectory(const Path& path) override {
+    return IfAlive([&] { return files().SyncDirectory(path); });
+  }
 
  private:
   static Status Alive(const Life& life) {
@@ -139,7 +165,8 @@ class SimWorld::Process final : public Env {
 
   class ProcessWritableFile final : public WritableFile {
    public:
-    ProcessWritableFile(std::shared_ptr<Life> life, std::unique_ptr<WritableFile> file) : life_(std::move(life)), file_(std::move(file)) {}
+    ProcessWritableFile(std::shared_ptr<Life> life, std::unique_ptr<WritableFile> file)
+        : life_(std::move(life)), file_(std::move(file)) {}
     Status Append(std::string_view bytes) override {
       WEIR_TRY(Alive(*life_));
       return file_->Append(bytes);
@@ -161,7 +188,8 @@ class SimWorld::Process final : public Env {
 
   class ProcessReadableFile final : public ReadableFile {
    public:
-    ProcessReadableFile(std::shared_ptr<Life> life, std::unique_ptr<ReadableFile> file) : life_(std::move(life)), file_(std::move(file)) {}
+    ProcessReadableFile(std::shared_ptr<Life> life, std::unique_ptr<ReadableFile> file)
+        : life_(std::move(life)), file_(std::move(file)) {}
     Result<size_t> Read(uint64_t offset, std::span<char> into) const override {
       WEIR_TRY(Alive(*life_));
       return file_->Read(offset, into);
@@ -178,7 +206,8 @@ class SimWorld::Process final : public Env {
 
   class ProcessLock final : public FileLock {
    public:
-    ProcessLock(std::shared_ptr<Life> life, uint64_t number) : life_(std::move(life)), number_(number) {}
+    ProcessLock(std::shared_ptr<Life> life, uint64_t number)
+        : life_(std::move(life)), number_(number) {}
     ~ProcessLock() override { life_->locks.erase(number_); }
 
    private:
@@ -212,7 +241,9 @@ void SimWorld::Kill(Env& process) {
 }
 
 void SimWorld::DropDead() {
-  std::erase_if(items_, [](const std::shared_ptr<Item>& item) { return item->ended || (item->life != nullptr && !item->life->alive); });
+  std::erase_if(items_, [](const std::shared_ptr<Item>& item) {
+    return item->ended || (item->life != nullptr && !item->life->alive);
+  });
 }
 
 void SimWorld::PowerLoss(PowerLossKeeps keeps) {
@@ -225,10 +256,17 @@ void SimWorld::PowerLoss(PowerLossKeeps keeps) {
 }
 
 void SimWorld::After(Duration delay, std::function<void()> event) {
-  Add(nullptr, steady_ + delay, [event = std::move(event)] { event(); return Duration(); }, /*once=*/true);
+  Add(
+      nullptr, steady_ + delay,
+      [event = std::move(event)] {
+        event();
+        return Duration();
+      },
+      /*once=*/true);
 }
 
-std::shared_ptr<SimWorld::Item> SimWorld::Add(std::shared_ptr<Life> life, Duration ready_at, std::function<Duration()> turn, bool once) {
+std::shared_ptr<SimWorld::Item> SimWorld::Add(std::shared_ptr<Life> life, Duration ready_at,
+                                              std::function<Duration()> turn, bool once) {
   auto item = std::make_shared<Item>();
   item->id = next_item_++;
   item->life = std::move(life);
@@ -259,7 +297,8 @@ bool SimWorld::Step() {
   chosen->ended = chosen->once;
   const Duration sleep = std::clamp(chosen->turn(), Duration{0}, kLoopSleepMax);
   chosen->running = false;
-  steady_ = steady_ + Microseconds(1 + static_cast<int64_t>(random_() % static_cast<uint64_t>(kCallUsMax)));
+  steady_ = steady_ +
+            Microseconds(1 + static_cast<int64_t>(random_() % static_cast<uint64_t>(kCallUsMax)));
   chosen->ready_at = chosen->woken ? steady_ : steady_ + sleep;
   return true;
 }
@@ -279,7 +318,9 @@ void SimWorld::RunFor(Duration time) {
   }
 }
 
-void SimWorld::Mix(uint64_t value) { trace_ = (trace_ ^ value) * 0x9e3779b97f4a7c15ULL + (trace_ >> 29); }
+void SimWorld::Mix(uint64_t value) {
+  trace_ = (trace_ ^ value) * 0x9e3779b97f4a7c15ULL + (trace_ >> 29);
+}
 void SimWorld::Note(std::string_view event) { Mix(Hash64(event)); }
 
 }  // namespace weir

@@ -92,7 +92,10 @@ uint64_t TraceOf(uint64_t seed) {
   const auto b = world.StartProcess("b");
   int left = 50;
   const auto loop_a = a->Start("loop", [&] {
-    a->Post([&] { world.Note("job"); --left; });
+    a->Post([&] {
+      world.Note("job");
+      --left;
+    });
     return Microseconds(static_cast<int64_t>(a->Random() % 100));
   });
   const auto loop_b = b->Start("loop", [&] {
@@ -121,8 +124,14 @@ TEST(SimWorld, NothingOfAKilledProcessRunsAgainAndTheOthersGoOn) {
   const auto living = world.StartProcess("living");
   int dead_calls = 0;
   int living_calls = 0;
-  const auto dead_loop = dead->Start("loop", [&] { ++dead_calls; return Milliseconds(1); });
-  const auto living_loop = living->Start("loop", [&] { ++living_calls; return Milliseconds(1); });
+  const auto dead_loop = dead->Start("loop", [&] {
+    ++dead_calls;
+    return Milliseconds(1);
+  });
+  const auto living_loop = living->Start("loop", [&] {
+    ++living_calls;
+    return Milliseconds(1);
+  });
   const auto file = dead->Create("/file", CreateMode::kNew);
   ASSERT_TRUE(file.ok());
   ASSERT_TRUE((*file)->Append("written").ok());
@@ -140,7 +149,8 @@ TEST(SimWorld, NothingOfAKilledProcessRunsAgainAndTheOthersGoOn) {
   EXPECT_GT(living_calls, 100);
   EXPECT_EQ((*file)->Append("more").code(), Code::kIo);
   EXPECT_EQ(dead->Stat("/file").status().code(), Code::kIo);
-  EXPECT_EQ(*ReadWholeFile(*living, "/file", 100), "written") << "a killed process loses nothing that it wrote";
+  EXPECT_EQ(*ReadWholeFile(*living, "/file", 100), "written")
+      << "a killed process loses nothing that it wrote";
   EXPECT_TRUE(living->Lock("/LOCK").ok());
 }
 

@@ -1,8 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/jobs/test_types.h"
 #include "engine/base/json.h"
+#include "tests/jobs/test_types.h"
 
 namespace weir::jobs {
 namespace {
@@ -10,8 +10,9 @@ namespace {
 using ::testing::HasSubstr;
 
 std::string Small(const std::string& where) {
-  return "{\n  \"weir\": 1, \"name\": \"small\",\n  \"nodes\": {\n    " + SourceNode() + ",\n    \"f\": { \"type\": \"t_filter\", \"inputs\": [\"in\"],\n      \"where\": \"" + where + "\" },\n    " +
-         SinkNode("out", "f") + "\n  }\n}\n";
+  return "{\n  \"weir\": 1, \"name\": \"small\",\n  \"nodes\": {\n    " + SourceNode() +
+         ",\n    \"f\": { \"type\": \"t_filter\", \"inputs\": [\"in\"],\n      \"where\": \"" +
+         where + "\" },\n    " + SinkNode("out", "f") + "\n  }\n}\n";
 }
 
 TEST(FormatProblemsText, PointsIntoTheTextOfAnExpression) {

@@ -36,7 +36,9 @@ void InferKeyed(NodeConfig& config, NodeShape& shape) {
   shape.outputs = {std::move(output)};
   shape.port_names = {""};
   shape.keys = {std::move(keys)};
-  shape.states.push_back({.name = "rows", .row = Schema({{"n", Type::Of(TypeKind::kInt64), false}}), .meaning = config.Text("meaning")});
+  shape.states.push_back({.name = "rows",
+                          .row = Schema({{"n", Type::Of(TypeKind::kInt64), false}}),
+                          .meaning = config.Text("meaning")});
   if (config.Text("late") == "side_output") {
     shape.outputs.push_back(config.input(kMain));
     shape.port_names.emplace_back("late");
@@ -54,24 +56,37 @@ void InferSink(NodeConfig& config, NodeShape& shape, Guarantee guarantee) {
     if (!IsMetadataColumn(field.name)) shape.uses.insert(field.name);
   }
   shape.guarantee = guarantee;
-  shape.visibility = guarantee == Guarantee::kExactlyOnce ? "visible once per checkpoint" : "visible at once";
+  shape.visibility =
+      guarantee == Guarantee::kExactlyOnce ? "visible once per checkpoint" : "visible at once";
 }
 
 Registry MakeRegistry() {
   Registry registry;
-  registry.AddFormat({.name = "t_lines",
-                      .doc = "Lines.",
-                      .options = {{.name = "separator", .doc = "Between fields.", .fallback = ","}},
-                      .decoder = [](const NodeConfig&, const std::vector<SourceColumn>&) -> Result<std::unique_ptr<Decoder>> { return Status(Code::kInternal, "test"); }});
-  registry.Add({.name = "t_source",
-                .doc = "A source.",
-                .options = {{.name = "topics", .type = OptionType::kStringList, .doc = "Names.", .substitute = true},
-                            {.name = "format", .type = OptionType::kFormat, .doc = "Format."}},
-                .infer = [](NodeConfig& config, NodeShape& shape) { config.InferSource(shape, {std::string(kTopicColumn), std::string(kOffsetColumn)}); },
-                .create = MakesNothing<SourceParts>});
+  registry.AddFormat(
+      {.name = "t_lines",
+       .doc = "Lines.",
+       .options = {{.name = "separator", .doc = "Between fields.", .fallback = ","}},
+       .decoder = [](const NodeConfig&, const std::vector<SourceColumn>&)
+           -> Result<std::unique_ptr<Decoder>> { return Status(Code::kInternal, "test"); }});
+  registry.Add(
+      {.name = "t_source",
+       .doc = "A source.",
+       .options = {{.name = "topics",
+                    .type = OptionType::kStringList,
+                    .doc = "Names.",
+                    .substitute = true},
+                   {.name = "format", .type = OptionType::kFormat, .doc = "Format."}},
+       .infer =
+           [](NodeConfig& config, NodeShape& shape) {
+             config.InferSource(shape, {std::string(kTopicColumn), std::string(kOffsetColumn)});
+           },
+       .create = MakesNothing<SourceParts>});
   registry.Add({.name = "t_filter",
                 .doc = "A filter.",
-                .options = {{.name = "where", .type = OptionType::kBoolExpression, .doc = "Condition.", .required = true}},
+                .options = {{.name = "where",
+                             .type = OptionType::kBoolExpression,
+                             .doc = "Condition.",
+                             .required = true}},
                 .inputs = {.least = 1, .most = kInputsMax, .accepts = kAnyStream},
                 .infer =
                     [](NodeConfig& config, NodeShape& shape) {
@@ -79,27 +94,53 @@ Registry MakeRegistry() {
                       if (!where) return;
                       InferSameColumns(config, shape);
                       shape.outputs[0] = config.input(kMain).NarrowedBy(where);
-                      for (const ColumnIndex column : where.columns()) shape.uses.insert(config.input(kMain).schema->field(column).name);
+                      for (const ColumnIndex column : where.columns())
+                        shape.uses.insert(config.input(kMain).schema->field(column).name);
                     },
                 .create = MakesNothing<std::unique_ptr<Operator>>});
-  registry.Add({.name = "t_union", .doc = "A union.", .inputs = {.least = 2, .most = 3, .accepts = kAnyStream}, .infer = InferSameColumns, .create = MakesNothing<std::unique_ptr<Operator>>});
-  registry.Add({.name = "t_wait", .doc = "Asks outside.", .inputs = {.least = 1, .most = 1, .accepts = kAnyStream}, .waits = true, .infer = InferSameColumns, .create = MakesNothing<std::unique_ptr<Operator>>});
-  registry.Add({.name = "t_keyed",
-                .doc = "Counts by key.",
-                .options = {{.name = "key_by", .type = OptionType::kKeyList, .doc = "Keys.", .fallback = "[]"},
-                            {.name = "kind", .type = OptionType::kEnum, .doc = "Kind of the output.", .fallback = "append", .allowed = "append|changelog|upsert"},
-                            {.name = "late", .type = OptionType::kEnum, .doc = "Late rows.", .fallback = "drop", .allowed = "drop|side_output"},
-                            {.name = "meaning", .doc = "Of the state.", .fallback = "count"}},
-                .inputs = {.least = 1, .most = kInputsMax, .accepts = kAppend},
-                .ports = {"late"},
-                .infer = InferKeyed,
+  registry.Add({.name = "t_union",
+                .doc = "A union.",
+                .inputs = {.least = 2, .most = 3, .accepts = kAnyStream},
+                .infer = InferSameColumns,
                 .create = MakesNothing<std::unique_ptr<Operator>>});
-  registry.Add({.name = "t_sink",
-                .doc = "A sink.",
-                .options = {{.name = "limit", .type = OptionType::kInt, .doc = "Rows.", .unit = "rows", .allowed = "1..100"}},
-                .inputs = {.least = 1, .most = kInputsMax, .accepts = kAnyStream},
-                .infer = [](NodeConfig& config, NodeShape& shape) { InferSink(config, shape, Guarantee::kAtLeastOnce); },
-                .create = MakesNothing<SinkParts>});
+  registry.Add({.name = "t_wait",
+                .doc = "Asks outside.",
+                .inputs = {.least = 1, .most = 1, .accepts = kAnyStream},
+                .waits = true,
+                .infer = InferSameColumns,
+                .create = MakesNothing<std::unique_ptr<Operator>>});
+  registry.Add(
+      {.name = "t_keyed",
+       .doc = "Counts by key.",
+       .options =
+           {{.name = "key_by", .type = OptionType::kKeyList, .doc = "Keys.", .fallback = "[]"},
+            {.name = "kind",
+             .type = OptionType::kEnum,
+             .doc = "Kind of the output.",
+             .fallback = "append",
+             .allowed = "append|changelog|upsert"},
+            {.name = "late",
+             .type = OptionType::kEnum,
+             .doc = "Late rows.",
+             .fallback = "drop",
+             .allowed = "drop|side_output"},
+            {.name = "meaning", .doc = "Of the state.", .fallback = "count"}},
+       .inputs = {.least = 1, .most = kInputsMax, .accepts = kAppend},
+       .ports = {"late"},
+       .infer = InferKeyed,
+       .create = MakesNothing<std::unique_ptr<Operator>>});
+  registry.Add(
+      {.name = "t_sink",
+       .doc = "A sink.",
+       .options = {{.name = "limit",
+                    .type = OptionType::kInt,
+                    .doc = "Rows.",
+                    .unit = "rows",
+                    .allowed = "1..100"}},
+       .inputs = {.least = 1, .most = kInputsMax, .accepts = kAnyStream},
+       .infer = [](NodeConfig& config,
+                   NodeShape& shape) { InferSink(config, shape, Guarantee::kAtLeastOnce); },
+       .create = MakesNothing<SinkParts>});
   registry.Add({.name = "t_single",
                 .doc = "A sink of one task.",
                 .inputs = {.least = 1, .most = kInputsMax, .accepts = kAnyStream},
@@ -109,55 +150,78 @@ Registry MakeRegistry() {
                       shape.parallelism_max = 1;
                     },
                 .create = MakesNothing<SinkParts>});
-  registry.Add({.name = "t_once_sink",
-                .doc = "A sink that is exact.",
-                .inputs = {.least = 1, .most = kInputsMax, .accepts = kAnyStream},
-                .infer = [](NodeConfig& config, NodeShape& shape) { InferSink(config, shape, Guarantee::kExactlyOnce); },
-                .create = MakesNothing<SinkParts>});
-  registry.Add({.name = "t_upsert_sink",
-                .doc = "A sink that replaces.",
-                .options = {{.name = "key", .type = OptionType::kColumns, .doc = "Key.", .required = true}},
-                .inputs = {.least = 1, .most = kInputsMax, .accepts = kAnyStream},
-                .infer =
-                    [](NodeConfig& config, NodeShape& shape) {
-                      InferSink(config, shape, Guarantee::kEffectivelyOnce);
-                      std::vector<Expression> keys;
-                      for (const std::string& column : config.Strings("key")) {
-                        const BindResult bound = BindExpression(column, config.scope(), {});
-                        if (!bound.expression) return config.Error("key", "W0412", "no column");
-                        keys.push_back(bound.expression);
-                      }
-                      shape.keys = {std::move(keys)};
-                      shape.key_names = config.Strings("key");
-                    },
-                .create = MakesNothing<SinkParts>});
+  registry.Add(
+      {.name = "t_once_sink",
+       .doc = "A sink that is exact.",
+       .inputs = {.least = 1, .most = kInputsMax, .accepts = kAnyStream},
+       .infer = [](NodeConfig& config,
+                   NodeShape& shape) { InferSink(config, shape, Guarantee::kExactlyOnce); },
+       .create = MakesNothing<SinkParts>});
+  registry.Add(
+      {.name = "t_upsert_sink",
+       .doc = "A sink that replaces.",
+       .options = {{.name = "key", .type = OptionType::kColumns, .doc = "Key.", .required = true}},
+       .inputs = {.least = 1, .most = kInputsMax, .accepts = kAnyStream},
+       .infer =
+           [](NodeConfig& config, NodeShape& shape) {
+             InferSink(config, shape, Guarantee::kEffectivelyOnce);
+             std::vector<Expression> keys;
+             for (const std::string& column : config.Strings("key")) {
+               const BindResult bound = BindExpression(column, config.scope(), {});
+               if (!bound.expression) return config.Error("key", "W0412", "no column");
+               keys.push_back(bound.expression);
+             }
+             shape.keys = {std::move(keys)};
+             shape.key_names = config.Strings("key");
+           },
+       .create = MakesNothing<SinkParts>});
   registry.Add({.name = "t_later", .doc = "Not yet.", .planned = true});
-  registry.Add({.name = "t_options",
-                .doc = "One option of each type.",
-                .options = {{.name = "flag", .type = OptionType::kBool, .doc = "d", .fallback = "true"},
-                            {.name = "count", .type = OptionType::kInt, .doc = "d", .unit = "rows", .allowed = "1..10|all"},
-                            {.name = "ratio", .type = OptionType::kFloat, .doc = "d", .allowed = "0..1"},
-                            {.name = "text", .doc = "d", .substitute = true},
-                            {.name = "plain", .doc = "d"},
-                            {.name = "mode", .type = OptionType::kEnum, .doc = "d", .allowed = "fast|slow|planned:exact"},
-                            {.name = "wait", .type = OptionType::kDuration, .doc = "d", .allowed = "1s..1h"},
-                            {.name = "shift", .type = OptionType::kDuration, .doc = "d", .allowed = "-1h..1h"},
-                            {.name = "drift", .type = OptionType::kDurationOrOff, .doc = "d"},
-                            {.name = "size", .type = OptionType::kSize, .doc = "d", .allowed = "1KiB..1GiB"},
-                            {.name = "rate", .type = OptionType::kRate, .doc = "d"},
-                            {.name = "when", .type = OptionType::kTimestamp, .doc = "d"},
-                            {.name = "key", .doc = "d", .secret = true, .substitute = true},
-                            {.name = "words", .type = OptionType::kStringList, .doc = "d"},
-                            {.name = "map", .type = OptionType::kStringMap, .doc = "d"},
-                            {.name = "later", .doc = "d", .since = "planned"},
-                            {.name = "object", .type = OptionType::kObject, .doc = "d", .fields = {{.name = "inner", .type = OptionType::kInt, .doc = "d", .fallback = "7"}, {.name = "must", .doc = "d", .required = true}}},
-                            {.name = "shape", .type = OptionType::kVariant, .doc = "d",
-                             .variants = {{.name = "round", .doc = "d", .fields = {{.name = "radius", .type = OptionType::kInt, .doc = "d", .required = true}}},
-                                          {.name = "square", .doc = "d", .fields = {}},
-                                          {.name = "star", .doc = "d", .fields = {}, .planned = true}}}},
-                .inputs = {.least = 1, .most = 1, .accepts = kAnyStream},
-                .infer = InferSameColumns,
-                .create = MakesNothing<std::unique_ptr<Operator>>});
+  registry.Add(
+      {.name = "t_options",
+       .doc = "One option of each type.",
+       .options =
+           {{.name = "flag", .type = OptionType::kBool, .doc = "d", .fallback = "true"},
+            {.name = "count",
+             .type = OptionType::kInt,
+             .doc = "d",
+             .unit = "rows",
+             .allowed = "1..10|all"},
+            {.name = "ratio", .type = OptionType::kFloat, .doc = "d", .allowed = "0..1"},
+            {.name = "text", .doc = "d", .substitute = true},
+            {.name = "plain", .doc = "d"},
+            {.name = "mode",
+             .type = OptionType::kEnum,
+             .doc = "d",
+             .allowed = "fast|slow|planned:exact"},
+            {.name = "wait", .type = OptionType::kDuration, .doc = "d", .allowed = "1s..1h"},
+            {.name = "shift", .type = OptionType::kDuration, .doc = "d", .allowed = "-1h..1h"},
+            {.name = "drift", .type = OptionType::kDurationOrOff, .doc = "d"},
+            {.name = "size", .type = OptionType::kSize, .doc = "d", .allowed = "1KiB..1GiB"},
+            {.name = "rate", .type = OptionType::kRate, .doc = "d"},
+            {.name = "when", .type = OptionType::kTimestamp, .doc = "d"},
+            {.name = "key", .doc = "d", .secret = true, .substitute = true},
+            {.name = "words", .type = OptionType::kStringList, .doc = "d"},
+            {.name = "map", .type = OptionType::kStringMap, .doc = "d"},
+            {.name = "later", .doc = "d", .since = "planned"},
+            {.name = "object",
+             .type = OptionType::kObject,
+             .doc = "d",
+             .fields = {{.name = "inner", .type = OptionType::kInt, .doc = "d", .fallback = "7"},
+                        {.name = "must", .doc = "d", .required = true}}},
+            {.name = "shape",
+             .type = OptionType::kVariant,
+             .doc = "d",
+             .variants = {{.name = "round",
+                           .doc = "d",
+                           .fields = {{.name = "radius",
+                                       .type = OptionType::kInt,
+                                       .doc = "d",
+                                       .required = true}}},
+                          {.name = "square", .doc = "d", .fields = {}},
+                          {.name = "star", .doc = "d", .fields = {}, .planned = true}}}},
+       .inputs = {.least = 1, .most = 1, .accepts = kAnyStream},
+       .infer = InferSameColumns,
+       .create = MakesNothing<std::unique_ptr<Operator>>});
   return registry;
 }
 
@@ -173,13 +237,18 @@ CompiledJob CompileTest(const std::string& text, CompileOptions options) {
   return CompileJob(text, options);
 }
 
-std::string JobOf(const std::string& nodes) { return R"({"weir": 1, "name": "test", "nodes": {)" + nodes + "}}"; }
-
-std::string SourceNode(const std::string& id) {
-  return '"' + id + R"(": {"type": "t_source", "schema": {"id": "int64", "name": "string?", "at": "timestamp"}, "event_time": {"field": "at", "max_delay": "1s"}})";
+std::string JobOf(const std::string& nodes) {
+  return R"({"weir": 1, "name": "test", "nodes": {)" + nodes + "}}";
 }
 
-std::string SinkNode(const std::string& id, const std::string& input) { return '"' + id + R"(": {"type": "t_sink", "inputs": [")" + input + "\"]}"; }
+std::string SourceNode(const std::string& id) {
+  return '"' + id +
+         R"(": {"type": "t_source", "schema": {"id": "int64", "name": "string?", "at": "timestamp"}, "event_time": {"field": "at", "max_delay": "1s"}})";
+}
+
+std::string SinkNode(const std::string& id, const std::string& input) {
+  return '"' + id + R"(": {"type": "t_sink", "inputs": [")" + input + "\"]}";
+}
 
 std::vector<std::string> CodesOf(const CompiledJob& job) {
   std::vector<std::string> codes;

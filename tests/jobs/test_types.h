@@ -1,5 +1,6 @@
 #pragma once
-// Small node types for tests of the front end: they infer shapes and make no objects, so that rules of graph and plan can be shown one by one.
+// Small node types for tests of the front end: they infer shapes and make no objects, so that rules
+// of graph and plan can be shown one by one.
 
 #include <string>
 #include <vector>
@@ -9,7 +10,8 @@
 
 namespace weir::jobs {
 
-/// t_source, t_filter, t_union, t_keyed, t_updating, t_wait, t_single, t_sink, t_upsert_sink, t_once_sink, t_options; format t_lines.
+/// t_source, t_filter, t_union, t_keyed, t_updating, t_wait, t_single, t_sink, t_upsert_sink,
+/// t_once_sink, t_options; format t_lines.
 const Registry& TestRegistry();
 
 /// Compiles with TestRegistry(); `options` otherwise as given.

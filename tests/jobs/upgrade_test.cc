@@ -1,18 +1,20 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/jobs/test_types.h"
 #include "engine/base/json.h"
+#include "tests/jobs/test_types.h"
 
 namespace weir::jobs {
 namespace {
 
 using ::testing::HasSubstr;
 
-std::string Job(const std::string& keyed, const std::string& source = R"("topics": ["a"])", const std::string& sink = "t_sink", const std::string& execution = "") {
-  return R"({"weir": 1, "name": "t", "execution": {)" + execution + R"(}, "nodes": {"in": {"type": "t_source", )" + source +
-         R"(, "schema": {"id": "int64", "name": "string"}, "event_time": {"max_delay": "1s"}}, "k": {"type": "t_keyed", "inputs": ["in"], )" + keyed + R"(}, "out": {"type": ")" + sink +
-         R"(", "inputs": ["k"]}}})";
+std::string Job(const std::string& keyed, const std::string& source = R"("topics": ["a"])",
+                const std::string& sink = "t_sink", const std::string& execution = "") {
+  return R"({"weir": 1, "name": "t", "execution": {)" + execution +
+         R"(}, "nodes": {"in": {"type": "t_source", )" + source +
+         R"(, "schema": {"id": "int64", "name": "string"}, "event_time": {"max_delay": "1s"}}, "k": {"type": "t_keyed", "inputs": ["in"], )" +
+         keyed + R"(}, "out": {"type": ")" + sink + R"(", "inputs": ["k"]}}})";
 }
 
 const std::string kSame = R"("key_by": ["name"])";
@@ -34,23 +36,39 @@ NodeVerdict Compare(const std::string& old, const std::string& now, const std::s
 }
 
 TEST(CompareJobs, KeepsWhatDoesNotTouchState) {
-  for (const char* const id : {"in", "k", "out"}) EXPECT_EQ(Compare(Job(kSame), Job(kSame), id).verdict, Verdict::kKeep);
-  EXPECT_EQ(Compare(Job(kSame), Job(kSame + R"(, "description": "x", "parallelism": 3)"), "k").verdict, Verdict::kKeep);
-  EXPECT_EQ(Compare(Job(kSame), Job(kSame, R"("topics": ["a", "b"])"), "in").verdict, Verdict::kKeep);
-  EXPECT_EQ(Compare(Job(kSame), Job(kSame, R"("topics": ["a"], "rate": "5/s")"), "in").verdict, Verdict::kKeep);
-  EXPECT_EQ(Compare(Job(kSame), Job(kSame, R"("topics": ["a"])", "t_sink", R"("checkpoint": {"interval": "1m"})"), "k").verdict, Verdict::kKeep);
+  for (const char* const id : {"in", "k", "out"})
+    EXPECT_EQ(Compare(Job(kSame), Job(kSame), id).verdict, Verdict::kKeep);
+  EXPECT_EQ(
+      Compare(Job(kSame), Job(kSame + R"(, "description": "x", "parallelism": 3)"), "k").verdict,
+      Verdict::kKeep);
+  EXPECT_EQ(Compare(Job(kSame), Job(kSame, R"("topics": ["a", "b"])"), "in").verdict,
+            Verdict::kKeep);
+  EXPECT_EQ(Compare(Job(kSame), Job(kSame, R"("topics": ["a"], "rate": "5/s")"), "in").verdict,
+            Verdict::kKeep);
+  EXPECT_EQ(
+      Compare(Job(kSame),
+              Job(kSame, R"("topics": ["a"])", "t_sink", R"("checkpoint": {"interval": "1m"})"),
+              "k")
+          .verdict,
+      Verdict::kKeep);
 }
 
 TEST(CompareJobs, ResetsStateThatMeansSomethingElse) {
   EXPECT_EQ(Compare(Job(kSame), Job(R"("key_by": ["id"])"), "k").verdict, Verdict::kReset);
-  EXPECT_EQ(Compare(Job(kSame), Job(kSame + R"(, "meaning": "sum")"), "k").verdict, Verdict::kReset);
+  EXPECT_EQ(Compare(Job(kSame), Job(kSame + R"(, "meaning": "sum")"), "k").verdict,
+            Verdict::kReset);
   EXPECT_EQ(Compare(Job(kSame), Job(kSame, R"("topics": ["b"])"), "in").verdict, Verdict::kReset);
 }
 
 TEST(CompareJobs, CallsIncompatibleWhatNoUpgradeCanDo) {
-  EXPECT_EQ(Compare(Job(kSame), Job(kSame, R"("topics": ["a"])", "t_sink", R"("max_parallelism": 64)"), "k").verdict, Verdict::kIncompatible);
-  EXPECT_EQ(Compare(Job(kSame, R"("topics": ["a"])", "t_once_sink"), Job(kSame), "out").verdict, Verdict::kIncompatible);
-  const std::string filter = R"({"weir": 1, "name": "t", "nodes": {"in": {"type": "t_source", "topics": ["a"], "schema": {"id": "int64", "name": "string"}},
+  EXPECT_EQ(Compare(Job(kSame),
+                    Job(kSame, R"("topics": ["a"])", "t_sink", R"("max_parallelism": 64)"), "k")
+                .verdict,
+            Verdict::kIncompatible);
+  EXPECT_EQ(Compare(Job(kSame, R"("topics": ["a"])", "t_once_sink"), Job(kSame), "out").verdict,
+            Verdict::kIncompatible);
+  const std::string filter =
+      R"({"weir": 1, "name": "t", "nodes": {"in": {"type": "t_source", "topics": ["a"], "schema": {"id": "int64", "name": "string"}},
     "k": {"type": "t_filter", "inputs": ["in"], "where": "id > 1"}, "out": {"type": "t_sink", "inputs": ["k"]}}})";
   EXPECT_EQ(Compare(Job(kSame), filter, "k").verdict, Verdict::kIncompatible);
   EXPECT_EQ(Compare(filter, Job(kSame), "k").verdict, Verdict::kKeep);
@@ -68,7 +86,8 @@ TEST(CompareJobs, RefusesToLoseANodeWithState) {
 }
 
 TEST(UpgradeReport, AcceptsOnlyKeepInThisVersionAndSaysWhy) {
-  const CompiledJob old = CompileTest(Job(kSame)), same = CompileTest(Job(kSame)), other = CompileTest(Job(R"("key_by": ["id"])"));
+  const CompiledJob old = CompileTest(Job(kSame)), same = CompileTest(Job(kSame)),
+                    other = CompileTest(Job(R"("key_by": ["id"])"));
   const Json description = DescribeForUpgrade(*old.plan);
   EXPECT_TRUE(CompareJobs(description, *same.plan)->accepted());
   const Result<UpgradeReport> report = CompareJobs(description, *other.plan);

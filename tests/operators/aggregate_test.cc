@@ -7,14 +7,19 @@ namespace weir::testing {
 namespace {
 
 TEST(Aggregate, CountsPerKeyAndTumblingWindow) {
-  OperatorCase("aggregate", R"json({"key_by": ["page"], "window": {"type": "tumbling", "size": "10ms"}, "aggregates": {"n": "count(*)", "ms": "sum(ms)"}})json")
+  OperatorCase(
+      "aggregate",
+      R"json({"key_by": ["page"], "window": {"type": "tumbling", "size": "10ms"}, "aggregates": {"n": "count(*)", "ms": "sum(ms)"}})json")
       .Input("page string, ms int64?, _event_time timestamp")
-      .Rows(R"json([{"page": "a", "ms": 1, "_event_time": 0}, {"page": "b", "ms": null, "_event_time": 9999}, {"page": "a", "ms": 5, "_event_time": 9999},
+      .Rows(
+          R"json([{"page": "a", "ms": 1, "_event_time": 0}, {"page": "b", "ms": null, "_event_time": 9999}, {"page": "a", "ms": 5, "_event_time": 9999},
                 {"page": "a", "ms": 7, "_event_time": 10000}, {"page": "a page with a long name", "ms": 2, "_event_time": -1}])json")
       .Watermark(9999)
       .Rows(R"json([{"page": "a", "ms": 3, "_event_time": 10001}])json")
       .End()
-      .Expect("", R"json([{"page": "a page with a long name", "window_start": -10000, "window_end": 0, "n": 1, "ms": 2, "_event_time": -1},
+      .Expect(
+          "",
+          R"json([{"page": "a page with a long name", "window_start": -10000, "window_end": 0, "n": 1, "ms": 2, "_event_time": -1},
                       {"page": "a", "window_start": 0, "window_end": 10000, "n": 2, "ms": 6, "_event_time": 9999},
                       {"page": "b", "window_start": 0, "window_end": 10000, "n": 1, "ms": null, "_event_time": 9999},
                       {"page": "a", "window_start": 10000, "window_end": 20000, "n": 2, "ms": 10, "_event_time": 19999}])json")
@@ -23,12 +28,17 @@ TEST(Aggregate, CountsPerKeyAndTumblingWindow) {
 }
 
 TEST(Aggregate, SharesSlicesBetweenSlidingWindows) {
-  OperatorCase("aggregate", R"json({"key_by": ["k"], "window": {"type": "sliding", "size": "10ms", "every": "4ms"}, "aggregates": {"n": "count(*)", "last": "last(v)", "first": "first(v)"}})json")
+  OperatorCase(
+      "aggregate",
+      R"json({"key_by": ["k"], "window": {"type": "sliding", "size": "10ms", "every": "4ms"}, "aggregates": {"n": "count(*)", "last": "last(v)", "first": "first(v)"}})json")
       .Input("k int32, v string, _event_time timestamp")
-      .Rows(R"json([{"k": 1, "v": "x", "_event_time": 9000}, {"k": 1, "v": "a value that does not fit inline", "_event_time": 3000}])json")
+      .Rows(
+          R"json([{"k": 1, "v": "x", "_event_time": 9000}, {"k": 1, "v": "a value that does not fit inline", "_event_time": 3000}])json")
       .End()
       // 3 ms lies in the windows that start at 0 and -4 ms, 9 ms in those at 8, 4 and 0 ms.
-      .Expect("", R"json([{"k": 1, "window_start": -4000, "window_end": 6000, "n": 1, "last": "a value that does not fit inline", "first": "a value that does not fit inline"},
+      .Expect(
+          "",
+          R"json([{"k": 1, "window_start": -4000, "window_end": 6000, "n": 1, "last": "a value that does not fit inline", "first": "a value that does not fit inline"},
                       {"k": 1, "window_start": 0, "window_end": 10000, "n": 2, "last": "x", "first": "a value that does not fit inline"},
                       {"k": 1, "window_start": 4000, "window_end": 14000, "n": 1, "last": "x", "first": "x"},
                       {"k": 1, "window_start": 8000, "window_end": 18000, "n": 1, "last": "x", "first": "x"}])json")
@@ -37,9 +47,12 @@ TEST(Aggregate, SharesSlicesBetweenSlidingWindows) {
 }
 
 TEST(Aggregate, CountsRowsInGapsApart) {
-  OperatorCase("aggregate", R"json({"key_by": ["k"], "window": {"type": "sliding", "size": "4ms", "every": "10ms"}, "aggregates": {"n": "count(*)"}})json")
+  OperatorCase(
+      "aggregate",
+      R"json({"key_by": ["k"], "window": {"type": "sliding", "size": "4ms", "every": "10ms"}, "aggregates": {"n": "count(*)"}})json")
       .Input("k int64, _event_time timestamp")
-      .Rows(R"json([{"k": 1, "_event_time": 3999}, {"k": 1, "_event_time": 4000}, {"k": 1, "_event_time": 9999}, {"k": 1, "_event_time": -6000}])json")
+      .Rows(
+          R"json([{"k": 1, "_event_time": 3999}, {"k": 1, "_event_time": 4000}, {"k": 1, "_event_time": 9999}, {"k": 1, "_event_time": -6000}])json")
       .End()
       .Expect("", R"json([{"k": 1, "window_start": 0, "window_end": 4000, "n": 1}])json")
       .ExpectOutcomes({{"gap", 3}, {"absorbed", 1}})
@@ -48,7 +61,9 @@ TEST(Aggregate, CountsRowsInGapsApart) {
 
 TEST(Aggregate, JudgesLatenessAtTheBorderOfTheWindow) {
   // [0, 10 ms) takes rows at W = 9998 us and none at W = 9999 us.
-  OperatorCase("aggregate", R"json({"key_by": ["k"], "window": {"type": "tumbling", "size": "10ms"}, "aggregates": {"n": "count(*)"}})json")
+  OperatorCase(
+      "aggregate",
+      R"json({"key_by": ["k"], "window": {"type": "tumbling", "size": "10ms"}, "aggregates": {"n": "count(*)"}})json")
       .Input("k int64, _event_time timestamp")
       .Rows(R"json([{"k": 1, "_event_time": 1}])json")
       .Watermark(9998)
@@ -62,10 +77,13 @@ TEST(Aggregate, JudgesLatenessAtTheBorderOfTheWindow) {
 }
 
 TEST(Aggregate, SendsLateRowsAsideUnchanged) {
-  OperatorCase("aggregate", R"json({"key_by": ["k"], "window": {"type": "tumbling", "size": "10ms"}, "late": "side_output", "aggregates": {"n": "count(*)"}})json")
+  OperatorCase(
+      "aggregate",
+      R"json({"key_by": ["k"], "window": {"type": "tumbling", "size": "10ms"}, "late": "side_output", "aggregates": {"n": "count(*)"}})json")
       .Input("k int64, extra string?, _event_time timestamp")
       .Watermark(20000)
-      .Rows(R"json([{"k": 1, "extra": "late", "_event_time": 3}, {"k": 2, "extra": null, "_event_time": 20001}])json")
+      .Rows(
+          R"json([{"k": 1, "extra": "late", "_event_time": 3}, {"k": 2, "extra": null, "_event_time": 20001}])json")
       .End()
       .Expect("", R"json([{"k": 2, "window_start": 20000, "window_end": 30000, "n": 1}])json")
       .Expect("late", R"json([{"k": 1, "extra": "late", "_event_time": 3}])json")
@@ -74,7 +92,9 @@ TEST(Aggregate, SendsLateRowsAsideUnchanged) {
 }
 
 TEST(Aggregate, UsesARowThatIsLateForSomeWindowsInTheOthers) {
-  OperatorCase("aggregate", R"json({"key_by": ["k"], "window": {"type": "sliding", "size": "10ms", "every": "5ms"}, "aggregates": {"n": "count(*)"}})json")
+  OperatorCase(
+      "aggregate",
+      R"json({"key_by": ["k"], "window": {"type": "sliding", "size": "10ms", "every": "5ms"}, "aggregates": {"n": "count(*)"}})json")
       .Input("k int64, _event_time timestamp")
       .Watermark(5000)  // [-5 ms, 5 ms) has passed
       .Rows(R"json([{"k": 1, "_event_time": 4000}])json")
@@ -85,22 +105,28 @@ TEST(Aggregate, UsesARowThatIsLateForSomeWindowsInTheOthers) {
 }
 
 TEST(Aggregate, RevisesAWindowWithinTheAllowedLateness) {
-  OperatorCase("aggregate", R"json({"key_by": ["k"], "window": {"type": "tumbling", "size": "10ms"}, "allowed_lateness": "10ms", "aggregates": {"n": "count(*)", "last": "last(s)"}})json")
+  OperatorCase(
+      "aggregate",
+      R"json({"key_by": ["k"], "window": {"type": "tumbling", "size": "10ms"}, "allowed_lateness": "10ms", "aggregates": {"n": "count(*)", "last": "last(s)"}})json")
       .Input("k int64, s string, _event_time timestamp")
       .Rows(R"json([{"k": 1, "s": "a", "_event_time": 1}])json")
       .Watermark(9999)
-      .Rows(R"json([{"k": 1, "s": "a string beyond the inline bytes", "_event_time": 2}, {"k": 2, "s": "b", "_event_time": 3}])json")
+      .Rows(
+          R"json([{"k": 1, "s": "a string beyond the inline bytes", "_event_time": 2}, {"k": 2, "s": "b", "_event_time": 3}])json")
       .Watermark(19999)
       .Rows(R"json([{"k": 1, "s": "too late", "_event_time": 4}])json")
       .End()
-      .ExpectFinal(R"json([{"k": 1, "window_start": 0, "window_end": 10000, "n": 2, "last": "a string beyond the inline bytes"},
+      .ExpectFinal(
+          R"json([{"k": 1, "window_start": 0, "window_end": 10000, "n": 2, "last": "a string beyond the inline bytes"},
                        {"k": 2, "window_start": 0, "window_end": 10000, "n": 1, "last": "b"}])json")
       .ExpectOutcomes({{"late_dropped", 1}, {"absorbed", 3}, {"buffered", 0}})
       .Run();
 }
 
 TEST(Aggregate, EmitsAChangelogWithTheOldRow) {
-  OperatorCase("aggregate", R"json({"key_by": ["k"], "window": {"type": "tumbling", "size": "10ms"}, "allowed_lateness": "1s", "aggregates": {"n": "count(*)"}})json")
+  OperatorCase(
+      "aggregate",
+      R"json({"key_by": ["k"], "window": {"type": "tumbling", "size": "10ms"}, "allowed_lateness": "1s", "aggregates": {"n": "count(*)"}})json")
       .Input("k int64, _event_time timestamp")
       .Rows(R"json([{"k": 1, "_event_time": 1}])json")
       .Watermark(9999)
@@ -115,7 +141,9 @@ TEST(Aggregate, EmitsAChangelogWithTheOldRow) {
 }
 
 TEST(Aggregate, TakesBackAResultForWhichHavingTurnsFalse) {
-  OperatorCase("aggregate", R"json({"key_by": ["k"], "window": {"type": "tumbling", "size": "10ms"}, "allowed_lateness": "1s", "aggregates": {"m": "max(v)"}, "having": "m < 10"})json")
+  OperatorCase(
+      "aggregate",
+      R"json({"key_by": ["k"], "window": {"type": "tumbling", "size": "10ms"}, "allowed_lateness": "1s", "aggregates": {"m": "max(v)"}, "having": "m < 10"})json")
       .Input("k int64, v int64, _event_time timestamp")
       .Rows(R"json([{"k": 1, "v": 3, "_event_time": 1}, {"k": 2, "v": 30, "_event_time": 1}])json")
       .Watermark(9999)
@@ -126,64 +154,89 @@ TEST(Aggregate, TakesBackAResultForWhichHavingTurnsFalse) {
 }
 
 TEST(Aggregate, UpsertModeSendsTheNewRowAlone) {
-  OperatorCase("aggregate", R"json({"key_by": ["k"], "window": {"type": "tumbling", "size": "10ms"}, "allowed_lateness": "1s", "emit": {"mode": "upsert"}, "aggregates": {"n": "count(*)"}})json")
+  OperatorCase(
+      "aggregate",
+      R"json({"key_by": ["k"], "window": {"type": "tumbling", "size": "10ms"}, "allowed_lateness": "1s", "emit": {"mode": "upsert"}, "aggregates": {"n": "count(*)"}})json")
       .Input("k int64, _event_time timestamp")
       .Rows(R"json([{"k": 1, "_event_time": 1}])json")
       .Watermark(9999)
       .Rows(R"json([{"k": 1, "_event_time": 2}])json")
-      .Expect("", R"json([{"_op": "update_after", "k": 1, "window_start": 0, "window_end": 10000, "n": 1},
+      .Expect(
+          "",
+          R"json([{"_op": "update_after", "k": 1, "window_start": 0, "window_end": 10000, "n": 1},
                       {"_op": "update_after", "k": 1, "window_start": 0, "window_end": 10000, "n": 2}])json")
       .Run();
 }
 
 TEST(Aggregate, ComputesEveryFunction) {
-  OperatorCase("aggregate", R"json({"key_by": [], "window": {"type": "tumbling", "size": "1s"}, "aggregates": {
+  OperatorCase("aggregate",
+               R"json({"key_by": [], "window": {"type": "tumbling", "size": "1s"}, "aggregates": {
       "n": "count(*)", "nx": "count(x)", "s": "sum(x)", "a": "avg(x)", "lo": "min(x)", "hi": "max(x)", "f": "first(x)", "l": "last(x)",
       "all": "bool_and(b)", "any": "bool_or(b)", "d": "stddev_samp(x)", "u": "approx_count_distinct(x)", "p": "percentile(x, 0.5)",
       "cd": "count(DISTINCT x)", "pos": "count(*) FILTER (WHERE x > 1)", "none": "sum(x) FILTER (WHERE x > 1000)",
       "money": "sum(m)", "mean": "avg(m)", "words": "max(w)", "ratio": "CAST(count(x) AS float64) / count(*)"}})json")
       .Input("x int64?, b bool?, m decimal(10,2), w string, _event_time timestamp")
-      .Rows(R"json([{"x": 1, "b": true, "m": "0.10", "w": "a", "_event_time": 5}, {"x": 2, "b": false, "m": "0.20", "w": "zz and more than twelve", "_event_time": 3},
+      .Rows(
+          R"json([{"x": 1, "b": true, "m": "0.10", "w": "a", "_event_time": 5}, {"x": 2, "b": false, "m": "0.20", "w": "zz and more than twelve", "_event_time": 3},
                 {"x": null, "b": null, "m": "0.03", "w": "b", "_event_time": 9}, {"x": 2, "b": true, "m": "100.00", "w": "c", "_event_time": 7}])json")
       .End()
-      .Expect("", R"json([{"window_start": 0, "window_end": 1000000, "n": 4, "nx": 3, "s": 5, "a": 1.6666666666666667, "lo": 1, "hi": 2, "f": 2, "l": 2,
+      .Expect(
+          "",
+          R"json([{"window_start": 0, "window_end": 1000000, "n": 4, "nx": 3, "s": 5, "a": 1.6666666666666667, "lo": 1, "hi": 2, "f": 2, "l": 2,
                        "all": false, "any": true, "d": 0.5773502691896257, "u": 2, "p": 2.0, "cd": 2, "pos": 2, "none": null,
                        "money": "100.33", "mean": "25.082500", "words": "zz and more than twelve", "ratio": 0.75}])json")
       .Run();
 }
 
 TEST(Aggregate, CountsAValueOnceOverOverlappingSlices) {
-  OperatorCase("aggregate", R"json({"key_by": ["k"], "window": {"type": "sliding", "size": "10ms", "every": "5ms"}, "aggregates": {"u": "count(DISTINCT v)"}})json")
+  OperatorCase(
+      "aggregate",
+      R"json({"key_by": ["k"], "window": {"type": "sliding", "size": "10ms", "every": "5ms"}, "aggregates": {"u": "count(DISTINCT v)"}})json")
       .Input("k string, v string, _event_time timestamp")
-      .Rows(R"json([{"k": "a", "v": "x", "_event_time": 1000}, {"k": "a", "v": "x", "_event_time": 6000}, {"k": "a", "v": "y", "_event_time": 7000}])json")
+      .Rows(
+          R"json([{"k": "a", "v": "x", "_event_time": 1000}, {"k": "a", "v": "x", "_event_time": 6000}, {"k": "a", "v": "y", "_event_time": 7000}])json")
       .End()
-      .Expect("", R"json([{"k": "a", "window_start": -5000, "window_end": 5000, "u": 1}, {"k": "a", "window_start": 0, "window_end": 10000, "u": 2},
+      .Expect(
+          "",
+          R"json([{"k": "a", "window_start": -5000, "window_end": 5000, "u": 1}, {"k": "a", "window_start": 0, "window_end": 10000, "u": 2},
                       {"k": "a", "window_start": 5000, "window_end": 15000, "u": 2}])json")
       .Run();
 }
 
 TEST(Aggregate, SumsThroughAnOverflowAndBackExactly) {
-  OperatorCase("aggregate", R"json({"key_by": ["k"], "window": {"type": "tumbling", "size": "1s"}, "aggregates": {"s": "sum(x)"}})json")
+  OperatorCase(
+      "aggregate",
+      R"json({"key_by": ["k"], "window": {"type": "tumbling", "size": "1s"}, "aggregates": {"s": "sum(x)"}})json")
       .Input("k int64, x int64, _event_time timestamp")
-      .Rows(R"json([{"k": 1, "x": 9223372036854775807, "_event_time": 1}, {"k": 1, "x": 9223372036854775807, "_event_time": 2}, {"k": 1, "x": -9223372036854775807, "_event_time": 3},
+      .Rows(
+          R"json([{"k": 1, "x": 9223372036854775807, "_event_time": 1}, {"k": 1, "x": 9223372036854775807, "_event_time": 2}, {"k": 1, "x": -9223372036854775807, "_event_time": 3},
                 {"k": 2, "x": 9223372036854775807, "_event_time": 1}, {"k": 2, "x": 1, "_event_time": 2}])json")
       .End()
-      .Expect("", R"json([{"k": 1, "window_start": 0, "window_end": 1000000, "s": 9223372036854775807}])json")
+      .Expect(
+          "",
+          R"json([{"k": 1, "window_start": 0, "window_end": 1000000, "s": 9223372036854775807}])json")
       .ExpectErrors({{"expression.overflow", 1}})
       .Run();
 }
 
 TEST(Aggregate, PutsNullKeysIntoOneGroup) {
-  OperatorCase("aggregate", R"json({"key_by": ["k", "v % 2 AS odd"], "window": {"type": "tumbling", "size": "1s"}, "aggregates": {"n": "count(*)"}})json")
+  OperatorCase(
+      "aggregate",
+      R"json({"key_by": ["k", "v % 2 AS odd"], "window": {"type": "tumbling", "size": "1s"}, "aggregates": {"n": "count(*)"}})json")
       .Input("k string?, v int64, _event_time timestamp")
-      .Rows(R"json([{"k": null, "v": 1, "_event_time": 1}, {"k": null, "v": 3, "_event_time": 2}, {"k": "", "v": 3, "_event_time": 2}])json")
+      .Rows(
+          R"json([{"k": null, "v": 1, "_event_time": 1}, {"k": null, "v": 3, "_event_time": 2}, {"k": "", "v": 3, "_event_time": 2}])json")
       .End()
-      .Expect("", R"json([{"k": null, "odd": 1, "window_start": 0, "window_end": 1000000, "n": 2}, {"k": "", "odd": 1, "window_start": 0, "window_end": 1000000, "n": 1}])json")
+      .Expect(
+          "",
+          R"json([{"k": null, "odd": 1, "window_start": 0, "window_end": 1000000, "n": 2}, {"k": "", "odd": 1, "window_start": 0, "window_end": 1000000, "n": 1}])json")
       .Run();
 }
 
 TEST(Aggregate, LeavesOutRowsWhoseArgumentsCannotBeComputed) {
-  OperatorCase("aggregate", R"json({"key_by": ["k"], "window": {"type": "tumbling", "size": "1s"}, "aggregates": {"n": "count(*)", "s": "sum(10 / v)"}})json")
+  OperatorCase(
+      "aggregate",
+      R"json({"key_by": ["k"], "window": {"type": "tumbling", "size": "1s"}, "aggregates": {"n": "count(*)", "s": "sum(10 / v)"}})json")
       .Input("k int64, v int64, _event_time timestamp")
       .Rows(R"json([{"k": 1, "v": 0, "_event_time": 1}, {"k": 1, "v": 5, "_event_time": 1}])json")
       .End()

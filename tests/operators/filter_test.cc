@@ -8,8 +8,11 @@ namespace {
 TEST(Filter, KeepsRowsForWhichTheConditionIsTrue) {
   OperatorCase("filter", R"json({"where": "n > 1"})json")
       .Input("n int64?, name string")
-      .Rows(R"json([{"n": 1, "name": "a"}, {"n": 2, "name": "a name that is longer than twelve bytes"}, {"n": null, "name": "c"}, {"n": 3, "name": ""}])json")
-      .Expect("", R"json([{"n": 2, "name": "a name that is longer than twelve bytes"}, {"n": 3, "name": ""}])json")
+      .Rows(
+          R"json([{"n": 1, "name": "a"}, {"n": 2, "name": "a name that is longer than twelve bytes"}, {"n": null, "name": "c"}, {"n": 3, "name": ""}])json")
+      .Expect(
+          "",
+          R"json([{"n": 2, "name": "a name that is longer than twelve bytes"}, {"n": 3, "name": ""}])json")
       .ExpectOutcomes({{"passed", 2}, {"filtered", 2}})
       .Run();
 }

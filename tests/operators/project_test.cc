@@ -8,14 +8,18 @@ namespace {
 TEST(Project, ComputesTheListedColumnsAndKeepsMetadata) {
   OperatorCase("project", R"json({"fields": {"twice": "n * 2", "name": "upper(name)"}})json")
       .Input("n int64, name string?, _event_time timestamp")
-      .Rows(R"json([{"n": 1, "name": "a", "_event_time": 5}, {"n": 2, "name": null, "_event_time": 6}])json")
-      .Expect("", R"json([{"twice": 2, "name": "A", "_event_time": 5}, {"twice": 4, "name": null, "_event_time": 6}])json")
+      .Rows(
+          R"json([{"n": 1, "name": "a", "_event_time": 5}, {"n": 2, "name": null, "_event_time": 6}])json")
+      .Expect(
+          "",
+          R"json([{"twice": 2, "name": "A", "_event_time": 5}, {"twice": 4, "name": null, "_event_time": 6}])json")
       .ExpectOutcomes({{"passed", 2}})
       .Run();
 }
 
 TEST(Project, KeepsAllColumnsButTheDroppedOnes) {
-  OperatorCase("project", R"json({"keep": "all", "drop": ["b"], "fields": {"a": "a + 1", "c": "b"}})json")
+  OperatorCase("project",
+               R"json({"keep": "all", "drop": ["b"], "fields": {"a": "a + 1", "c": "b"}})json")
       .Input("a int64, b string, d bool")
       .Rows(R"json([{"a": 1, "b": "x", "d": true}])json")
       .Expect("", R"json([{"a": 2, "d": true, "c": "x"}])json")

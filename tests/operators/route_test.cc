@@ -6,7 +6,9 @@ namespace weir::testing {
 namespace {
 
 TEST(Route, SendsEachRowToTheFirstPortThatMatches) {
-  OperatorCase("route", R"json({"routes": {"broken": "c < 0 OR c > 60", "hot": "c > 30"}, "default": "normal"})json")
+  OperatorCase(
+      "route",
+      R"json({"routes": {"broken": "c < 0 OR c > 60", "hot": "c > 30"}, "default": "normal"})json")
       .Input("c float64")
       .Rows(R"json([{"c": -1.0}, {"c": 70.0}, {"c": 31.0}, {"c": 20.0}])json")
       .Expect("broken", R"json([{"c": -1.0}, {"c": 70.0}])json")
@@ -17,7 +19,8 @@ TEST(Route, SendsEachRowToTheFirstPortThatMatches) {
 }
 
 TEST(Route, SendsRowsToAllPortsThatMatchAndCountsTheRest) {
-  OperatorCase("route", R"json({"mode": "all", "routes": {"even": "n % 2 = 0", "big": "n > 5"}})json")
+  OperatorCase("route",
+               R"json({"mode": "all", "routes": {"even": "n % 2 = 0", "big": "n > 5"}})json")
       .Input("n int64")
       .Rows(R"json([{"n": 1}, {"n": 2}, {"n": 7}, {"n": 8}])json")
       .Expect("even", R"json([{"n": 2}, {"n": 8}])json")
@@ -37,7 +40,8 @@ TEST(Route, AsksALaterConditionOnlyOfRowsThatAreStillUndecided) {
 }
 
 TEST(Route, GivesARowWhoseConditionFailsToTheErrorsAlone) {
-  OperatorCase("route", R"json({"mode": "all", "routes": {"any": "n >= 0", "small": "10 / n > 1"}})json")
+  OperatorCase("route",
+               R"json({"mode": "all", "routes": {"any": "n >= 0", "small": "10 / n > 1"}})json")
       .Input("n int64")
       .Rows(R"json([{"n": 0}, {"n": 3}])json")
       .Expect("any", R"json([{"n": 3}])json")

@@ -46,19 +46,22 @@ TEST(Windows, AssignsTheTableOfTheSemantics) {
   EXPECT_EQ(Starts(gaps, 4), std::vector<int64_t>{});
 }
 
-// Slices against brute force: all sizes and distances up to 13, offsets of either sign, instants around zero.
+// Slices against brute force: all sizes and distances up to 13, offsets of either sign, instants
+// around zero.
 TEST(Windows, SlicesAreTheLargestRunsOfEqualWindows) {
   for (int64_t size = 1; size <= 13; ++size) {
     for (int64_t every = 1; every <= 13; ++every) {
       for (int64_t offset = 1 - every; offset < every; ++offset) {
         const Windows windows{size, every, offset};
         std::set<int64_t> borders;
-        for (int64_t start = windows.StartAt(-60, offset); start <= 60; start += every) borders.insert(start), borders.insert(start + size);
+        for (int64_t start = windows.StartAt(-60, offset); start <= 60; start += every)
+          borders.insert(start), borders.insert(start + size);
         for (int64_t ts = -30; ts <= 30; ++ts) {
           const auto after = borders.upper_bound(ts);
           const Windows::Slice slice = windows.SliceOf(ts);
           ASSERT_EQ(slice.end, *after) << size << "/" << every << "/" << offset << " at " << ts;
-          ASSERT_EQ(slice.start, *std::prev(after)) << size << "/" << every << "/" << offset << " at " << ts;
+          ASSERT_EQ(slice.start, *std::prev(after))
+              << size << "/" << every << "/" << offset << " at " << ts;
           ASSERT_EQ(Starts(windows, slice.start), Starts(windows, ts));
           for (const int64_t start : Starts(windows, ts)) {
             ASSERT_TRUE(start <= ts && ts < start + size);

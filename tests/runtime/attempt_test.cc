@@ -16,7 +16,9 @@ std::vector<TestRow> SomeRows(size_t count, uint64_t seed, int64_t keys) {
   std::mt19937_64 random(seed);
   std::vector<TestRow> rows;
   for (size_t i = 0; i < count; ++i) {
-    rows.push_back({static_cast<int64_t>(random() % static_cast<uint64_t>(keys)), static_cast<int64_t>(random() % 100), static_cast<int64_t>(i) * 2 + static_cast<int64_t>(random() % 50)});
+    rows.push_back({static_cast<int64_t>(random() % static_cast<uint64_t>(keys)),
+                    static_cast<int64_t>(random() % 100),
+                    static_cast<int64_t>(i) * 2 + static_cast<int64_t>(random() % 50)});
   }
   return rows;
 }
@@ -24,7 +26,8 @@ std::vector<TestRow> SomeRows(size_t count, uint64_t seed, int64_t keys) {
 /// What the windows must hold, when nothing is late.
 TestRows WindowSums(const std::vector<TestRow>& rows, int64_t window) {
   std::map<std::pair<int64_t, int64_t>, int64_t> sums;
-  for (const TestRow& row : rows) sums[{row.key, row.time / window * window + window - 1}] += row.value;
+  for (const TestRow& row : rows)
+    sums[{row.key, row.time / window * window + window - 1}] += row.value;
   TestRows expected;
   for (const auto& [at, sum] : sums) expected.emplace(at.first, sum, at.second);
   return expected;
@@ -32,13 +35,17 @@ TestRows WindowSums(const std::vector<TestRow>& rows, int64_t window) {
 
 void ExpectConserved(JobAttempt& attempt) {
   std::map<std::string, int64_t> unaccounted;
-  for (const NodeValues& values : attempt.Values()) unaccounted[values.node_id] += values.unaccounted;
+  for (const NodeValues& values : attempt.Values())
+    unaccounted[values.node_id] += values.unaccounted;
   for (const auto& [node, rows] : unaccounted) EXPECT_EQ(rows, 0) << node;
 }
 
 /// source -> step -> window sum by key -> sink
 struct WindowJob {
-  WindowJob(const std::string& name, uint32_t parallelism, size_t rows, bool combine = false) : job(name) { Build(parallelism, rows, combine); }
+  WindowJob(const std::string& name, uint32_t parallelism, size_t rows, bool combine = false)
+      : job(name) {
+    Build(parallelism, rows, combine);
+  }
   void Build(uint32_t parallelism, size_t rows, bool combine) {
     const NodeIndex source = job.AddSource("source", parallelism, TestJob::Time(100));
     const NodeIndex step = job.AddStep("step", parallelism, {source}, EdgeKind::kDirect);

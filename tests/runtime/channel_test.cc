@@ -10,7 +10,8 @@ namespace weir::runtime {
 namespace {
 
 SchemaRef Numbers() {
-  static const SchemaRef kSchema = std::make_shared<const Schema>(std::vector<Field>{{"n", Type::Of(TypeKind::kInt64), false}, {"text", Type::Of(TypeKind::kString), false}});
+  static const SchemaRef kSchema = std::make_shared<const Schema>(std::vector<Field>{
+      {"n", Type::Of(TypeKind::kInt64), false}, {"text", Type::Of(TypeKind::kString), false}});
   return kSchema;
 }
 
@@ -213,7 +214,8 @@ TEST(Channel, TakesDuplicatedLostAndOldGrantsForWhatTheyAre) {
   pair.sender->OnGrant({.rows = 20, .bytes = 100, .batch_rows = 99});  // old
   EXPECT_EQ(pair.sender->credits(), 50);
   EXPECT_EQ(pair.sender->batch_rows(), 10U);
-  pair.sender->OnGrant({.rows = 90, .bytes = 1 << 20, .batch_rows = 12});  // those between were lost
+  pair.sender->OnGrant(
+      {.rows = 90, .bytes = 1 << 20, .batch_rows = 12});  // those between were lost
   EXPECT_EQ(pair.sender->credits(), 90);
 }
 

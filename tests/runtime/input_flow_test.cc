@@ -25,7 +25,9 @@ uint64_t SettledRows(size_t channels, double rows_per_second, int seconds) {
   }
   const std::vector<uint64_t> backlog(channels, 10);
   const std::vector<ChannelWindow> windows = flow.Deal(backlog);
-  return std::accumulate(windows.begin(), windows.end(), uint64_t{0}, [](uint64_t sum, const ChannelWindow& window) { return sum + window.rows; });
+  return std::accumulate(
+      windows.begin(), windows.end(), uint64_t{0},
+      [](uint64_t sum, const ChannelWindow& window) { return sum + window.rows; });
 }
 
 TEST(InputFlow, SettlesNearOneSecondOfASlowConsumersRate) {
@@ -40,9 +42,7 @@ TEST(InputFlow, ShrinksTheSumOfTheWindowsBehindSixteenProducers) {
   EXPECT_LE(rows, 1300U);
 }
 
-TEST(InputFlow, GrowsForAFastConsumer) {
-  EXPECT_GT(SettledRows(1, 1'000'000, 60), 100'000U);
-}
+TEST(InputFlow, GrowsForAFastConsumer) { EXPECT_GT(SettledRows(1, 1'000'000, 60), 100'000U); }
 
 TEST(InputFlow, KeepsTinyBatchesTinyWhereATestAsksForThem) {
   InputFlow flow(1, 1, 4096, 0);

@@ -1,4 +1,5 @@
-// Random graphs: whatever the shape, the parallelism, the size of batches, checkpoints and kills, the sink holds what a direct evaluation says.
+// Random graphs: whatever the shape, the parallelism, the size of batches, checkpoints and kills,
+// the sink holds what a direct evaluation says.
 
 #include <gtest/gtest.h>
 
@@ -36,7 +37,8 @@ TEST_P(RandomGraph, GivesWhatADirectEvaluationGives) {
       std::vector<TestRow> rows;
       const size_t count = pick(3000);
       for (size_t row = 0; row < count; ++row) {
-        rows.push_back({static_cast<int64_t>(pick(50)), static_cast<int64_t>(pick(1000)), static_cast<int64_t>(row + pick(100))});
+        rows.push_back({static_cast<int64_t>(pick(50)), static_cast<int64_t>(pick(1000)),
+                        static_cast<int64_t>(row + pick(100))});
       }
       stream.rows.insert(stream.rows.end(), rows.begin(), rows.end());
       job.node(id).splits["p" + std::to_string(split)] = std::move(rows);
@@ -49,7 +51,9 @@ TEST_P(RandomGraph, GivesWhatADirectEvaluationGives) {
     const std::string id = "step" + std::to_string(i);
     const bool same = pick(2) == 0;
     const uint32_t wide = same ? stream.parallelism : parallelism();
-    const EdgeKind kind = same ? (pick(2) == 0 ? EdgeKind::kDirect : EdgeKind::kForward) : pick(2) == 0 ? EdgeKind::kRoundRobin : EdgeKind::kHash;
+    const EdgeKind kind = same           ? (pick(2) == 0 ? EdgeKind::kDirect : EdgeKind::kForward)
+                          : pick(2) == 0 ? EdgeKind::kRoundRobin
+                                         : EdgeKind::kHash;
     stream.node = job.AddStep(id, wide, {stream.node}, kind);
     stream.parallelism = wide;
     if (pick(2) == 0) continue;
@@ -70,7 +74,8 @@ TEST_P(RandomGraph, GivesWhatADirectEvaluationGives) {
   std::map<std::pair<int64_t, int64_t>, int64_t> sums;
   for (const Stream& stream : streams) {
     inputs.push_back(stream.node);
-    for (const TestRow& row : stream.rows) sums[{row.key, row.time / kWindow * kWindow + kWindow - 1}] += row.value;
+    for (const TestRow& row : stream.rows)
+      sums[{row.key, row.time / kWindow * kWindow + kWindow - 1}] += row.value;
   }
   TestRows expected;
   for (const auto& [at, sum] : sums) expected.emplace(at.first, sum, at.second);
@@ -79,7 +84,11 @@ TEST_P(RandomGraph, GivesWhatADirectEvaluationGives) {
   job.AddSink("sink", wide, {windows}, pick(2) == 0 ? EdgeKind::kDirect : EdgeKind::kForward);
   job.Finish();
 
-  const TestRun::Options options{.threads = static_cast<int>(1 + pick(3)), .batch_rows = pick(3) == 0 ? 1U : pick(2) == 0 ? 16U : 1024U, .queue_items = pick(3) == 0 ? 1U : 0U};
+  const TestRun::Options options{.threads = static_cast<int>(1 + pick(3)),
+                                 .batch_rows = pick(3) == 0   ? 1U
+                                               : pick(2) == 0 ? 16U
+                                                              : 1024U,
+                                 .queue_items = pick(3) == 0 ? 1U : 0U};
   TestRun run(job.plan, options);
   run.Start();
   const size_t checkpoints = pick(5);
@@ -95,7 +104,8 @@ TEST_P(RandomGraph, GivesWhatADirectEvaluationGives) {
   EXPECT_TRUE(run.attempt().Cancel(Seconds(30)));
   EXPECT_EQ(job.Kept("sink"), expected);
   std::map<std::string, int64_t> unaccounted;
-  for (const NodeValues& values : run.attempt().Values()) unaccounted[values.node_id] += values.unaccounted;
+  for (const NodeValues& values : run.attempt().Values())
+    unaccounted[values.node_id] += values.unaccounted;
   for (const auto& [node, rows] : unaccounted) EXPECT_EQ(rows, 0) << node;
 }
 

@@ -15,13 +15,19 @@ TaskSnapshot Full() {
   snapshot.watermarks = {{"a", {-5}}, {"b", EventTime::Max()}};
   snapshot.buffered = {{"a", {{10, 42}, {11, 1}}}};
   snapshot.lists = {{"a", {2}, {"item", std::string("\0x", 2)}}};
-  snapshot.splits = {{"src", {{.id = "t-0", .position = "17", .max_ts = {9}, .idle = true, .begun = false}}}};
+  snapshot.splits = {
+      {"src", {{.id = "t-0", .position = "17", .max_ts = {9}, .idle = true, .begun = false}}}};
   const std::vector<TestRow> rows = {{1, 2, 3}, {4, 5, 6}};
   snapshot.in_flight = {{"a", {1}, MakeTestBatch(rows, TestSchema())}};
   snapshot.lanes = {{"sink", {{4}, "{\"open\":1}"}, Guarantee::kExactlyOnce}};
   StateImage image;
   image.groups = {{10}, {19}};
-  image.files = {{.name = "shared/ab/x.sst", .bytes = 123, .hash = "ff", .local = "", .shared = true, .original = "000001.sst"}};
+  image.files = {{.name = "shared/ab/x.sst",
+                  .bytes = 123,
+                  .hash = "ff",
+                  .local = "",
+                  .shared = true,
+                  .original = "000001.sst"}};
   image.metadata = "meta";
   snapshot.image = image;
   snapshot.changes = 99;
@@ -57,7 +63,8 @@ TEST(TaskSnapshot, FindsEveryFlippedBitAndEveryCut) {
     damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << (bit % 8)));
     ASSERT_FALSE(DecodeTaskSnapshot(damaged).ok()) << "bit " << bit;
   }
-  for (size_t size = 0; size < text.size(); ++size) ASSERT_FALSE(DecodeTaskSnapshot(std::string_view(text).substr(0, size)).ok()) << size;
+  for (size_t size = 0; size < text.size(); ++size)
+    ASSERT_FALSE(DecodeTaskSnapshot(std::string_view(text).substr(0, size)).ok()) << size;
   EXPECT_EQ(DecodeTaskSnapshot(text + "x").status().code(), Code::kCorruption);
 }
 

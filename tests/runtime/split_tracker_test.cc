@@ -10,14 +10,16 @@ Mark W(int64_t us) { return {Mark::Kind::kWatermark, T(us)}; }
 const Mark kIdleMark{Mark::Kind::kIdle};
 const Mark kActiveMark{Mark::Kind::kActive};
 const Mark kEndMark{Mark::Kind::kEnd};
-constexpr WatermarkPolicy kPolicy{.max_delay = {10}, .idle_timeout = Milliseconds(500), .when_idle = WhenIdle::kExclude};
+constexpr WatermarkPolicy kPolicy{
+    .max_delay = {10}, .idle_timeout = Milliseconds(500), .when_idle = WhenIdle::kExclude};
 const auto kNotPaused = [](SplitIndex) { return false; };
 
 SplitState Fresh(const std::string& id) { return {.id = id, .position = "0"}; }
 
 /// A tracker with `splits` splits from the start, its clock running.
 struct Source {
-  explicit Source(size_t splits, WatermarkPolicy policy = kPolicy) : tracker(policy, EventTime::Min()) {
+  explicit Source(size_t splits, WatermarkPolicy policy = kPolicy)
+      : tracker(policy, EventTime::Min()) {
     for (size_t i = 0; i < splits; ++i) tracker.Add(Fresh(std::to_string(i)), false, marks);
     tracker.Started(marks);
     tracker.StartClock(steady);
@@ -31,7 +33,8 @@ struct Source {
   void Pass(Duration time, bool blocked = false, bool paused = false) {
     for (Duration left = time; left.us > 0; left = left - kIdleTick) {
       steady = steady + kIdleTick;
-      tracker.Tick(steady, T(1'000'000), blocked, [&](SplitIndex) { return paused; }, marks);
+      tracker.Tick(
+          steady, T(1'000'000), blocked, [&](SplitIndex) { return paused; }, marks);
     }
   }
   Marks marks;
@@ -88,7 +91,8 @@ TEST(SplitTracker, StopsTheIdleClockWhileBlockedPausedOrBehind) {
   source.Pass(Seconds(5), /*blocked=*/true);
   source.Pass(Seconds(5), false, /*paused=*/true);
   EXPECT_TRUE(source.Take().empty());
-  source.tracker.OnReport({0}, SplitStatus::kBehind, source.marks);  // rows wait inside of the connector
+  source.tracker.OnReport({0}, SplitStatus::kBehind,
+                          source.marks);  // rows wait inside of the connector
   source.Pass(Seconds(5));
   EXPECT_TRUE(source.Take().empty());
   source.tracker.OnReport({0}, SplitStatus::kCaughtUp, source.marks);
@@ -152,7 +156,8 @@ TEST(SplitTracker, LetsAFileInWhenItsTurnComes) {
   tracker.EmitWatermark(marks);
   EXPECT_EQ(marks, Marks{W(89)});  // b has not begun, so it does not hold
   marks.clear();
-  tracker.OnReport({1}, SplitStatus::kBehind, marks);  // begun before a ends: no flush, no idleness between
+  tracker.OnReport({1}, SplitStatus::kBehind,
+                   marks);  // begun before a ends: no flush, no idleness between
   tracker.OnEnd({0}, marks);
   EXPECT_TRUE(marks.empty());
   tracker.OnTime({1}, T(300));

@@ -11,7 +11,8 @@ namespace {
 
 std::vector<TestRow> Numbered(size_t count) {
   std::vector<TestRow> rows;
-  for (size_t i = 0; i < count; ++i) rows.push_back({static_cast<int64_t>(i % 7), static_cast<int64_t>(i), static_cast<int64_t>(i)});
+  for (size_t i = 0; i < count; ++i)
+    rows.push_back({static_cast<int64_t>(i % 7), static_cast<int64_t>(i), static_cast<int64_t>(i)});
   return rows;
 }
 
@@ -140,7 +141,8 @@ TEST(Task, StopsTheMainPathWhenItsErrorsPortIsFull) {  // one output of many wit
 TEST(Task, AccountsForAllOfItsTime) {
   LineJob line("time", EdgeKind::kForward, 2);
   line.job.Finish();
-  for (const char* split : {"a", "b", "c"}) line.job.node("source").splits[split] = Numbered(30'000);
+  for (const char* split : {"a", "b", "c"})
+    line.job.node("source").splits[split] = Numbered(30'000);
   line.job.node("sink").kept->us_per_row = 100;
   TestRun run(line.job.plan, {.batch_rows = 256});
   const Duration begin = run.env().Steady();
@@ -155,9 +157,11 @@ TEST(Task, AccountsForAllOfItsTime) {
     EXPECT_LE(sum, static_cast<uint64_t>((end - begin).us)) << node.node_id;
     EXPECT_GT(sum, 0U);
     const uint64_t busy = std::accumulate(node.busy_us.begin(), node.busy_us.end(), uint64_t{0});
-    // Parts are copied with the state; only what went on since the copy is added to the state alone.
+    // Parts are copied with the state; only what went on since the copy is added to the state
+    // alone.
     EXPECT_LE(busy, node.time_us[static_cast<size_t>(TimeState::kBusy)]) << node.node_id;
-    backpressured |= node.source && node.time_us[static_cast<size_t>(TimeState::kBackpressured)] > sum / 2;
+    backpressured |=
+        node.source && node.time_us[static_cast<size_t>(TimeState::kBackpressured)] > sum / 2;
   }
   EXPECT_TRUE(backpressured);
 }
@@ -181,7 +185,8 @@ TEST(Task, DeclinesACheckpointThatItsSinkCannotPrepareAndRunsOn) {
 TEST(Task, DropsTheBarriersOfACheckpointThatWasAborted) {
   LineJob line("aborted", EdgeKind::kHash, 2);
   line.job.Finish();
-  for (const char* split : {"a", "b", "c", "d"}) line.job.node("source").splits[split] = Numbered(5'000);
+  for (const char* split : {"a", "b", "c", "d"})
+    line.job.node("source").splits[split] = Numbered(5'000);
   TestRun run(line.job.plan, {});
   run.Start();
   for (int i = 0; i < 20; ++i) {
@@ -269,7 +274,8 @@ TEST(Task, FiresTheLastWindowOfQuietInputAfterARestore) {
   job.AddSink("sink", 2, {sums}, EdgeKind::kDirect);
   job.Finish();
   job.node("source").bounded = false;
-  for (const char* split : {"a", "b", "c"}) job.node("source").splits[split] = {{1, 1, 10}, {2, 1, 250}};
+  for (const char* split : {"a", "b", "c"})
+    job.node("source").splits[split] = {{1, 1, 10}, {2, 1, 250}};
   TestRun run(job.plan, {});
   run.Start();
   while (job.Kept("sink").size() < 1) EXPECT_FALSE(run.WaitFinished(0));

@@ -35,7 +35,9 @@ class TestSource final : public Source {
     return Status::Ok();
   }
   Status Add(std::span<const SplitState> splits) override {
-    for (const SplitState& split : splits) splits_.push_back({&node_.splits.at(split.id), split.position.empty() ? 0 : std::stoull(split.position), false});
+    for (const SplitState& split : splits)
+      splits_.push_back({&node_.splits.at(split.id),
+                         split.position.empty() ? 0 : std::stoull(split.position), false});
     return Status::Ok();
   }
   Result<Step> Poll(SourceOutput& out) override {
@@ -62,8 +64,11 @@ class TestSource final : public Source {
       }
       split.ended = node_.bounded && split.at == split.rows->size();
       more |= !split.ended && split.at < end;
-      const SplitStatus status = split.ended ? SplitStatus::kEnded : split.at < end ? SplitStatus::kBehind : SplitStatus::kCaughtUp;
-      if (count != 0 || split.ended || !split.reported) out.Report(index, std::to_string(split.at), status);
+      const SplitStatus status = split.ended      ? SplitStatus::kEnded
+                                 : split.at < end ? SplitStatus::kBehind
+                                                  : SplitStatus::kCaughtUp;
+      if (count != 0 || split.ended || !split.reported)
+        out.Report(index, std::to_string(split.at), status);
       split.reported = true;
     }
     if (!splits_.empty()) next_ = (next_ + 1) % splits_.size();
@@ -98,7 +103,8 @@ class TestStep final : public Operator {
   TestNode& node_;
 };
 
-/// Tumbling sums with every habit of a real window: namespaces by window, one timer per key group, cursor inside a unit.
+/// Tumbling sums with every habit of a real window: namespaces by window, one timer per key group,
+/// cursor inside a unit.
 class WindowSum final : public Operator {
  public:
   WindowSum(int64_t size, bool combined) : size_(size), combined_(combined) {}
@@ -137,10 +143,13 @@ class WindowSum final : public Operator {
       StateRow& state = *rows_[row];
       const bool fresh = state.IsNull(layout.fields[0]);
       state.Set<int64_t>(layout.fields[0], key[row]);
-      state.Set<int64_t>(layout.fields[1], (fresh ? 0 : state.Get<int64_t>(layout.fields[1])) + value[row]);
-      state.Set<int64_t>(layout.fields[2], (fresh ? 0 : state.Get<int64_t>(layout.fields[2])) + (combined_ ? batch.Values<int64_t>({3})[row] : 1));
+      state.Set<int64_t>(layout.fields[1],
+                         (fresh ? 0 : state.Get<int64_t>(layout.fields[1])) + value[row]);
+      state.Set<int64_t>(layout.fields[2], (fresh ? 0 : state.Get<int64_t>(layout.fields[2])) +
+                                               (combined_ ? batch.Values<int64_t>({3})[row] : 1));
     }
-    for (const auto& [group, start] : timers) timers_->Set(std::vector<KeyGroup>{{group}}, {start}, {start + size_ - 1});
+    for (const auto& [group, start] : timers)
+      timers_->Set(std::vector<KeyGroup>{{group}}, {start}, {start + size_ - 1});
     out.Count(Outcome::kLateDropped, late);
     out.Count(Outcome::kBuffered, kept);
     return Step::Done();
@@ -150,7 +159,9 @@ class WindowSum final : public Operator {
     for (uint32_t i = 0; i < due.size(); ++i) {
       Timer& timer = due[i];
       while (true) {
-        if (sums_->ScanNamespace(timer.ns, {timer.group, timer.group}, timer.cursor, block_) == Ready::kWait) return Step::Wait(i);
+        if (sums_->ScanNamespace(timer.ns, {timer.group, timer.group}, timer.cursor, block_) ==
+            Ready::kWait)
+          return Step::Wait(i);
         const StateLayout& layout = sums_->layout();
         for (size_t row = 0; row < block_.rows.size(); ++row) {
           if (rows.full()) return Step::More(i);
@@ -187,7 +198,8 @@ class SumCombiner final : public Combiner {
   void Combine(const Batch& batch, Output& out) override {
     std::map<std::pair<int64_t, int64_t>, std::pair<int64_t, int64_t>> sums;
     for (uint32_t row = 0; row < batch.rows(); ++row) {
-      auto& [sum, rows] = sums[{batch.Values<int64_t>({0})[row], FloorTo(batch.Values<int64_t>({2})[row], size_)}];
+      auto& [sum, rows] =
+          sums[{batch.Values<int64_t>({0})[row], FloorTo(batch.Values<int64_t>({2})[row], size_)}];
       sum += batch.Values<int64_t>({1})[row];
       ++rows;
     }
@@ -205,7 +217,8 @@ class SumCombiner final : public Combiner {
   const int64_t size_;
 };
 
-/// Keeps its rows; what a checkpoint covers is the number of rows of its lane, to which a restore cuts back: exactly once.
+/// Keeps its rows; what a checkpoint covers is the number of rows of its lane, to which a restore
+/// cuts back: exactly once.
 class TestSink final : public Sink {
  public:
   explicit TestSink(TestNode& node) : kept_(node.kept) {}
@@ -213,7 +226,8 @@ class TestSink final : public Sink {
     context_ = &context;
     const std::lock_guard lock(kept_->mutex);
     kept_->lanes[context.lane().value];
-    for (const LaneState& lane : restored) kept_->lanes[lane.lane.value].resize(std::stoull(lane.handle));
+    for (const LaneState& lane : restored)
+      kept_->lanes[lane.lane.value].resize(std::stoull(lane.handle));
     return Status::Ok();
   }
   Result<Step> Write(const Batch& batch, RowErrors&) override {
@@ -240,7 +254,8 @@ class TestSink final : public Sink {
       lane.insert(lane.end(), all.begin(), all.end());
     }
     if (rows == batch.rows()) return Step::Done();
-    context_->WakeAfter(Microseconds(1));  // the rest may come again at once; the pace is kept above
+    context_->WakeAfter(
+        Microseconds(1));  // the rest may come again at once; the pace is kept above
     return Step::Wait(rows);
   }
   void Prepare(CheckpointId n) override {
@@ -263,18 +278,29 @@ class TestSink final : public Sink {
 Registry& TestRegistry() {
   static Registry registry = [] {
     Registry made;
-    made.Add({.name = "test_source", .doc = "rows of a test", .create = [](const NodeConfig& config, const NodeShape&) -> Result<SourceParts> {
+    made.Add({.name = "test_source",
+              .doc = "rows of a test",
+              .create = [](const NodeConfig& config, const NodeShape&) -> Result<SourceParts> {
                 TestNode& node = Nodes().at(config.id());
                 return SourceParts{[&node] { return std::make_unique<TestSource>(node); }, {}};
               }});
-    made.Add({.name = "test_step", .doc = "a step of a test", .inputs = {.least = 1, .most = kInputsMax}, .create = [](const NodeConfig& config, const NodeShape&) -> Result<std::unique_ptr<Operator>> {
+    made.Add({.name = "test_step",
+              .doc = "a step of a test",
+              .inputs = {.least = 1, .most = kInputsMax},
+              .create = [](const NodeConfig& config,
+                           const NodeShape&) -> Result<std::unique_ptr<Operator>> {
                 TestNode& node = Nodes().at(config.id());
                 if (node.make_operator) return node.make_operator();
                 return std::make_unique<TestStep>(node);
               }});
-    made.Add({.name = "test_sink", .doc = "keeps rows", .inputs = {.least = 1, .most = kInputsMax}, .create = [](const NodeConfig& config, const NodeShape&) -> Result<SinkParts> {
+    made.Add({.name = "test_sink",
+              .doc = "keeps rows",
+              .inputs = {.least = 1, .most = kInputsMax},
+              .create = [](const NodeConfig& config, const NodeShape&) -> Result<SinkParts> {
                 TestNode& node = Nodes().at(config.id());
-                return SinkParts{[&node] { return std::make_unique<TestSink>(node); }, {}, Guarantee::kExactlyOnce};
+                return SinkParts{[&node] { return std::make_unique<TestSink>(node); },
+                                 {},
+                                 Guarantee::kExactlyOnce};
               }});
     return made;
   }();
@@ -284,10 +310,11 @@ Registry& TestRegistry() {
 }  // namespace
 
 SchemaRef TestSchema() {
-  static const SchemaRef kSchema = std::make_shared<const Schema>(std::vector<Field>{{"key", Type::Of(TypeKind::kInt64), false},
-                                                                                      {"value", Type::Of(TypeKind::kInt64), false},
-                                                                                      {"ts", Type::Of(TypeKind::kTimestamp), false},
-                                                                                      {std::string(kEventTimeColumn), Type::Of(TypeKind::kTimestamp), false}});
+  static const SchemaRef kSchema = std::make_shared<const Schema>(
+      std::vector<Field>{{"key", Type::Of(TypeKind::kInt64), false},
+                         {"value", Type::Of(TypeKind::kInt64), false},
+                         {"ts", Type::Of(TypeKind::kTimestamp), false},
+                         {std::string(kEventTimeColumn), Type::Of(TypeKind::kTimestamp), false}});
   return kSchema;
 }
 SchemaRef WindowSchema() { return TestSchema(); }
@@ -306,7 +333,8 @@ Batch MakeTestBatch(std::span<const TestRow> rows, const SchemaRef& schema) {
 std::vector<TestRow> RowsOf(const Batch& batch) {
   std::vector<TestRow> rows;
   for (uint32_t row = 0; row < batch.rows(); ++row) {
-    rows.push_back({batch.Values<int64_t>({0})[row], batch.Values<int64_t>({1})[row], batch.Values<int64_t>({2})[row]});
+    rows.push_back({batch.Values<int64_t>({0})[row], batch.Values<int64_t>({1})[row],
+                    batch.Values<int64_t>({2})[row]});
   }
   return rows;
 }
@@ -337,16 +365,20 @@ EventTimeSpec TestJob::Time(int64_t max_delay_us) {
   return spec;
 }
 
-NodeIndex TestJob::Add(const std::string& id, const char* type, uint32_t parallelism, NodeShape shape, const std::vector<NodeIndex>& inputs, EdgeKind kind, Port from, SchemaRef edge_schema,
-                       bool combined) {
+NodeIndex TestJob::Add(const std::string& id, const char* type, uint32_t parallelism,
+                       NodeShape shape, const std::vector<NodeIndex>& inputs, EdgeKind kind,
+                       Port from, SchemaRef edge_schema, bool combined) {
   PlanNode node;
   node.index = {static_cast<uint16_t>(plan.nodes.size())};
   node.id = name_ + "." + id;
   node.type = TestRegistry().Find(type);
   std::vector<NodeConfig::Input> config_inputs;
-  for (const NodeIndex input : inputs) config_inputs.push_back({plan.nodes[input.value].id, plan.nodes[input.value].shape.outputs[from.value]});
+  for (const NodeIndex input : inputs)
+    config_inputs.push_back(
+        {plan.nodes[input.value].id, plan.nodes[input.value].shape.outputs[from.value]});
   Nodes()[node.id];
-  node.config = std::make_shared<NodeConfig>(TestRegistry(), *node.type, node.id, Json::object(), config_inputs, settings, nullptr);
+  node.config = std::make_shared<NodeConfig>(TestRegistry(), *node.type, node.id, Json::object(),
+                                             config_inputs, settings, nullptr);
   node.shape = std::move(shape);
   node.parallelism = parallelism;
   for (const NodeIndex input : inputs) {
@@ -356,7 +388,8 @@ NodeIndex TestJob::Add(const std::string& id, const char* type, uint32_t paralle
     edge.from = from;
     edge.consumer = node.index;
     edge.kind = kind;
-    edge.schema = edge_schema != nullptr ? edge_schema : plan.nodes[input.value].shape.outputs[from.value].schema;
+    edge.schema = edge_schema != nullptr ? edge_schema
+                                         : plan.nodes[input.value].shape.outputs[from.value].schema;
     edge.combined = combined;
     if (kind == EdgeKind::kHash) edge.hash_keys = {KeyColumn()};
     plan.nodes[input.value].out_edges.push_back(edge.index);
@@ -371,52 +404,74 @@ namespace {
 
 NodeShape ShapeWithErrors(SchemaRef main) {
   NodeShape shape;
-  shape.outputs = {PortShape{std::move(main), kAppend, {}, true, {}}, PortShape{}, PortShape{NodeConfig::ErrorsSchema(), kAppend, {}, false, {}}};
+  shape.outputs = {PortShape{std::move(main), kAppend, {}, true, {}}, PortShape{},
+                   PortShape{NodeConfig::ErrorsSchema(), kAppend, {}, false, {}}};
   shape.port_names = {"", "late", "errors"};
   return shape;
 }
 
 }  // namespace
 
-NodeIndex TestJob::AddSource(const std::string& id, uint32_t parallelism, std::optional<EventTimeSpec> time) {
+NodeIndex TestJob::AddSource(const std::string& id, uint32_t parallelism,
+                             std::optional<EventTimeSpec> time) {
   NodeShape shape = ShapeWithErrors(TestSchema());
   SourceShape source;
-  for (const char* column : {"key", "value", "ts"}) source.columns.push_back({TestSchema()->field(*TestSchema()->Find(column)), WireType::kDefault, column, false});
+  for (const char* column : {"key", "value", "ts"})
+    source.columns.push_back(
+        {TestSchema()->field(*TestSchema()->Find(column)), WireType::kDefault, column, false});
   source.metadata = {std::string(kEventTimeColumn)};
   shape.source = source;
   shape.event_time = time ? *time : Time(0);
-  return Add(id, "test_source", parallelism, std::move(shape), {}, EdgeKind::kDirect, kMain, nullptr, false);
+  return Add(id, "test_source", parallelism, std::move(shape), {}, EdgeKind::kDirect, kMain,
+             nullptr, false);
 }
 
-NodeIndex TestJob::AddStep(const std::string& id, uint32_t parallelism, std::vector<NodeIndex> inputs, EdgeKind kind) {
-  return Add(id, "test_step", parallelism, ShapeWithErrors(TestSchema()), inputs, kind, kMain, nullptr, false);
+NodeIndex TestJob::AddStep(const std::string& id, uint32_t parallelism,
+                           std::vector<NodeIndex> inputs, EdgeKind kind) {
+  return Add(id, "test_step", parallelism, ShapeWithErrors(TestSchema()), inputs, kind, kMain,
+             nullptr, false);
 }
 
-NodeIndex TestJob::AddWindowSum(const std::string& id, uint32_t parallelism, std::vector<NodeIndex> inputs, int64_t window_us, bool combine) {
+NodeIndex TestJob::AddWindowSum(const std::string& id, uint32_t parallelism,
+                                std::vector<NodeIndex> inputs, int64_t window_us, bool combine) {
   NodeShape shape = ShapeWithErrors(WindowSchema());
   shape.keys = {std::vector<Expression>{KeyColumn()}};
   shape.key_names = {"key"};
   const Field integer{"", Type::Of(TypeKind::kInt64), true};
-  StateSpec sums{.name = "sums", .kind = StateKind::kValue, .row = Schema({{"key", integer.type, true}, {"sum", integer.type, true}, {"rows", integer.type, true}}), .namespaced = true};
-  StateSpec timers{.name = "timers", .kind = StateKind::kEventTimers, .row = {}, .namespaced = true};
+  StateSpec sums{
+      .name = "sums",
+      .kind = StateKind::kValue,
+      .row = Schema(
+          {{"key", integer.type, true}, {"sum", integer.type, true}, {"rows", integer.type, true}}),
+      .namespaced = true};
+  StateSpec timers{
+      .name = "timers", .kind = StateKind::kEventTimers, .row = {}, .namespaced = true};
   shape.states = {sums, timers};
   SchemaRef partial;
   if (combine) {
     // The size travels in the partial column's name: factories are plain functions.
     CombineSpec spec;
-    spec.partial = Schema({{"key", integer.type, false}, {std::to_string(window_us), integer.type, false}, {"sum", integer.type, false}, {"rows", integer.type, false}});
-    spec.create = [](const NodeConfig&, const NodeShape& of, OperatorContext&) -> Result<std::unique_ptr<Combiner>> {
+    spec.partial = Schema({{"key", integer.type, false},
+                           {std::to_string(window_us), integer.type, false},
+                           {"sum", integer.type, false},
+                           {"rows", integer.type, false}});
+    spec.create = [](const NodeConfig&, const NodeShape& of,
+                     OperatorContext&) -> Result<std::unique_ptr<Combiner>> {
       return std::make_unique<SumCombiner>(std::stoll(of.combine->partial.field({1}).name));
     };
     partial = std::make_shared<const Schema>(spec.partial);
     shape.combine = std::move(spec);
   }
-  const NodeIndex index = Add(id, "test_step", parallelism, std::move(shape), inputs, EdgeKind::kHash, kMain, partial, combine);
-  node(id).make_operator = [window_us, combine] { return std::make_unique<WindowSum>(window_us, combine); };
+  const NodeIndex index = Add(id, "test_step", parallelism, std::move(shape), inputs,
+                              EdgeKind::kHash, kMain, partial, combine);
+  node(id).make_operator = [window_us, combine] {
+    return std::make_unique<WindowSum>(window_us, combine);
+  };
   return index;
 }
 
-NodeIndex TestJob::AddSink(const std::string& id, uint32_t parallelism, std::vector<NodeIndex> inputs, EdgeKind kind, Port from) {
+NodeIndex TestJob::AddSink(const std::string& id, uint32_t parallelism,
+                           std::vector<NodeIndex> inputs, EdgeKind kind, Port from) {
   NodeShape shape;
   shape.guarantee = Guarantee::kExactlyOnce;
   return Add(id, "test_sink", parallelism, std::move(shape), inputs, kind, from, nullptr, false);
@@ -447,11 +502,14 @@ TestRows TestJob::Kept(const std::string& sink) {
 
 // --- TestRun
 
-TestRun::TestRun(const PhysicalPlan& plan, Options options) : plan_(&plan), options_(options), env_(MakePosixEnv(kPoolThreads)) {
+TestRun::TestRun(const PhysicalPlan& plan, Options options)
+    : plan_(&plan), options_(options), env_(MakePosixEnv(kPoolThreads)) {
   static std::atomic<int> number{0};
-  directory_ = ::testing::TempDir() + "weir_runtime_" + std::to_string(getpid()) + "_" + std::to_string(number.fetch_add(1));
+  directory_ = ::testing::TempDir() + "weir_runtime_" + std::to_string(getpid()) + "_" +
+               std::to_string(number.fetch_add(1));
   backend_ = state::MakeMemoryBackend(*env_);
-  Result<std::unique_ptr<CheckpointStore>> store = state::OpenCheckpointStore(*env_, "file://" + directory_ + "/store");
+  Result<std::unique_ptr<CheckpointStore>> store =
+      state::OpenCheckpointStore(*env_, "file://" + directory_ + "/store");
   WEIR_CHECK(store.ok());
   store_ = std::move(*store);
   memory_ = std::make_unique<ProcessMemoryGovernor>(options_.memory);
@@ -509,13 +567,16 @@ void TestRun::Start(const PhysicalPlan* plan) {
     std::vector<std::vector<SplitState>> shares(node.parallelism);
     for (const auto& [id, rows] : Nodes().at(node.id).splits) {
       const auto found = restored.find(node.id + "/" + id);
-      shares[TaskOfSplit(id, node.parallelism).value].push_back(found != restored.end() ? found->second : SplitState{.id = id, .position = "0"});
+      shares[TaskOfSplit(id, node.parallelism).value].push_back(
+          found != restored.end() ? found->second : SplitState{.id = id, .position = "0"});
     }
-    for (uint32_t task = 0; task < node.parallelism; ++task) attempt_->AddSplits(node.index, {static_cast<uint16_t>(task)}, std::move(shares[task]), true);
+    for (uint32_t task = 0; task < node.parallelism; ++task)
+      attempt_->AddSplits(node.index, {static_cast<uint16_t>(task)}, std::move(shares[task]), true);
   }
 }
 
-/// As control deals a checkpoint: key groups to their owners, lanes by number, in-flight rows to every task that may own some of them.
+/// As control deals a checkpoint: key groups to their owners, lanes by number, in-flight rows to
+/// every task that may own some of them.
 std::map<TaskKey, TaskRestore> TestRun::Deal(const PhysicalPlan& plan) {
   std::map<TaskKey, TaskRestore> dealt;
   if (complete_.value == 0) return dealt;
@@ -524,7 +585,8 @@ std::map<TaskKey, TaskRestore> TestRun::Deal(const PhysicalPlan& plan) {
       for (uint32_t task = 0; task < chain.parallelism; ++task) {
         TaskRestore& restore = dealt[{chain.index, {static_cast<uint16_t>(task)}}];
         if (old_key.chain != chain.index) continue;
-        const GroupRange groups = GroupsOf({static_cast<uint16_t>(task)}, plan.key_groups, chain.parallelism);
+        const GroupRange groups =
+            GroupsOf({static_cast<uint16_t>(task)}, plan.key_groups, chain.parallelism);
         const bool overlaps = old.groups.first <= groups.last && groups.first <= old.groups.last;
         for (const NodeIndex index : chain.nodes) {
           const PlanNode& node = plan.nodes[index.value];
@@ -534,7 +596,8 @@ std::map<TaskKey, TaskRestore> TestRun::Deal(const PhysicalPlan& plan) {
             if (!fresh) at->second = std::min(at->second, time);
           } else if (overlaps) {
             for (uint32_t group = old.groups.first.value; group <= old.groups.last.value; ++group) {
-              if (groups.Contains({static_cast<uint16_t>(group)})) restore.group_watermarks[node.id][static_cast<uint16_t>(group)] = time;
+              if (groups.Contains({static_cast<uint16_t>(group)}))
+                restore.group_watermarks[node.id][static_cast<uint16_t>(group)] = time;
             }
           }
           if (const auto buffered = old.buffered.find(node.id); buffered != old.buffered.end()) {
@@ -545,18 +608,21 @@ std::map<TaskKey, TaskRestore> TestRun::Deal(const PhysicalPlan& plan) {
         }
         if (old.image && overlaps) {
           StateImage image = *old.image;
-          for (ImageFile& file : image.files) file.local = directory_ + "/store/" + plan.job + "/u1/" + file.name;
+          for (ImageFile& file : image.files)
+            file.local = directory_ + "/store/" + plan.job + "/u1/" + file.name;
           restore.images.push_back(std::move(image));
         }
         const bool keyed = !plan.nodes[chain.head().value].shape.keys.empty();
         for (const InFlightRows& rows : old.in_flight) {
-          if (keyed ? overlaps : old_key.task.value % chain.parallelism == task) restore.in_flight.push_back(rows);
+          if (keyed ? overlaps : old_key.task.value % chain.parallelism == task)
+            restore.in_flight.push_back(rows);
         }
         for (const NodeLane& lane : old.lanes) {
           if (lane.lane.lane.value % chain.parallelism == task) restore.lanes.push_back(lane);
         }
         if (task == 0) {
-          for (const auto& [node, splits] : old.splits) restore.splits[node].insert(restore.splits[node].end(), splits.begin(), splits.end());
+          for (const auto& [node, splits] : old.splits)
+            restore.splits[node].insert(restore.splits[node].end(), splits.begin(), splits.end());
         }
       }
     }
@@ -571,7 +637,11 @@ size_t TestRun::tasks() const {
 }
 
 bool TestRun::WaitAcks(CheckpointId n) {
-  return Wait(60, [&] { return acks_[n].size() == tasks() || declined_.contains(n) || !failure_.ok(); }) && acks(n).size() == tasks();
+  return Wait(60,
+              [&] {
+                return acks_[n].size() == tasks() || declined_.contains(n) || !failure_.ok();
+              }) &&
+         acks(n).size() == tasks();
 }
 
 bool TestRun::Checkpoint() {
@@ -601,7 +671,8 @@ std::map<TaskKey, TaskSnapshot> TestRun::acks(CheckpointId n) {
 }
 
 bool TestRun::WaitFinished(int seconds) {
-  return Wait(seconds, [&] { return finished_.size() == tasks() || !failure_.ok(); }) && failure().ok();
+  return Wait(seconds, [&] { return finished_.size() == tasks() || !failure_.ok(); }) &&
+         failure().ok();
 }
 bool TestRun::WaitFailed(int seconds) {
   return Wait(seconds, [&] { return !failure_.ok(); });

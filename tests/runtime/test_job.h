@@ -1,6 +1,8 @@
 #pragma once
-// TestJob: small jobs for the tests of the runtime, built as plain physical plans from real node types (a source of given rows, stateless steps, a keyed
-// window sum, a sink that keeps its rows), run by real attempts on real threads over the in-memory state backend, with checkpoints, kills and restores.
+// TestJob: small jobs for the tests of the runtime, built as plain physical plans from real node
+// types (a source of given rows, stateless steps, a keyed window sum, a sink that keeps its rows),
+// run by real attempts on real threads over the in-memory state backend, with checkpoints, kills
+// and restores.
 
 #include <atomic>
 #include <condition_variable>
@@ -27,7 +29,8 @@ using TestRows = std::multiset<std::tuple<int64_t, int64_t, int64_t>>;  // key, 
 
 /// What one node of a test does; found by the factories through the node's id.
 struct TestNode {
-  // Source: rows by split. `released` gates how many rows of each split may be read; splits end after their last row if `bounded`.
+  // Source: rows by split. `released` gates how many rows of each split may be read; splits end
+  // after their last row if `bounded`.
   std::map<std::string, std::vector<TestRow>> splits;
   std::shared_ptr<std::atomic<size_t>> released = std::make_shared<std::atomic<size_t>>(SIZE_MAX);
   bool bounded = true;
@@ -38,7 +41,7 @@ struct TestNode {
   struct Kept {
     std::mutex mutex;
     std::map<uint16_t, std::vector<TestRow>> lanes;
-    std::vector<std::string> errors;             // rows of an errors port as text
+    std::vector<std::string> errors;  // rows of an errors port as text
     std::atomic<bool> open{true};
     std::atomic<int64_t> us_per_row{0};
     std::atomic<bool> decline{false};
@@ -46,24 +49,29 @@ struct TestNode {
   std::shared_ptr<Kept> kept = std::make_shared<Kept>();
 };
 
-SchemaRef TestSchema();                          // key, value, _event_time
-SchemaRef WindowSchema();                        // key, value (the sum), _event_time (of the window)
+SchemaRef TestSchema();    // key, value, _event_time
+SchemaRef WindowSchema();  // key, value (the sum), _event_time (of the window)
 Batch MakeTestBatch(std::span<const TestRow> rows, const SchemaRef& schema);
 std::vector<TestRow> RowsOf(const Batch& batch);
-Expression KeyColumn();                          // `key` of TestSchema
+Expression KeyColumn();  // `key` of TestSchema
 
 class TestJob {
  public:
   explicit TestJob(std::string name);
   ~TestJob();
 
-  NodeIndex AddSource(const std::string& id, uint32_t parallelism, std::optional<EventTimeSpec> time);
-  NodeIndex AddStep(const std::string& id, uint32_t parallelism, std::vector<NodeIndex> inputs, EdgeKind kind);
-  NodeIndex AddWindowSum(const std::string& id, uint32_t parallelism, std::vector<NodeIndex> inputs, int64_t window_us, bool combine = false);
-  NodeIndex AddSink(const std::string& id, uint32_t parallelism, std::vector<NodeIndex> inputs, EdgeKind kind, Port from = kMain);
+  NodeIndex AddSource(const std::string& id, uint32_t parallelism,
+                      std::optional<EventTimeSpec> time);
+  NodeIndex AddStep(const std::string& id, uint32_t parallelism, std::vector<NodeIndex> inputs,
+                    EdgeKind kind);
+  NodeIndex AddWindowSum(const std::string& id, uint32_t parallelism, std::vector<NodeIndex> inputs,
+                         int64_t window_us, bool combine = false);
+  NodeIndex AddSink(const std::string& id, uint32_t parallelism, std::vector<NodeIndex> inputs,
+                    EdgeKind kind, Port from = kMain);
   TestNode& node(const std::string& id);
   PlanNode& plan_node(NodeIndex index) { return plan.nodes[index.value]; }
-  /// Edges are made when the nodes are added; chains are made here: a node with one direct input edge joins its producer.
+  /// Edges are made when the nodes are added; chains are made here: a node with one direct input
+  /// edge joins its producer.
   void Finish();
 
   TestRows Kept(const std::string& sink);
@@ -73,7 +81,9 @@ class TestJob {
   std::shared_ptr<JobSettings> settings = std::make_shared<JobSettings>();
 
  private:
-  NodeIndex Add(const std::string& id, const char* type, uint32_t parallelism, NodeShape shape, const std::vector<NodeIndex>& inputs, EdgeKind kind, Port from, SchemaRef edge_schema, bool combined);
+  NodeIndex Add(const std::string& id, const char* type, uint32_t parallelism, NodeShape shape,
+                const std::vector<NodeIndex>& inputs, EdgeKind kind, Port from,
+                SchemaRef edge_schema, bool combined);
   const std::string name_;
 };
 
@@ -89,9 +99,11 @@ class TestRun final : public AttemptListener {
   TestRun(const PhysicalPlan& plan, Options options);
   ~TestRun() override;
 
-  /// A new attempt, from the newest complete checkpoint if there is one. Splits of all sources are dealt.
+  /// A new attempt, from the newest complete checkpoint if there is one. Splits of all sources are
+  /// dealt.
   void Start(const PhysicalPlan* plan = nullptr);
-  /// Barrier, acks of all tasks, complete. False if it was declined or did not come in time (then it has been aborted).
+  /// Barrier, acks of all tasks, complete. False if it was declined or did not come in time (then
+  /// it has been aborted).
   bool Checkpoint();
   void Trigger(CheckpointId n) { attempt_->Trigger(n); }
   bool WaitAcks(CheckpointId n);
@@ -99,7 +111,7 @@ class TestRun final : public AttemptListener {
   bool WaitFinished(int seconds = 60);
   bool WaitFailed(int seconds = 60);
   bool WaitRunning(int seconds = 60);
-  void Kill();                                   // cancels without a checkpoint
+  void Kill();  // cancels without a checkpoint
   JobAttempt& attempt() { return *attempt_; }
   Status failure();
   size_t tasks() const;

@@ -16,10 +16,12 @@ const Mark kIdleMark{Mark::Kind::kIdle};
 const Mark kActiveMark{Mark::Kind::kActive};
 const Mark kEndMark{Mark::Kind::kEnd};
 
-/// Walks every sequence of events up to `depth` and checks the invariants of semantics 1.4 after each.
+/// Walks every sequence of events up to `depth` and checks the invariants of semantics 1.4 after
+/// each.
 class Enumeration {
  public:
-  Enumeration(size_t inputs, bool with_add, int depth) : inputs_(inputs), with_add_(with_add), depth_(depth) {}
+  Enumeration(size_t inputs, bool with_add, int depth)
+      : inputs_(inputs), with_add_(with_add), depth_(depth) {}
   uint64_t Run() {
     Walk(WatermarkMerger(inputs_, EventTime::Min()), EventTime::Min(), false, 0, 0);
     return states_;
@@ -30,17 +32,24 @@ class Enumeration {
     ++states_;
     if (depth == depth_ || ::testing::Test::HasFailure()) return;
     for (size_t input = 0; input < inputs_; ++input) {
-      for (int64_t time = 1; time <= 3; ++time) Step(merger, before, idle, ends, depth, [&](WatermarkMerger& m, Marks& out) { m.OnWatermark(input, T(time), out); });
-      Step(merger, before, idle, ends, depth, [&](WatermarkMerger& m, Marks& out) { m.OnIdle(input, out); });
-      Step(merger, before, idle, ends, depth, [&](WatermarkMerger& m, Marks& out) { m.OnActive(input, out); });
-      Step(merger, before, idle, ends, depth, [&](WatermarkMerger& m, Marks& out) { m.OnEnd(input, out); });
+      for (int64_t time = 1; time <= 3; ++time)
+        Step(merger, before, idle, ends, depth,
+             [&](WatermarkMerger& m, Marks& out) { m.OnWatermark(input, T(time), out); });
+      Step(merger, before, idle, ends, depth,
+           [&](WatermarkMerger& m, Marks& out) { m.OnIdle(input, out); });
+      Step(merger, before, idle, ends, depth,
+           [&](WatermarkMerger& m, Marks& out) { m.OnActive(input, out); });
+      Step(merger, before, idle, ends, depth,
+           [&](WatermarkMerger& m, Marks& out) { m.OnEnd(input, out); });
     }
     if (with_add_ && merger.inputs() == inputs_ && merger.out_status() != Status::kFinished) {
-      Step(merger, before, idle, ends, depth, [&](WatermarkMerger& m, Marks& out) { m.Add(m.NewInput(), out); });
+      Step(merger, before, idle, ends, depth,
+           [&](WatermarkMerger& m, Marks& out) { m.Add(m.NewInput(), out); });
     }
   }
 
-  void Step(const WatermarkMerger& from, EventTime before, bool idle, int ends, int depth, const std::function<void(WatermarkMerger&, Marks&)>& event) {
+  void Step(const WatermarkMerger& from, EventTime before, bool idle, int ends, int depth,
+            const std::function<void(WatermarkMerger&, Marks&)>& event) {
     WatermarkMerger merger = from;
     Marks out;
     event(merger, out);
@@ -60,7 +69,9 @@ class Enumeration {
           EXPECT_TRUE(idle);
           idle = false;
           break;
-        case Mark::Kind::kEnd: ++ends; break;
+        case Mark::Kind::kEnd:
+          ++ends;
+          break;
       }
     }
     EXPECT_GE(merger.out(), before);
@@ -72,8 +83,10 @@ class Enumeration {
       all_finished &= merger.status(i) == Status::kFinished;
       any_active |= merger.status(i) == Status::kActive;
       most = std::max(most, merger.watermark(i));
-      if (merger.status(i) == Status::kActive) least_active = std::min(least_active, merger.watermark(i));
-      EXPECT_EQ(merger.aligned(i), merger.status(i) == Status::kActive && merger.watermark(i) >= merger.out());
+      if (merger.status(i) == Status::kActive)
+        least_active = std::min(least_active, merger.watermark(i));
+      EXPECT_EQ(merger.aligned(i),
+                merger.status(i) == Status::kActive && merger.watermark(i) >= merger.out());
     }
     EXPECT_EQ(merger.out() == EventTime::Max(), all_finished);
     EXPECT_EQ(ends, all_finished ? 1 : 0);
@@ -94,10 +107,18 @@ class Enumeration {
   uint64_t states_ = 0;
 };
 
-TEST(WatermarkMerger, HoldsItsInvariantsOverAllEventsOfTwoInputs) { EXPECT_GT(Enumeration(2, false, 5).Run(), 100'000U); }
-TEST(WatermarkMerger, HoldsItsInvariantsOverAllEventsOfTwoInputsAndAnAddedOne) { EXPECT_GT(Enumeration(2, true, 5).Run(), 100'000U); }
-TEST(WatermarkMerger, HoldsItsInvariantsOverAllEventsOfThreeInputs) { EXPECT_GT(Enumeration(3, false, 4).Run(), 100'000U); }
-TEST(WatermarkMerger, HoldsItsInvariantsOverAllEventsOfThreeInputsAndAnAddedOne) { EXPECT_GT(Enumeration(3, true, 4).Run(), 100'000U); }
+TEST(WatermarkMerger, HoldsItsInvariantsOverAllEventsOfTwoInputs) {
+  EXPECT_GT(Enumeration(2, false, 5).Run(), 100'000U);
+}
+TEST(WatermarkMerger, HoldsItsInvariantsOverAllEventsOfTwoInputsAndAnAddedOne) {
+  EXPECT_GT(Enumeration(2, true, 5).Run(), 100'000U);
+}
+TEST(WatermarkMerger, HoldsItsInvariantsOverAllEventsOfThreeInputs) {
+  EXPECT_GT(Enumeration(3, false, 4).Run(), 100'000U);
+}
+TEST(WatermarkMerger, HoldsItsInvariantsOverAllEventsOfThreeInputsAndAnAddedOne) {
+  EXPECT_GT(Enumeration(3, true, 4).Run(), 100'000U);
+}
 
 TEST(WatermarkMerger, FlushesToTheLargestWatermarkWhicheverInputIdlesLast) {
   for (const bool slow_first : {true, false}) {

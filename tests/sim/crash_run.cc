@@ -24,8 +24,9 @@ constexpr uint32_t kCrashesMax = 6;
 constexpr uint64_t kFileBytesMax = uint64_t{64} << 20;
 constexpr int64_t kMinuteUs = 60'000'000;
 constexpr int64_t kInputStartUs = 1'767'225'600'000'000;  // 2026-01-01
-constexpr int64_t kStepUs = 1'000'000;  // the input stays within an hour: later times would count as wrong clocks
-constexpr int64_t kJitterUsMax = 20'000'000;              // max_delay of the job is more
+constexpr int64_t kStepUs =
+    1'000'000;  // the input stays within an hour: later times would count as wrong clocks
+constexpr int64_t kJitterUsMax = 20'000'000;  // max_delay of the job is more
 constexpr int64_t kLeastValue = 10;
 
 constexpr std::string_view kJob = R"json({
@@ -43,12 +44,22 @@ constexpr std::string_view kJob = R"json({
 
 class NoClients final : public Clients {
  public:
-  Result<std::unique_ptr<KafkaConsumer>> MakeKafkaConsumer(const KafkaConsumerConfig&, Waker) override { return None(); }
-  Result<std::unique_ptr<KafkaProducer>> MakeKafkaProducer(const KafkaProducerConfig&, Waker) override { return None(); }
-  Result<std::unique_ptr<KafkaAdmin>> MakeKafkaAdmin(const KafkaConnection&) override { return None(); }
+  Result<std::unique_ptr<KafkaConsumer>> MakeKafkaConsumer(const KafkaConsumerConfig&,
+                                                           Waker) override {
+    return None();
+  }
+  Result<std::unique_ptr<KafkaProducer>> MakeKafkaProducer(const KafkaProducerConfig&,
+                                                           Waker) override {
+    return None();
+  }
+  Result<std::unique_ptr<KafkaAdmin>> MakeKafkaAdmin(const KafkaConnection&) override {
+    return None();
+  }
 
  private:
-  static Status None() { return Status(Code::kUnavailable, "the simulated machines have no network"); }
+  static Status None() {
+    return Status(Code::kUnavailable, "the simulated machines have no network");
+  }
 };
 
 struct MinuteSums {
@@ -57,14 +68,16 @@ struct MinuteSums {
 };
 /// What a run must have written.
 struct Expected {
-  std::map<int64_t, std::pair<std::string, int64_t>> rows;                   // by id: k, v
-  std::map<std::pair<std::string, int64_t>, MinuteSums> minutes;             // by k and number of the minute
+  std::map<int64_t, std::pair<std::string, int64_t>> rows;        // by id: k, v
+  std::map<std::pair<std::string, int64_t>, MinuteSums> minutes;  // by k and number of the minute
 };
 
 std::string TimestampText(int64_t us) {
   const int64_t in_day = us - kInputStartUs;
   char text[40];
-  std::snprintf(text, sizeof(text), "2026-01-01T%02d:%02d:%02d.%06dZ", static_cast<int>(in_day / (60 * kMinuteUs)), static_cast<int>(in_day / kMinuteUs % 60),
+  std::snprintf(text, sizeof(text), "2026-01-01T%02d:%02d:%02d.%06dZ",
+                static_cast<int>(in_day / (60 * kMinuteUs)),
+                static_cast<int>(in_day / kMinuteUs % 60),
                 static_cast<int>(in_day / 1'000'000 % 60), static_cast<int>(in_day % 1'000'000));
   return text;
 }
@@ -76,8 +89,10 @@ Status WriteInput(SimWorld& world, Env& env, uint64_t rows, uint64_t files, Expe
     const auto id = static_cast<int64_t>(i);
     const std::string k = "k" + std::to_string(world.Random() % 7);
     const auto v = static_cast<int64_t>(world.Random() % 100);
-    const int64_t ts = kInputStartUs + id * kStepUs + static_cast<int64_t>(world.Random() % static_cast<uint64_t>(kJitterUsMax));
-    texts[world.Random() % files] += Json{{"id", id}, {"k", k}, {"v", v}, {"ts", TimestampText(ts)}}.dump() + "\n";
+    const int64_t ts = kInputStartUs + id * kStepUs +
+                       static_cast<int64_t>(world.Random() % static_cast<uint64_t>(kJitterUsMax));
+    texts[world.Random() % files] +=
+        Json{{"id", id}, {"k", k}, {"v", v}, {"ts", TimestampText(ts)}}.dump() + "\n";
     if (v < kLeastValue) continue;
     expected.rows[id] = {k, v};
     MinuteSums& minute = expected.minutes[{k, (ts - kInputStartUs) / kMinuteUs}];
@@ -85,7 +100,8 @@ Status WriteInput(SimWorld& world, Env& env, uint64_t rows, uint64_t files, Expe
     minute.total += v;
     minute.most = std::max(minute.most, v);
   }
-  for (uint64_t i = 0; i < files; ++i) WEIR_TRY(WriteFileDurably(env, "/in/" + std::to_string(i) + ".ndjson", texts[i]));
+  for (uint64_t i = 0; i < files; ++i)
+    WEIR_TRY(WriteFileDurably(env, "/in/" + std::to_string(i) + ".ndjson", texts[i]));
   return Status::Ok();
 }
 
@@ -116,26 +132,34 @@ Status ReadLines(Env& env, const Path& directory, std::vector<Json>& lines) {
 /// `complete`: all of it must be there; else what is there must be right and there once.
 std::string Check(Env& env, const Expected& expected, bool complete) {
   std::vector<Json> rows, minutes;
-  if (const Status status = ReadLines(env, "/out/rows", rows); !status.ok()) return status.ToString();
-  if (const Status status = ReadLines(env, "/out/minutes", minutes); !status.ok()) return status.ToString();
+  if (const Status status = ReadLines(env, "/out/rows", rows); !status.ok())
+    return status.ToString();
+  if (const Status status = ReadLines(env, "/out/minutes", minutes); !status.ok())
+    return status.ToString();
   std::map<int64_t, int> seen;
   for (const Json& row : rows) {
     const int64_t id = row.value("id", int64_t{-1});
     const auto found = expected.rows.find(id);
-    if (found == expected.rows.end() || found->second.second != row.value("v", int64_t{-1}) || found->second.first != row.value("k", "")) return "a row that the input does not have: " + row.dump();
+    if (found == expected.rows.end() || found->second.second != row.value("v", int64_t{-1}) ||
+        found->second.first != row.value("k", ""))
+      return "a row that the input does not have: " + row.dump();
     if (++seen[id] > 1) return "row " + std::to_string(id) + " is there twice";
   }
   std::map<std::pair<std::string, int64_t>, MinuteSums> sums;
   for (const Json& row : minutes) {
     const std::string start = row.value("window_start", "");
     int hour = 0, minute = 0;
-    if (std::sscanf(start.c_str(), "2026-01-01T%2d:%2d:", &hour, &minute) != 2) return "a window without a start: " + row.dump();
+    if (std::sscanf(start.c_str(), "2026-01-01T%2d:%2d:", &hour, &minute) != 2)
+      return "a window without a start: " + row.dump();
     const std::pair<std::string, int64_t> key{row.value("k", ""), hour * 60 + minute};
-    const MinuteSums got{row.value("n", int64_t{-1}), row.value("total", int64_t{-1}), row.value("most", int64_t{-1})};
-    if (!sums.emplace(key, got).second) return "window " + start + " of " + key.first + " is there twice";
+    const MinuteSums got{row.value("n", int64_t{-1}), row.value("total", int64_t{-1}),
+                         row.value("most", int64_t{-1})};
+    if (!sums.emplace(key, got).second)
+      return "window " + start + " of " + key.first + " is there twice";
     const auto found = expected.minutes.find(key);
     if (found == expected.minutes.end() || found->second != got) {
-      return "window " + start + " of " + key.first + ": got " + row.dump() + ", expected n " + std::to_string(found == expected.minutes.end() ? 0 : found->second.n);
+      return "window " + start + " of " + key.first + ": got " + row.dump() + ", expected n " +
+             std::to_string(found == expected.minutes.end() ? 0 : found->second.n);
     }
   }
   if (!complete) return {};
@@ -144,14 +168,16 @@ std::string Check(Env& env, const Expected& expected, bool complete) {
     for (const auto& [id, row] : expected.rows) {
       if (!seen.contains(id)) lost += " " + std::to_string(id) + "/" + row.first;
     }
-    return "lost " + std::to_string(expected.rows.size() - seen.size()) + " of " + std::to_string(expected.rows.size()) + " rows:" + lost;
+    return "lost " + std::to_string(expected.rows.size() - seen.size()) + " of " +
+           std::to_string(expected.rows.size()) + " rows:" + lost;
   }
   if (sums.size() != expected.minutes.size()) {
     std::string lost;
     for (const auto& [key, minute] : expected.minutes) {
       if (!sums.contains(key)) lost += " " + key.first + "/" + std::to_string(key.second);
     }
-    return "lost " + std::to_string(expected.minutes.size() - sums.size()) + " of " + std::to_string(expected.minutes.size()) + " windows:" + lost;
+    return "lost " + std::to_string(expected.minutes.size() - sums.size()) + " of " +
+           std::to_string(expected.minutes.size()) + " windows:" + lost;
   }
   return {};
 }
@@ -159,7 +185,8 @@ std::string Check(Env& env, const Expected& expected, bool complete) {
 /// One process that runs the job, from its start to its death or the job's end.
 class JobProcess {
  public:
-  JobProcess(SimWorld& world, const std::string& name) : env_(world.StartProcess(name)), memory_(cli::MakeGovernor(kMemoryBytes)) {}
+  JobProcess(SimWorld& world, const std::string& name)
+      : env_(world.StartProcess(name)), memory_(cli::MakeGovernor(kMemoryBytes)) {}
 
   Status Start(uint32_t parallelism, uint64_t rate, Duration checkpoint_interval, int threads) {
     jobs::CompileOptions compile;
@@ -195,7 +222,9 @@ class JobProcess {
   control::JobStatus status() const { return coordinator_->status(); }
   std::string Unaccounted() const {
     for (const runtime::NodeValues& value : coordinator_->final_values()) {
-      if (value.exact_conservation && value.unaccounted != 0) return "node '" + value.node_id + "' does not account for " + std::to_string(value.unaccounted) + " rows";
+      if (value.exact_conservation && value.unaccounted != 0)
+        return "node '" + value.node_id + "' does not account for " +
+               std::to_string(value.unaccounted) + " rows";
     }
     return {};
   }
@@ -210,7 +239,8 @@ class JobProcess {
   std::unique_ptr<control::JobCoordinator> coordinator_;
 };
 
-/// After a crash: HEAD, if there ever was one, and the manifest it names can be read by whoever comes next.
+/// After a crash: HEAD, if there ever was one, and the manifest it names can be read by whoever
+/// comes next.
 std::string CheckHead(Env& env, bool had_head) {
   Result<std::unique_ptr<CheckpointStore>> store = cli::OpenStorage(env, "file:///storage");
   if (!store.ok()) return store.status().ToString();
@@ -220,7 +250,8 @@ std::string CheckHead(Env& env, bool had_head) {
   if (!*head) return had_head ? "HEAD is gone" : "";
   if ((*head)->manifest.empty()) return {};
   const Result<control::Manifest> manifest = storage.ReadManifest(**head);
-  return manifest.ok() ? "" : "the manifest of HEAD cannot be read: " + manifest.status().ToString();
+  return manifest.ok() ? ""
+                       : "the manifest of HEAD cannot be read: " + manifest.status().ToString();
 }
 
 class CrashRun {
@@ -235,7 +266,9 @@ class CrashRun {
   }
 
  private:
-  uint64_t Draw(uint64_t least, uint64_t most) { return least + world_.Random() % (most - least + 1); }
+  uint64_t Draw(uint64_t least, uint64_t most) {
+    return least + world_.Random() % (most - least + 1);
+  }
 
   std::string Run() {
     report_.input_rows = Draw(100, 2000);
@@ -243,7 +276,10 @@ class CrashRun {
     interval_ = Milliseconds(static_cast<int64_t>(Draw(20, 500)));
     {
       const std::unique_ptr<Env> writer = world_.StartProcess("writer");
-      if (const Status status = WriteInput(world_, *writer, report_.input_rows, Draw(1, 4), expected_); !status.ok()) return status.ToString();
+      if (const Status status =
+              WriteInput(world_, *writer, report_.input_rows, Draw(1, 4), expected_);
+          !status.ok())
+        return status.ToString();
     }
     const uint64_t crashes = Draw(1, kCrashesMax);
     for (uint64_t i = 0; i < crashes; ++i) {
@@ -263,12 +299,14 @@ class CrashRun {
 
   std::string StartProcess(JobProcess& process) {
     ++report_.processes;
-    const Status status = process.Start(static_cast<uint32_t>(Draw(1, 3)), rate_, interval_, static_cast<int>(Draw(1, 3)));
+    const Status status = process.Start(static_cast<uint32_t>(Draw(1, 3)), rate_, interval_,
+                                        static_cast<int>(Draw(1, 3)));
     return status.ok() ? "" : status.ToString();
   }
 
   static std::string Hanging(const JobProcess& process) {
-    return "the job is still " + std::string(control::JobStateName(process.status().state)) + " after an hour; restarts: " + process.status().last_attempt_failure.ToString();
+    return "the job is still " + std::string(control::JobStateName(process.status().state)) +
+           " after an hour; restarts: " + process.status().last_attempt_failure.ToString();
   }
 
   /// A process until its crash. `finished`: the job ended before.
@@ -285,15 +323,21 @@ class CrashRun {
         plan.fail_from_there = at_call;
         faults.SetPlan(std::move(plan));
       }
-      const Duration at = world_.Steady() + Microseconds(static_cast<int64_t>(Draw(0, static_cast<uint64_t>(kCrashAfterUsMax))));
+      const Duration at =
+          world_.Steady() +
+          Microseconds(static_cast<int64_t>(Draw(0, static_cast<uint64_t>(kCrashAfterUsMax))));
       world_.After(at - world_.Steady(), [] {});
-      if (!world_.RunUntil([&] { return process.ended() || world_.Steady() >= at || (at_call && faults.hit()); }, kRunMax)) return Hanging(process);
+      if (!world_.RunUntil(
+              [&] { return process.ended() || world_.Steady() >= at || (at_call && faults.hit()); },
+              kRunMax))
+        return Hanging(process);
       if (faults.hit()) ++report_.file_faults;
       const control::JobStatus status = process.status();
       report_.checkpoints += status.checkpoints.completed;
       had_head_ |= status.attempt.value != 0;
       if (process.ended()) {
-        if (!status.failure.ok() && !faults.hit()) return "the job failed: " + status.failure.ToString();
+        if (!status.failure.ok() && !faults.hit())
+          return "the job failed: " + status.failure.ToString();
         finished = status.failure.ok();
       }
       faults.SetPlan({});

@@ -12,7 +12,8 @@ class CheckpointStoreOnFiles : public testing::Test {
  protected:
   TestDirectory directory_;
   std::unique_ptr<Env> env_ = MakePosixEnv(1);
-  std::unique_ptr<CheckpointStore> store_ = OpenCheckpointStore(*env_, "file://" + directory_.path() + "/root").value();
+  std::unique_ptr<CheckpointStore> store_ =
+      OpenCheckpointStore(*env_, "file://" + directory_.path() + "/root").value();
 };
 
 TEST_F(CheckpointStoreOnFiles, KeepsWhatWasPut) {
@@ -49,7 +50,8 @@ TEST_F(CheckpointStoreOnFiles, AdoptsAFileOnceAndGivesItBack) {
 }
 
 TEST_F(CheckpointStoreOnFiles, ListsByPrefix) {
-  for (const char* name : {"a/1", "a/2", "a/b/3", "ab/4", "c"}) ASSERT_TRUE(store_->Put(name, "x").ok());
+  for (const char* name : {"a/1", "a/2", "a/b/3", "ab/4", "c"})
+    ASSERT_TRUE(store_->Put(name, "x").ok());
   const auto names = [&](std::string_view prefix) {
     std::vector<std::string> found;
     const auto listed = store_->List(prefix);
@@ -78,7 +80,9 @@ TEST_F(CheckpointStoreOnFiles, LeavesNothingUnderTheNameOfACallThatFailed) {
     const std::string undo = directory_.path() + "/undo" + std::to_string(n);
     ASSERT_TRUE(env_->MakeDirectory(undo).ok());
     FaultEnv faults(*env_, undo, n);
-    const auto store = OpenCheckpointStore(faults, "file://" + directory_.path() + "/faulty" + std::to_string(n)).value();
+    const auto store =
+        OpenCheckpointStore(faults, "file://" + directory_.path() + "/faulty" + std::to_string(n))
+            .value();
     FaultPlan plan;
     plan.fail_at = n;
     faults.SetPlan(plan);

@@ -1,6 +1,8 @@
 #pragma once
-// Machine: a job's keyed state on P tasks beside a model of std::maps, driven by random operations. Every answer of the state is compared with the
-// model's. Pool jobs run when the test says so, in any order, so cold reads, evictions, freezes and images interleave in ways a real pool seldom shows.
+// Machine: a job's keyed state on P tasks beside a model of std::maps, driven by random operations.
+// Every answer of the state is compared with the model's. Pool jobs run when the test says so, in
+// any order, so cold reads, evictions, freezes and images interleave in ways a real pool seldom
+// shows.
 
 #include <algorithm>
 #include <deque>
@@ -34,14 +36,22 @@ class SteppedEnv : public Env {
   Duration Steady() override { return files_.Steady(); }
   uint64_t Random() override { return ++random_; }
   void Post(std::function<void()> job) override { jobs_.push_back(std::move(job)); }
-  std::unique_ptr<Loop> Start(std::string_view name, std::function<Duration()> turn) override { return files_.Start(name, std::move(turn)); }
-  Result<std::unique_ptr<WritableFile>> Create(const Path& path, CreateMode mode) override { return files_.Create(path, mode); }
-  Result<std::unique_ptr<ReadableFile>> Open(const Path& path) override { return files_.Open(path); }
+  std::unique_ptr<Loop> Start(std::string_view name, std::function<Duration()> turn) override {
+    return files_.Start(name, std::move(turn));
+  }
+  Result<std::unique_ptr<WritableFile>> Create(const Path& path, CreateMode mode) override {
+    return files_.Create(path, mode);
+  }
+  Result<std::unique_ptr<ReadableFile>> Open(const Path& path) override {
+    return files_.Open(path);
+  }
   Status Rename(const Path& from, const Path& to) override { return files_.Rename(from, to); }
   Status Link(const Path& from, const Path& to) override { return files_.Link(from, to); }
   Status Remove(const Path& path) override { return files_.Remove(path); }
   Status RemoveTree(const Path& path) override { return files_.RemoveTree(path); }
-  Status Truncate(const Path& path, uint64_t bytes) override { return files_.Truncate(path, bytes); }
+  Status Truncate(const Path& path, uint64_t bytes) override {
+    return files_.Truncate(path, bytes);
+  }
   Status MakeDirectory(const Path& path) override { return files_.MakeDirectory(path); }
   Result<std::vector<DirectoryEntry>> List(const Path& path) override { return files_.List(path); }
   Result<DirectoryEntry> Stat(const Path& path) override { return files_.Stat(path); }
@@ -70,7 +80,9 @@ class TestDirectory {
  public:
   TestDirectory() {
     static int made = 0;
-    path_ = (std::filesystem::temp_directory_path() / ("weir_state_" + std::to_string(getpid()) + "_" + std::to_string(made++))).string();
+    path_ = (std::filesystem::temp_directory_path() /
+             ("weir_state_" + std::to_string(getpid()) + "_" + std::to_string(made++)))
+                .string();
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
   }
@@ -95,7 +107,8 @@ class TestAccount final : public MemoryAccount {
 };
 
 /// Keys of one int64 column.
-inline std::shared_ptr<const KeyStorage> KeysOfNumbers(const std::vector<int64_t>& numbers, const std::vector<int64_t>& times = {}) {
+inline std::shared_ptr<const KeyStorage> KeysOfNumbers(const std::vector<int64_t>& numbers,
+                                                       const std::vector<int64_t>& times = {}) {
   ColumnBuilder builder(Type::Of(TypeKind::kInt64), static_cast<uint32_t>(numbers.size()));
   for (const int64_t n : numbers) builder.Append<int64_t>(n);
   const std::vector<Column> columns{builder.Build()};
@@ -120,12 +133,20 @@ inline uint16_t GroupOfNumber(int64_t number) {
 /// What a test job declares: a value, a map, a log and timers, each a node of its own.
 inline std::vector<TaskStateEntry> TestStates() {
   const std::vector<Type> key{Type::Of(TypeKind::kInt64)};
-  const Schema row({{"n", Type::Of(TypeKind::kInt64), true}, {"text", Type::Of(TypeKind::kString), true}, {"price", Type::Decimal(20, 2), true}});
-  const Schema log_row({{"n", Type::Of(TypeKind::kInt64), true}, {"text", Type::Of(TypeKind::kString), true}});
+  const Schema row({{"n", Type::Of(TypeKind::kInt64), true},
+                    {"text", Type::Of(TypeKind::kString), true},
+                    {"price", Type::Decimal(20, 2), true}});
+  const Schema log_row(
+      {{"n", Type::Of(TypeKind::kInt64), true}, {"text", Type::Of(TypeKind::kString), true}});
   std::vector<TaskStateEntry> entries;
   const auto add = [&](std::string name, StateKind kind, const Schema& schema, bool namespaced) {
     const auto index = static_cast<uint16_t>(entries.size());
-    entries.push_back({NodeIndex{index}, "node" + std::to_string(index), StateIndex{0}, {.name = std::move(name), .kind = kind, .row = schema, .namespaced = namespaced}, key});
+    entries.push_back(
+        {NodeIndex{index},
+         "node" + std::to_string(index),
+         StateIndex{0},
+         {.name = std::move(name), .kind = kind, .row = schema, .namespaced = namespaced},
+         key});
   };
   add("values", StateKind::kValue, row, true);
   add("map", StateKind::kMap, row, true);
@@ -140,22 +161,25 @@ struct ModelRow {
   friend bool operator==(const ModelRow&, const ModelRow&) = default;
 };
 inline std::ostream& operator<<(std::ostream& out, const ModelRow& row) {
-  return out << "{" << (row.n ? std::to_string(*row.n) : "null") << ", " << (row.text ? row.text->substr(0, 20) : "null") << "}";
+  return out << "{" << (row.n ? std::to_string(*row.n) : "null") << ", "
+             << (row.text ? row.text->substr(0, 20) : "null") << "}";
 }
 
 /// The state as it ought to be.
 struct Model {
-  std::map<std::pair<int64_t, int64_t>, ModelRow> values;                    // (ns, key)
-  std::map<std::tuple<int64_t, int64_t, std::string>, ModelRow> map;         // (ns, key, subkey)
-  std::map<int64_t, std::vector<std::pair<int64_t, ModelRow>>> log;          // key -> (time, row) in arrival order
-  std::map<std::tuple<int64_t, int, int64_t, std::string>, std::string> timers;  // (time, group, ns, key text) -> cursor
+  std::map<std::pair<int64_t, int64_t>, ModelRow> values;             // (ns, key)
+  std::map<std::tuple<int64_t, int64_t, std::string>, ModelRow> map;  // (ns, key, subkey)
+  std::map<int64_t, std::vector<std::pair<int64_t, ModelRow>>>
+      log;  // key -> (time, row) in arrival order
+  std::map<std::tuple<int64_t, int, int64_t, std::string>, std::string>
+      timers;  // (time, group, ns, key text) -> cursor
   std::vector<int64_t> horizon = std::vector<int64_t>(kTestGroups, INT64_MIN);
   std::vector<int64_t> map_horizon = std::vector<int64_t>(kTestGroups, INT64_MIN);
   int64_t log_expired = INT64_MIN;
 };
 
 struct MachineOptions {
-  size_t hot_target = 1;             // bytes: nothing may stay
+  size_t hot_target = 1;  // bytes: nothing may stay
   size_t buffer_bytes = 4096;
   int keys = 40;
   int namespaces = 4;
@@ -166,8 +190,13 @@ class Machine {
  public:
   using BackendFactory = std::function<std::unique_ptr<StateBackend>(Env&, size_t buffer_bytes)>;
 
-  Machine(Env& files, BackendFactory make, std::string directory, uint64_t seed, MachineOptions options)
-      : env_(files), directory_(std::move(directory)), options_(options), random_(seed), backend_(make(env_, options.buffer_bytes)) {
+  Machine(Env& files, BackendFactory make, std::string directory, uint64_t seed,
+          MachineOptions options)
+      : env_(files),
+        directory_(std::move(directory)),
+        options_(options),
+        random_(seed),
+        backend_(make(env_, options.buffer_bytes)) {
     auto store = OpenCheckpointStore(env_, "file://" + directory_ + "/storage");
     EXPECT_TRUE(store.ok()) << store.status().ToString();
     store_ = std::move(store).value();
@@ -195,16 +224,20 @@ class Machine {
       made->spec.groups = GroupsOf({static_cast<uint16_t>(task)}, kTestGroups, parallelism);
       made->spec.key_groups = kTestGroups;
       made->spec.states = TestStates();
-      made->spec.directory = directory_ + "/work/" + std::to_string(attempt_) + "/" + made->spec.task_name;
+      made->spec.directory =
+          directory_ + "/work/" + std::to_string(attempt_) + "/" + made->spec.task_name;
       made->spec.compression = options_.compression;
       made->spec.hot = made->account.get();
       std::vector<StateImage> images;
       if (saved != nullptr) {
         for (const StateImage& image : saved->images) {
-          if (image.groups.last < made->spec.groups.first || image.groups.first > made->spec.groups.last) continue;
+          if (image.groups.last < made->spec.groups.first ||
+              image.groups.first > made->spec.groups.last)
+            continue;
           StateImage fetched = image;
           for (ImageFile& file : fetched.files) {
-            file.local = directory_ + "/fetched/" + std::to_string(attempt_) + "_" + std::to_string(task) + "_" + std::to_string(fetched_++);
+            file.local = directory_ + "/fetched/" + std::to_string(attempt_) + "_" +
+                         std::to_string(task) + "_" + std::to_string(fetched_++);
             status_ = env_.MakeDirectory(directory_ + "/fetched");
             if (status_.ok()) status_ = store_->Fetch(file.name, file.local);
             if (status_.ok()) status_ = VerifyImageFile(env_, file, file.local);
@@ -236,19 +269,48 @@ class Machine {
   bool Step() {
     Between();
     switch (random_() % 16) {
-      case 0: case 1: case 2: UpdateValues(); break;
-      case 3: FindValues(); break;
-      case 4: EraseValues(); break;
-      case 5: ScanValues(); break;
-      case 6: case 7: UpdateMap(); break;
-      case 8: EraseMap(); break;
-      case 9: ScanMap(); break;
-      case 10: AppendLog(); break;
-      case 11: ScanLog(); break;
-      case 12: SetTimers(); break;
-      case 13: DeleteTimers(); break;
-      case 14: FireTimers(); break;
-      default: DropOrExpire(); break;
+      case 0:
+      case 1:
+      case 2:
+        UpdateValues();
+        break;
+      case 3:
+        FindValues();
+        break;
+      case 4:
+        EraseValues();
+        break;
+      case 5:
+        ScanValues();
+        break;
+      case 6:
+      case 7:
+        UpdateMap();
+        break;
+      case 8:
+        EraseMap();
+        break;
+      case 9:
+        ScanMap();
+        break;
+      case 10:
+        AppendLog();
+        break;
+      case 11:
+        ScanLog();
+        break;
+      case 12:
+        SetTimers();
+        break;
+      case 13:
+        DeleteTimers();
+        break;
+      case 14:
+        FireTimers();
+        break;
+      default:
+        DropOrExpire();
+        break;
     }
     return ok();
   }
@@ -294,7 +356,8 @@ class Machine {
         if (file.local.empty()) {
           ++named_files_;
           const Status present = store_->Size(file.name).status();
-          EXPECT_NE(present.code(), Code::kNotFound) << "named without being in the storage: " << file.name;
+          EXPECT_NE(present.code(), Code::kNotFound)
+              << "named without being in the storage: " << file.name;
           if (status_.ok()) status_ = present;
         } else {
           ++new_files_;
@@ -324,7 +387,8 @@ class Machine {
       ScanNamespaceOf(ns, true);
       ScanNamespaceOf(ns, false);
     }
-    for (int key = 0; key < options_.keys && ok(); ++key) ScanLogKey(key, {EventTime::Min(), EventTime::Max(), {}});
+    for (int key = 0; key < options_.keys && ok(); ++key)
+      ScanLogKey(key, {EventTime::Min(), EventTime::Max(), {}});
     FireAll();
   }
 
@@ -350,14 +414,17 @@ class Machine {
     TimerState* timers = nullptr;
   };
 
-  size_t TaskOfGroup(uint16_t group) const { return TaskOf({group}, kTestGroups, static_cast<uint32_t>(tasks_.size())).value; }
+  size_t TaskOfGroup(uint16_t group) const {
+    return TaskOf({group}, kTestGroups, static_cast<uint32_t>(tasks_.size())).value;
+  }
 
   /// What the task does between calls.
   void Between() {
     while (random_() % 3 == 0 && env_.RunOne(random_)) {
     }
     for (const auto& task : tasks_) {
-      for (int i = 0; i < 2 && task->account->used() > task->account->target(); ++i) task->state->Evict(task->account->used());
+      for (int i = 0; i < 2 && task->account->used() > task->account->target(); ++i)
+        task->state->Evict(task->account->used());
       int guard = 0;
       while (!task->state->CanTakeBatch(4)) {
         if (!env_.RunOne(random_)) break;
@@ -385,11 +452,14 @@ class Machine {
     }
     return keys;
   }
-  std::vector<Namespace> SomeNamespaces(const std::vector<int64_t>& keys, const std::vector<int64_t>& horizon) {
+  std::vector<Namespace> SomeNamespaces(const std::vector<int64_t>& keys,
+                                        const std::vector<int64_t>& horizon) {
     std::vector<Namespace> ns;
     for (const int64_t key : keys) {
-      int64_t at = base_ns_ + static_cast<int64_t>(random_() % static_cast<uint64_t>(options_.namespaces));
-      at = std::max(at, horizon[GroupOfNumber(key)] == INT64_MIN ? at : horizon[GroupOfNumber(key)] + 1);
+      int64_t at =
+          base_ns_ + static_cast<int64_t>(random_() % static_cast<uint64_t>(options_.namespaces));
+      at = std::max(
+          at, horizon[GroupOfNumber(key)] == INT64_MIN ? at : horizon[GroupOfNumber(key)] + 1);
       namespaces_used_ = std::max<int>(namespaces_used_, static_cast<int>(at) + 1);
       ns.push_back(random_() % 20 == 0 ? kSkip : Namespace{at});
     }
@@ -397,7 +467,8 @@ class Machine {
   }
   std::string SomeText() {
     const size_t lengths[] = {0, 3, 8, 9, 20, 200, 3000};
-    return std::string(lengths[random_() % (random_() % 4 == 0 ? 7 : 5)], static_cast<char>('a' + random_() % 26));
+    return std::string(lengths[random_() % (random_() % 4 == 0 ? 7 : 5)],
+                       static_cast<char>('a' + random_() % 26));
   }
   size_t SomeTask() { return random_() % tasks_.size(); }
 
@@ -479,7 +550,8 @@ class Machine {
     const size_t at = SomeTask();
     std::vector<int64_t> keys = SomeKeys(at);
     if (keys.size() > 5) keys.resize(5);
-    const std::vector<Namespace> ns = SomeNamespaces(keys, std::vector<int64_t>(kTestGroups, INT64_MIN));
+    const std::vector<Namespace> ns =
+        SomeNamespaces(keys, std::vector<int64_t>(kTestGroups, INT64_MIN));
     const auto storage = KeysOfNumbers(keys);
     tasks_[at]->values->Erase(storage->View(), ns);
     for (size_t i = 0; i < keys.size(); ++i) {
@@ -487,19 +559,26 @@ class Machine {
     }
   }
 
-  void ScanValues() { ScanNamespaceOf(base_ns_ + static_cast<int64_t>(random_() % static_cast<uint64_t>(options_.namespaces)), random_() % 2 == 0); }
+  void ScanValues() {
+    ScanNamespaceOf(
+        base_ns_ + static_cast<int64_t>(random_() % static_cast<uint64_t>(options_.namespaces)),
+        random_() % 2 == 0);
+  }
 
   void ScanNamespaceOf(int64_t ns, bool values) {
     for (const auto& task : tasks_) {
-      KeyedState& state = values ? static_cast<KeyedState&>(*task->values) : static_cast<KeyedState&>(*task->map);
+      KeyedState& state =
+          values ? static_cast<KeyedState&>(*task->values) : static_cast<KeyedState&>(*task->map);
       std::map<std::pair<int64_t, std::string>, ModelRow> expected, found;
       if (values) {
         for (const auto& [id, row] : model_.values) {
-          if (id.first == ns && task->spec.groups.Contains({GroupOfNumber(id.second)})) expected[{id.second, ""}] = row;
+          if (id.first == ns && task->spec.groups.Contains({GroupOfNumber(id.second)}))
+            expected[{id.second, ""}] = row;
         }
       } else {
         for (const auto& [id, row] : model_.map) {
-          if (std::get<0>(id) == ns && task->spec.groups.Contains({GroupOfNumber(std::get<1>(id))})) expected[{std::get<1>(id), std::get<2>(id)}] = row;
+          if (std::get<0>(id) == ns && task->spec.groups.Contains({GroupOfNumber(std::get<1>(id))}))
+            expected[{std::get<1>(id), std::get<2>(id)}] = row;
         }
       }
       std::map<std::string, int64_t> numbers;
@@ -514,7 +593,12 @@ class Machine {
           const std::string key(block.key[i]);
           ASSERT_TRUE(numbers.contains(key));
           ASSERT_EQ(block.hash[i], HashKey(key));
-          const bool fresh = found.emplace(std::pair{numbers[key], values ? std::string() : std::string(block.sort[i])}, RowOf(state, block.rows[i])).second;
+          const bool fresh =
+              found
+                  .emplace(
+                      std::pair{numbers[key], values ? std::string() : std::string(block.sort[i])},
+                      RowOf(state, block.rows[i]))
+                  .second;
           ASSERT_TRUE(fresh) << "shown twice: key " << numbers[key];
         }
         more = block.more;
@@ -528,7 +612,9 @@ class Machine {
     }
   }
 
-  std::string SomeSubkey() { return std::string(1 + random_() % 3, static_cast<char>('a' + random_() % 6)); }
+  std::string SomeSubkey() {
+    return std::string(1 + random_() % 3, static_cast<char>('a' + random_() % 6));
+  }
 
   void UpdateMap() {
     const size_t at = SomeTask();
@@ -546,7 +632,8 @@ class Machine {
     for (size_t i = 0; i < keys.size(); ++i) {
       if (ns[i] == kSkip) continue;
       const auto it = model_.map.try_emplace({ns[i].value, keys[i], subkeys[i]}).first;
-      ASSERT_EQ(RowOf(*task.map, rows[i]), it->second) << "key " << keys[i] << " ns " << ns[i] << " subkey " << subkeys[i];
+      ASSERT_EQ(RowOf(*task.map, rows[i]), it->second)
+          << "key " << keys[i] << " ns " << ns[i] << " subkey " << subkeys[i];
       Write(*task.map, rows[i], it->second);
     }
   }
@@ -554,7 +641,8 @@ class Machine {
   void EraseMap() {
     const size_t at = SomeTask();
     std::vector<int64_t> keys = SomeKeys(at);
-    const std::vector<Namespace> ns = SomeNamespaces(keys, std::vector<int64_t>(kTestGroups, INT64_MIN));
+    const std::vector<Namespace> ns =
+        SomeNamespaces(keys, std::vector<int64_t>(kTestGroups, INT64_MIN));
     std::vector<std::string> subkeys;
     for (size_t i = 0; i < keys.size(); ++i) subkeys.push_back(SomeSubkey());
     const std::vector<std::string_view> views(subkeys.begin(), subkeys.end());
@@ -593,10 +681,13 @@ class Machine {
         std::vector<std::pair<std::string, ModelRow>> expected, found;
         for (const auto& [id, row] : model_.map) {
           const auto& [in, key, subkey] = id;
-          if (in == rest_ns[i].value && key == rest[i] && rest_ns[i] != kSkip && subkey >= from[done + i] && (to[done + i].empty() || subkey < to[done + i])) expected.emplace_back(subkey, row);
+          if (in == rest_ns[i].value && key == rest[i] && rest_ns[i] != kSkip &&
+              subkey >= from[done + i] && (to[done + i].empty() || subkey < to[done + i]))
+            expected.emplace_back(subkey, row);
         }
         if (descending) std::reverse(expected.begin(), expected.end());
-        for (uint32_t r = block.first[i]; r < block.first[i + 1]; ++r) found.emplace_back(block.sort[r], RowOf(*task.map, block.rows[r]));
+        for (uint32_t r = block.first[i]; r < block.first[i + 1]; ++r)
+          found.emplace_back(block.sort[r], RowOf(*task.map, block.rows[r]));
         ASSERT_EQ(found, expected) << "key " << rest[i] << " ns " << rest_ns[i];
       }
       done += block.first.size() - 1;
@@ -615,8 +706,10 @@ class Machine {
       ModelRow row;
       if (random_() % 5 != 0) row.n = static_cast<int64_t>(random_());
       if (random_() % 5 != 0) row.text = SomeText();
-      row.n ? builder.column(size_t{0}).Append<int64_t>(*row.n) : builder.column(size_t{0}).AppendNull();
-      row.text ? builder.column(size_t{1}).AppendString(*row.text) : builder.column(size_t{1}).AppendNull();
+      row.n ? builder.column(size_t{0}).Append<int64_t>(*row.n)
+            : builder.column(size_t{0}).AppendNull();
+      row.text ? builder.column(size_t{1}).AppendString(*row.text)
+               : builder.column(size_t{1}).AppendNull();
       builder.FinishRow();
       if (times.back() > model_.log_expired) model_.log[key].emplace_back(times.back(), row);
     }
@@ -626,7 +719,9 @@ class Machine {
   }
 
   void ScanLog() {
-    TimeRange range{{now_ - static_cast<int64_t>(random_() % 200)}, {now_ + static_cast<int64_t>(random_() % 100)}, {}};
+    TimeRange range{{now_ - static_cast<int64_t>(random_() % 200)},
+                    {now_ + static_cast<int64_t>(random_() % 100)},
+                    {}};
     ScanLogKey(static_cast<int64_t>(random_() % static_cast<uint64_t>(options_.keys)), range);
   }
 
@@ -636,9 +731,11 @@ class Machine {
     const KeyBatch view = storage->View();
     std::vector<ModelRow> expected, found;
     auto rows = model_.log[key];
-    std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::stable_sort(rows.begin(), rows.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
     for (const auto& [time, row] : rows) {
-      if (time >= range.from.us && time <= range.to.us && time > model_.log_expired) expected.push_back(row);
+      if (time >= range.from.us && time <= range.to.us && time > model_.log_expired)
+        expected.push_back(row);
     }
     RowBlock block;
     std::string after;
@@ -658,11 +755,15 @@ class Machine {
     Task& task = *tasks_[at];
     const std::vector<int64_t> keys = SomeKeys(at);
     std::vector<EventTime> times;
-    for (size_t i = 0; i < keys.size(); ++i) times.push_back({timer_now_ + static_cast<int64_t>(random_() % 8'000'000)});
+    for (size_t i = 0; i < keys.size(); ++i)
+      times.push_back({timer_now_ + static_cast<int64_t>(random_() % 8'000'000)});
     const auto storage = KeysOfNumbers(keys);
     task.timers->Set(storage->View(), {}, times);
-    for (size_t i = 0; i < keys.size(); ++i) model_.timers.try_emplace({times[i].us, GroupOfNumber(keys[i]), 0, KeyText(keys[i])}, "");
-    const KeyGroup group{static_cast<uint16_t>(task.spec.groups.first.value + random_() % (task.spec.groups.last.value - task.spec.groups.first.value + 1u))};
+    for (size_t i = 0; i < keys.size(); ++i)
+      model_.timers.try_emplace({times[i].us, GroupOfNumber(keys[i]), 0, KeyText(keys[i])}, "");
+    const KeyGroup group{static_cast<uint16_t>(
+        task.spec.groups.first.value +
+        random_() % (task.spec.groups.last.value - task.spec.groups.first.value + 1u))};
     const EventTime time{timer_now_ + static_cast<int64_t>(random_() % 8'000'000)};
     task.timers->Set({&group, 1}, {7}, time);
     model_.timers.try_emplace({time.us, group.value, 7, ""}, "");
@@ -674,14 +775,16 @@ class Machine {
     std::vector<EventTime> times;
     for (const auto& [id, cursor] : model_.timers) {
       const auto& [time, group, ns, key] = id;
-      if (key.empty() || TaskOfGroup(static_cast<uint16_t>(group)) != at || random_() % 6 != 0) continue;
+      if (key.empty() || TaskOfGroup(static_cast<uint16_t>(group)) != at || random_() % 6 != 0)
+        continue;
       for (int number = 0; number < options_.keys; ++number) {
         if (KeyText(number) == key) keys.push_back(number), times.push_back({time});
       }
     }
     const auto storage = KeysOfNumbers(keys);
     tasks_[at]->timers->Delete(storage->View(), {}, times);
-    for (size_t i = 0; i < keys.size(); ++i) model_.timers.erase({times[i].us, GroupOfNumber(keys[i]), 0, KeyText(keys[i])});
+    for (size_t i = 0; i < keys.size(); ++i)
+      model_.timers.erase({times[i].us, GroupOfNumber(keys[i]), 0, KeyText(keys[i])});
   }
 
   void FireTimers() {
@@ -700,10 +803,13 @@ class Machine {
       if (!ok()) return;
       std::vector<std::tuple<int64_t, int, int64_t, std::string>> expected, found;
       for (const auto& [id, cursor] : model_.timers) {
-        if (std::get<0>(id) <= up_to.us && task.spec.groups.Contains({static_cast<uint16_t>(std::get<1>(id))})) expected.push_back(id);
+        if (std::get<0>(id) <= up_to.us &&
+            task.spec.groups.Contains({static_cast<uint16_t>(std::get<1>(id))}))
+          expected.push_back(id);
       }
       for (const Timer& timer : due) {
-        found.emplace_back(timer.time.us, timer.group.value, timer.ns.value, std::string(timer.key));
+        found.emplace_back(timer.time.us, timer.group.value, timer.ns.value,
+                           std::string(timer.key));
         ASSERT_EQ(timer.cursor, model_.timers[found.back()]);
       }
       if (expected.size() > kTimersPerCallMax) expected.resize(kTimersPerCallMax);
@@ -711,7 +817,8 @@ class Machine {
       if (due.empty()) return;
       ASSERT_LE(task.timers->Earliest().us, due[0].time.us);
       const size_t done = stop_early ? random_() % (due.size() + 1) : due.size();
-      const std::string cursor = done < due.size() && random_() % 2 == 0 ? "at" + std::to_string(random_() % 1000) : "";
+      const std::string cursor =
+          done < due.size() && random_() % 2 == 0 ? "at" + std::to_string(random_() % 1000) : "";
       for (size_t i = 0; i < done; ++i) model_.timers.erase(found[i]);
       if (!cursor.empty()) model_.timers[found[done]] = cursor;
       task.timers->Done(done, cursor);
@@ -733,15 +840,22 @@ class Machine {
     const int64_t up_to = base_ns_;
     for (const auto& task : tasks_) {
       GroupRange groups = task->spec.groups;
-      if (!all) groups.last = groups.first = {static_cast<uint16_t>(groups.first.value + random_() % (groups.last.value - groups.first.value + 1u))};
+      if (!all)
+        groups.last = groups.first = {static_cast<uint16_t>(
+            groups.first.value + random_() % (groups.last.value - groups.first.value + 1u))};
       values ? task->values->Drop({up_to}, groups) : task->map->Drop({up_to}, groups);
       for (uint16_t g = groups.first.value; g <= groups.last.value; ++g) {
         horizon[g] = std::max(horizon[g], up_to);
-        EXPECT_EQ((values ? task->values->Horizon({g}) : task->map->Horizon({g})).value, horizon[g]);
+        EXPECT_EQ((values ? task->values->Horizon({g}) : task->map->Horizon({g})).value,
+                  horizon[g]);
       }
     }
-    std::erase_if(model_.values, [&](const auto& e) { return e.first.first <= model_.horizon[GroupOfNumber(e.first.second)]; });
-    std::erase_if(model_.map, [&](const auto& e) { return std::get<0>(e.first) <= model_.map_horizon[GroupOfNumber(std::get<1>(e.first))]; });
+    std::erase_if(model_.values, [&](const auto& e) {
+      return e.first.first <= model_.horizon[GroupOfNumber(e.first.second)];
+    });
+    std::erase_if(model_.map, [&](const auto& e) {
+      return std::get<0>(e.first) <= model_.map_horizon[GroupOfNumber(std::get<1>(e.first))];
+    });
     if (all && random_() % 2 == 0) ++base_ns_;
   }
 

@@ -18,7 +18,8 @@ struct BackendCase {
 class State : public testing::TestWithParam<BackendCase> {
  protected:
   std::unique_ptr<Machine> Make(uint64_t seed, MachineOptions options = {}) {
-    return std::make_unique<Machine>(*files_, GetParam().make, directory_.path() + "/" + std::to_string(made_++), seed, options);
+    return std::make_unique<Machine>(
+        *files_, GetParam().make, directory_.path() + "/" + std::to_string(made_++), seed, options);
   }
   static bool Failed() { return HasFatalFailure() || HasNonfatalFailure(); }
 
@@ -45,7 +46,8 @@ TEST_P(State, AnswersLikeAMapWhenEverythingIsHot) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     auto machine = Make(seed, {.hot_target = size_t{1} << 30});
     ASSERT_TRUE(machine->Start(2, nullptr)) << machine->status().ToString();
-    for (int step = 0; step < 600 && !Failed(); ++step) ASSERT_TRUE(machine->Step()) << machine->status().ToString();
+    for (int step = 0; step < 600 && !Failed(); ++step)
+      ASSERT_TRUE(machine->Step()) << machine->status().ToString();
     machine->CheckAll();
   }
 }
@@ -58,11 +60,14 @@ TEST_P(State, RestoresWhatWasFrozenAtOtherParallelisms) {
     std::optional<Machine::Saved> saved;
     for (const uint32_t parallelism : parallelisms) {
       SCOPED_TRACE("parallelism " + std::to_string(parallelism));
-      ASSERT_TRUE(machine->Start(parallelism, saved ? &*saved : nullptr)) << machine->status().ToString();
+      ASSERT_TRUE(machine->Start(parallelism, saved ? &*saved : nullptr))
+          << machine->status().ToString();
       for (int round = 0; round < 2 && !Failed(); ++round) {
-        for (int step = 0; step < 60 && !Failed(); ++step) ASSERT_TRUE(machine->Step()) << machine->status().ToString();
+        for (int step = 0; step < 60 && !Failed(); ++step)
+          ASSERT_TRUE(machine->Step()) << machine->status().ToString();
         const CheckpointId n = machine->Freeze();
-        for (int step = static_cast<int>(machine->random()() % 40); step > 0 && !Failed(); --step) ASSERT_TRUE(machine->Step()) << machine->status().ToString();
+        for (int step = static_cast<int>(machine->random()() % 40); step > 0 && !Failed(); --step)
+          ASSERT_TRUE(machine->Step()) << machine->status().ToString();
         const uint64_t fate = machine->random()() % 5;
         auto image = machine->Finish(n, fate == 0, fate == 1);
         ASSERT_TRUE(machine->ok()) << machine->status().ToString();
@@ -79,11 +84,14 @@ TEST_P(State, RestoresFiveTimesFromTheFirstCheckpointOfTheOneBefore) {
   std::optional<Machine::Saved> saved;
   const uint32_t parallelisms[] = {2, 2, 1, 3, 3, 2};
   for (const uint32_t parallelism : parallelisms) {
-    ASSERT_TRUE(machine->Start(parallelism, saved ? &*saved : nullptr)) << machine->status().ToString();
-    for (int step = 0; step < 50 && !Failed(); ++step) ASSERT_TRUE(machine->Step()) << machine->status().ToString();
+    ASSERT_TRUE(machine->Start(parallelism, saved ? &*saved : nullptr))
+        << machine->status().ToString();
+    for (int step = 0; step < 50 && !Failed(); ++step)
+      ASSERT_TRUE(machine->Step()) << machine->status().ToString();
     saved = machine->Finish(machine->Freeze());
     ASSERT_TRUE(saved.has_value()) << machine->status().ToString();
-    EXPECT_EQ(machine->named_files(), 0) << "the first checkpoint of an attempt registers every file anew";
+    EXPECT_EQ(machine->named_files(), 0)
+        << "the first checkpoint of an attempt registers every file anew";
   }
   ASSERT_TRUE(machine->Start(1, &*saved));
   machine->CheckAll();
@@ -114,7 +122,8 @@ TEST_P(State, NeverAnswersWrongWhenAnyFileCallFails) {
     const std::string undo = directory_.path() + "/undo" + std::to_string(n);
     ASSERT_TRUE(files_->MakeDirectory(undo).ok());
     FaultEnv faults(*files_, undo, n);
-    Machine machine(faults, GetParam().make, directory_.path() + "/faults" + std::to_string(n), n, {.keys = 20});
+    Machine machine(faults, GetParam().make, directory_.path() + "/faults" + std::to_string(n), n,
+                    {.keys = 20});
     FaultPlan plan;
     plan.fail_at = n;
     faults.SetPlan(plan);
@@ -188,7 +197,8 @@ class OnAPool : public State {
     std::unique_ptr<TaskState> state;
     ValueState* values = nullptr;
   };
-  std::unique_ptr<Task> Open(StateBackend& backend, size_t hot_target, std::span<const StateImage> restored) {
+  std::unique_ptr<Task> Open(StateBackend& backend, size_t hot_target,
+                             std::span<const StateImage> restored) {
     auto task = std::make_unique<Task>();
     task->account = std::make_unique<TestAccount>(hot_target);
     TaskStateSpec spec;
@@ -196,7 +206,14 @@ class OnAPool : public State {
     spec.attempt = {static_cast<uint64_t>(++made_)};
     spec.groups = {{0}, {kTestGroups - 1}};
     spec.key_groups = kTestGroups;
-    spec.states = {{NodeIndex{0}, "count", StateIndex{0}, {.name = "counts", .kind = StateKind::kValue, .row = Schema({{"n", Type::Of(TypeKind::kInt64), true}}), .namespaced = true}, {Type::Of(TypeKind::kInt64)}}};
+    spec.states = {{NodeIndex{0},
+                    "count",
+                    StateIndex{0},
+                    {.name = "counts",
+                     .kind = StateKind::kValue,
+                     .row = Schema({{"n", Type::Of(TypeKind::kInt64), true}}),
+                     .namespaced = true},
+                    {Type::Of(TypeKind::kInt64)}}};
     spec.directory = directory_.path() + "/pool" + std::to_string(made_);
     spec.hot = task->account.get();
     spec.wake = [woken = &task->wakes] { ++*woken; };
@@ -209,11 +226,13 @@ class OnAPool : public State {
   void Wait(Task& task, const std::function<bool()>& done) {
     while (!done()) {
       ASSERT_TRUE(task.state->status().ok()) << task.state->status().ToString();
-      if (task.account->used() > task.account->target()) task.state->Evict(task.account->used() - task.account->target());
+      if (task.account->used() > task.account->target())
+        task.state->Evict(task.account->used() - task.account->target());
       std::this_thread::sleep_for(std::chrono::microseconds(50));
     }
   }
-  void Count(Task& task, const std::vector<int64_t>& keys, int64_t ns, std::map<std::pair<int64_t, int64_t>, int64_t>& model) {
+  void Count(Task& task, const std::vector<int64_t>& keys, int64_t ns,
+             std::map<std::pair<int64_t, int64_t>, int64_t>& model) {
     const auto storage = KeysOfNumbers(keys);
     const KeyBatch view = storage->View();
     const std::vector<Namespace> namespaces(keys.size(), Namespace{ns});
@@ -225,16 +244,20 @@ class OnAPool : public State {
       rows[i]->Set<int64_t>(n, (rows[i]->IsNull(n) ? 0 : rows[i]->Get<int64_t>(n)) + 1);
       ++model[{ns, keys[i]}];
     }
-    if (task.account->used() > task.account->target()) task.state->Evict(task.account->used() - task.account->target());
+    if (task.account->used() > task.account->target())
+      task.state->Evict(task.account->used() - task.account->target());
   }
   void Expect(Task& task, const std::map<std::pair<int64_t, int64_t>, int64_t>& model) {
     for (const auto& [id, count] : model) {
       const auto storage = KeysOfNumbers({id.second});
       const Namespace ns{id.first};
       StateRow* row = nullptr;
-      Wait(task, [&] { return task.values->Find(storage->View(), {&ns, 1}, {&row, 1}) == Ready::kReady; });
+      Wait(task, [&] {
+        return task.values->Find(storage->View(), {&ns, 1}, {&row, 1}) == Ready::kReady;
+      });
       ASSERT_NE(row, nullptr) << "ns " << id.first << " key " << id.second;
-      ASSERT_EQ(row->Get<int64_t>(task.values->layout().fields[0]), count) << "ns " << id.first << " key " << id.second;
+      ASSERT_EQ(row->Get<int64_t>(task.values->layout().fields[0]), count)
+          << "ns " << id.first << " key " << id.second;
     }
   }
 };
@@ -291,7 +314,8 @@ TEST_P(OnAPool, CallsTheStorageSeldomForWindowedCounts) {
   for (int64_t slice = 0; slice < 20; ++slice) {
     for (int batch = 0; batch < 4; ++batch) {
       std::vector<int64_t> keys;
-      for (int i = 0; i < 2500; ++i) keys.push_back(slice * 100 + static_cast<int64_t>(random() % 1000));
+      for (int i = 0; i < 2500; ++i)
+        keys.push_back(slice * 100 + static_cast<int64_t>(random() % 1000));
       Count(*task, keys, slice, model);
       events += keys.size();
     }
@@ -314,11 +338,17 @@ TEST_P(OnAPool, CallsTheStorageSeldomForWindowedCounts) {
   EXPECT_LE(static_cast<double>(usage.rocksdb_calls) / static_cast<double>(events), 0.02);
 }
 
-const auto kBackends = testing::Values(BackendCase{"memory", [](Env& env, size_t buffer) { return MakeMemoryBackend(env, {buffer}); }},
-                                         BackendCase{"rocksdb", [](Env& env, size_t buffer) {
-                                           return MakeRocksdbBackend(env, {.cache_bytes = 1 << 20, .write_buffer_bytes = 256 << 10, .eviction_buffer_bytes = buffer}).value();
-                                         }});
-const auto kBackendName = [](const testing::TestParamInfo<BackendCase>& param) { return param.param.name; };
+const auto kBackends = testing::Values(
+    BackendCase{"memory", [](Env& env, size_t buffer) { return MakeMemoryBackend(env, {buffer}); }},
+    BackendCase{"rocksdb", [](Env& env, size_t buffer) {
+                  return MakeRocksdbBackend(env, {.cache_bytes = 1 << 20,
+                                                  .write_buffer_bytes = 256 << 10,
+                                                  .eviction_buffer_bytes = buffer})
+                      .value();
+                }});
+const auto kBackendName = [](const testing::TestParamInfo<BackendCase>& param) {
+  return param.param.name;
+};
 INSTANTIATE_TEST_SUITE_P(Backends, State, kBackends, kBackendName);
 INSTANTIATE_TEST_SUITE_P(Backends, OnAPool, kBackends, kBackendName);
 

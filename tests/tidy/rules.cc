@@ -98,17 +98,21 @@ std::string DirectionProblem(std::string_view from, std::string_view to) {
   }
   if (from_top == "engine") {
     if (to_top != "engine") {
-      return "engine knows no one: declare an interface in engine/api and join the two in cli/builtins.cc";
+      return "engine knows no one: declare an interface in engine/api and join the two in "
+             "cli/builtins.cc";
     }
     const auto rank = [](std::string_view path) {
-      return std::find(kEngineOrder.begin(), kEngineOrder.end(), EngineFolder(path)) - kEngineOrder.begin();
+      return std::find(kEngineOrder.begin(), kEngineOrder.end(), EngineFolder(path)) -
+             kEngineOrder.begin();
     };
-    return rank(to) > rank(from) ? "inside engine includes go down: base < data < expr < api < plan < runtime < net < "
+    return rank(to) > rank(from) ? "inside engine includes go down: base < data < expr < api < "
+                                   "plan < runtime < net < "
                                    "control; move the declaration down or invert the dependency"
                                  : "";
   }
   if (IsSibling(from_top) && to_top != "engine" && to_top != from_top) {
-    return "siblings do not include each other: declare an interface in engine/api and join the two in cli/builtins.cc";
+    return "siblings do not include each other: declare an interface in engine/api and join the "
+           "two in cli/builtins.cc";
   }
   return "";
 }
@@ -152,11 +156,15 @@ struct Ban {
 const std::vector<Ban>& Bans() {
   static const std::vector<Ban> kBans = {
       {R"(\b(system_clock|steady_clock|high_resolution_clock)\b)", "Env::Now() or Env::Steady()"},
-      {R"(\b(gettimeofday|clock_gettime|localtime|localtime_r|gmtime)\s*\()", "Env::Now() or Env::Steady()"},
+      {R"(\b(gettimeofday|clock_gettime|localtime|localtime_r|gmtime)\s*\()",
+       "Env::Now() or Env::Steady()"},
       {R"((^|[^\w.>:])(std::)?time\s*\(\s*(nullptr|NULL|0)\s*\))", "Env::Now()"},
-      {R"(\b(sleep_for|sleep_until|usleep|nanosleep|sleep)\s*\()", "a timer of the task, or the pause that Env::Start's turn returns"},
-      {R"((^|[^\w.>:]|std::)(s?rand|drand48)\s*\(|\brandom_device\b)", "Env::Random() or a seeded generator"},
-      {R"(\bstd::(jthread|async)\b|\bstd::thread\b([^:]|$)|\bpthread_create\b)", "Env::Start or Env::Post"},
+      {R"(\b(sleep_for|sleep_until|usleep|nanosleep|sleep)\s*\()",
+       "a timer of the task, or the pause that Env::Start's turn returns"},
+      {R"((^|[^\w.>:]|std::)(s?rand|drand48)\s*\(|\brandom_device\b)",
+       "Env::Random() or a seeded generator"},
+      {R"(\bstd::(jthread|async)\b|\bstd::thread\b([^:]|$)|\bpthread_create\b)",
+       "Env::Start or Env::Post"},
       {R"(\bstd::(i|o|basic_i|basic_o|basic_)?fstream\b|\b(fopen|freopen|opendir|mkstemp|mkdtemp)\s*\(|(^|[^\w])::(open|openat|creat|unlink|rename|mkdir|rmdir|fsync|fdatasync|ftruncate|stat|lstat)\s*\(|\bstd::filesystem\b)",
        "the file methods of Env"},
       {R"((^|[^\w])::(socket|bind|listen|accept|accept4|connect|send|recv|sendto|recvfrom|sendmsg|recvmsg)\s*\()",
@@ -169,8 +177,8 @@ const std::vector<Ban>& Bans() {
 /// The real Env, Transport and clients, and what stands outside the engine.
 bool MayCallTheSystem(std::string_view path) {
   for (const std::string_view prefix :
-       {"engine/base/env_posix", "engine/net/tcp_transport", "engine/net/http_client", "connectors/kafka_client", "cli/",
-        "tests/", "bench/"}) {
+       {"engine/base/env_posix", "engine/net/tcp_transport", "engine/net/http_client",
+        "connectors/kafka_client", "cli/", "tests/", "bench/"}) {
     if (path.starts_with(prefix)) {
       return true;
     }
@@ -178,8 +186,8 @@ bool MayCallTheSystem(std::string_view path) {
   return false;
 }
 
-void ForbidText(const SourceTree& tree, const RE2& pattern, const std::string& rule, const std::string& message,
-                Findings& findings) {
+void ForbidText(const SourceTree& tree, const RE2& pattern, const std::string& rule,
+                const std::string& message, Findings& findings) {
   for (const auto& [path, file] : tree.files()) {
     int number = 0;
     for (const std::string_view line : Lines(file.text)) {
@@ -192,11 +200,13 @@ void ForbidText(const SourceTree& tree, const RE2& pattern, const std::string& r
   }
 }
 
-/// Headers that a folder other than their own includes, tests and bench not counted: the others are private.
+/// Headers that a folder other than their own includes, tests and bench not counted: the others are
+/// private.
 std::set<std::string> SharedHeaders(const SourceTree& tree) {
   std::set<std::string> shared;
   ForEachInclude(tree, [&](const SourceFile& file, const Include& include) {
-    if (include.quoted && !SeesAll(TopFolder(file.path)) && !include.path.starts_with(file.folder() + "/")) {
+    if (include.quoted && !SeesAll(TopFolder(file.path)) &&
+        !include.path.starts_with(file.folder() + "/")) {
       shared.insert(include.path);
     }
   });
@@ -229,8 +239,9 @@ std::string TwinOf(const std::set<std::string>& shared_headers, const SourceFile
 std::string ResolveLink(const std::string& from, std::string link) {
   link = link.substr(0, link.find('#'));
   const size_t slash = from.rfind('/');
-  std::string path = link.starts_with('/') ? link.substr(1)
-                                           : (slash == std::string::npos ? link : from.substr(0, slash + 1) + link);
+  std::string path = link.starts_with('/')
+                         ? link.substr(1)
+                         : (slash == std::string::npos ? link : from.substr(0, slash + 1) + link);
   std::vector<std::string> parts;
   std::stringstream stream(path);
   for (std::string part; std::getline(stream, part, '/');) {
@@ -271,23 +282,26 @@ Findings IncludeDirection(const SourceTree& tree) {
     }
     const std::string problem = DirectionProblem(file.path, include.path);
     if (!problem.empty()) {
-      findings.push_back({"include_direction", file.path, include.line, "includes " + include.path + ": " + problem});
+      findings.push_back({"include_direction", file.path, include.line,
+                          "includes " + include.path + ": " + problem});
     }
   });
   return findings;
 }
 
 Findings PrivateHeaders(const SourceTree& tree) {
-  static const std::set<std::string> kPublic = {"operators/register.h", "connectors/register.h", "connectors/connectors.h",
-                                                "connectors/in_process_kafka.h", "state/state.h",
-                                                "jobs/jobs.h"};
+  static const std::set<std::string> kPublic = {
+      "operators/register.h",          "connectors/register.h", "connectors/connectors.h",
+      "connectors/in_process_kafka.h", "state/state.h",         "jobs/jobs.h"};
   Findings findings;
   ForEachInclude(tree, [&](const SourceFile& file, const Include& include) {
     const std::string_view from = TopFolder(file.path);
     const std::string_view to = TopFolder(include.path);
-    if (include.quoted && IsSibling(to) && from != to && !SeesAll(from) && !kPublic.contains(include.path)) {
+    if (include.quoted && IsSibling(to) && from != to && !SeesAll(from) &&
+        !kPublic.contains(include.path)) {
       findings.push_back({"private_headers", file.path, include.line,
-                          "includes " + include.path + ", which is private to its folder: use the folder's public " +
+                          "includes " + include.path +
+                              ", which is private to its folder: use the folder's public " +
                               "header (register.h, state/state.h, jobs/jobs.h)"});
     }
   });
@@ -304,8 +318,9 @@ Findings ThirdPartyInWrapper(const SourceTree& tree) {
       if (!include.path.starts_with(wrapper.include_prefix)) {
         continue;
       }
-      const bool allowed = std::any_of(wrapper.path_prefixes.begin(), wrapper.path_prefixes.end(),
-                                       [&](std::string_view prefix) { return file.path.starts_with(prefix); });
+      const bool allowed =
+          std::any_of(wrapper.path_prefixes.begin(), wrapper.path_prefixes.end(),
+                      [&](std::string_view prefix) { return file.path.starts_with(prefix); });
       if (!allowed) {
         std::string places;
         for (const std::string_view prefix : wrapper.path_prefixes) {
@@ -313,7 +328,8 @@ Findings ThirdPartyInWrapper(const SourceTree& tree) {
         }
         findings.push_back({"third_party_in_wrapper", file.path, include.line,
                             "includes <" + include.path + ">, which only " +
-                                (places.empty() ? "tests and bench" : places) + " may: use the wrapper there"});
+                                (places.empty() ? "tests and bench" : places) +
+                                " may: use the wrapper there"});
       }
     }
   });
@@ -324,7 +340,8 @@ Findings BannedCalls(const SourceTree& tree) {
   static const std::vector<std::pair<std::unique_ptr<RE2>, std::string>> kPatterns = [] {
     std::vector<std::pair<std::unique_ptr<RE2>, std::string>> patterns;
     for (const Ban& ban : Bans()) {
-      patterns.emplace_back(std::make_unique<RE2>("(" + std::string(ban.pattern) + ")"), std::string(ban.instead));
+      patterns.emplace_back(std::make_unique<RE2>("(" + std::string(ban.pattern) + ")"),
+                            std::string(ban.instead));
     }
     return patterns;
   }();
@@ -348,7 +365,8 @@ Findings BannedCalls(const SourceTree& tree) {
 }
 
 Findings UnorderedIteration(const SourceTree& tree) {
-  static const RE2 kDeclaration(R"(\bunordered_(?:map|set|multimap|multiset)<[^;(){}]*>[&\s]+(\w+))");
+  static const RE2 kDeclaration(
+      R"(\bunordered_(?:map|set|multimap|multiset)<[^;(){}]*>[&\s]+(\w+))");
   static const RE2 kLoop(R"(\bfor\s*\([^;:]*[^:]:\s*(?:\w+(?:\.|->))*(\w+)\s*\))");
   Findings findings;
   for (const auto& [path, file] : tree.files()) {
@@ -373,7 +391,8 @@ Findings UnorderedIteration(const SourceTree& tree) {
       std::string name;
       if (RE2::PartialMatch(line, kLoop, &name) && names.contains(name)) {
         findings.push_back({"unordered_iteration", path, number,
-                            "walks the unordered container " + name + ", whose order differs between runs: use an " +
+                            "walks the unordered container " + name +
+                                ", whose order differs between runs: use an " +
                                 "ordered one, or sort before anything leaves"});
       }
     }
@@ -402,11 +421,13 @@ Findings TestTwins(const SourceTree& tree) {
 
 Findings HeadersAreIncluded(const SourceTree& tree) {
   std::set<std::string> included;
-  ForEachInclude(tree, [&](const SourceFile&, const Include& include) { included.insert(include.path); });
+  ForEachInclude(tree,
+                 [&](const SourceFile&, const Include& include) { included.insert(include.path); });
   Findings findings;
   for (const auto& [path, file] : tree.files()) {
     if (file.is_header() && !included.contains(path)) {
-      findings.push_back({"headers_are_included", path, 0, "is included by nothing: remove it, or use it"});
+      findings.push_back(
+          {"headers_are_included", path, 0, "is included by nothing: remove it, or use it"});
     }
   }
   return findings;
@@ -418,7 +439,8 @@ Findings SourcesWithoutTarget(const SourceTree& tree, const std::vector<std::str
   for (const auto& [path, file] : tree.files()) {
     if (path.ends_with(".cc") && !known.contains(path)) {
       findings.push_back({"sources_have_targets", path, 0,
-                          "belongs to no target: add its line to the CMakeLists.txt of the folder (weir_operator, " +
+                          "belongs to no target: add its line to the CMakeLists.txt of the folder "
+                          "(weir_operator, " +
                               std::string("weir_connector, weir_format, weir_files)")});
     }
   }
@@ -427,16 +449,19 @@ Findings SourcesWithoutTarget(const SourceTree& tree, const std::vector<std::str
 
 Findings FileNames(const SourceTree& tree) {
   static const RE2 kSnakeCase(R"([a-z][a-z0-9]*(_[a-z0-9]+)*)");
-  static const RE2 kVague(R"(.*_(utils?|helpers?|commons?|impl|misc)|utils?|helpers?|commons?|misc)");
+  static const RE2 kVague(
+      R"(.*_(utils?|helpers?|commons?|impl|misc)|utils?|helpers?|commons?|misc)");
   Findings findings;
   for (const auto& [path, file] : tree.files()) {
     const std::string stem = file.stem();
-    if (path.ends_with(".cpp") || path.ends_with(".cxx") || path.ends_with(".hpp") || path.ends_with(".hh")) {
+    if (path.ends_with(".cpp") || path.ends_with(".cxx") || path.ends_with(".hpp") ||
+        path.ends_with(".hh")) {
       findings.push_back({"file_names", path, 0, "C++ files end in .cc and .h"});
     } else if (file.is_cpp() && !RE2::FullMatch(stem, kSnakeCase)) {
       findings.push_back({"file_names", path, 0, "file names are snake_case"});
     } else if (file.is_cpp() && RE2::FullMatch(stem, kVague)) {
-      findings.push_back({"file_names", path, 0, "name the file after the concept in it, not its kind"});
+      findings.push_back(
+          {"file_names", path, 0, "name the file after the concept in it, not its kind"});
     }
   }
   return findings;
@@ -464,7 +489,9 @@ Findings HeaderComments(const SourceTree& tree) {
       findings.push_back({"header_comments", path, 1, "begin with #pragma once"});
     }
     if (!explained) {
-      findings.push_back({"header_comments", path, 1, "say what it is, who calls it on which thread, invariants, failure, lifetime, in // lines at the top"});
+      findings.push_back({"header_comments", path, 1,
+                          "say what it is, who calls it on which thread, invariants, failure, "
+                          "lifetime, in // lines at the top"});
     }
   }
   return findings;
@@ -492,7 +519,8 @@ Findings NoFixme(const SourceTree& tree) {
   // In two pieces, so that this file does not find itself; likewise below.
   static const RE2 kFixme(std::string(R"(\b(FIX)") + R"(ME|XX)" + R"(X|HA)" + R"(CK)\b)");
   Findings findings;
-  ForbidText(tree, kFixme, "no_fixme", "fix it now, or say in a sentence what is missing and why", findings);
+  ForbidText(tree, kFixme, "no_fixme", "fix it now, or say in a sentence what is missing and why",
+             findings);
   return findings;
 }
 
@@ -507,7 +535,8 @@ Findings NoTrailingBlanks(const SourceTree& tree) {
     for (const std::string_view line : Lines(file.text)) {
       ++number;
       if (line.ends_with(' ') || line.ends_with('\t') || line.ends_with('\r')) {
-        findings.push_back({"no_trailing_blanks", path, number, "remove the blanks at the line's end"});
+        findings.push_back(
+            {"no_trailing_blanks", path, number, "remove the blanks at the line's end"});
       }
     }
     if (!file.text.empty() && !file.text.ends_with('\n')) {
@@ -522,7 +551,8 @@ Findings NoLargeFiles(const SourceTree& tree) {
   for (const auto& [path, size] : tree.sizes()) {
     if (size > kFileBytesMax) {
       findings.push_back({"no_large_files", path, 0,
-                          std::to_string(size >> 10) + " KiB: generate it when it is needed, or keep it below " +
+                          std::to_string(size >> 10) +
+                              " KiB: generate it when it is needed, or keep it below " +
                               std::to_string(kFileBytesMax >> 10) + " KiB"});
     }
   }
@@ -548,7 +578,8 @@ Findings LinksResolve(const SourceTree& tree) {
       }
       re2::StringPiece rest(line.data(), line.size());
       for (std::string link; RE2::FindAndConsume(&rest, kLink, &link);) {
-        if (link.find("://") != std::string::npos || link.starts_with("mailto:") || link.starts_with('#')) {
+        if (link.find("://") != std::string::npos || link.starts_with("mailto:") ||
+            link.starts_with('#')) {
           continue;
         }
         if (!HasFileOrFolder(tree, ResolveLink(path, link))) {
@@ -570,8 +601,8 @@ Findings NamedPagesExist(const SourceTree& tree) {
   }
   Findings findings;
   for (const auto& [path, file] : tree.files()) {
-    if (!file.is_cpp() && !path.ends_with(".md") && !path.ends_with(".txt") && !path.ends_with(".sh") &&
-        !path.ends_with(".py") && !path.ends_with(".cmake")) {
+    if (!file.is_cpp() && !path.ends_with(".md") && !path.ends_with(".txt") &&
+        !path.ends_with(".sh") && !path.ends_with(".py") && !path.ends_with(".cmake")) {
       continue;
     }
     int number = 0;
@@ -580,7 +611,8 @@ Findings NamedPagesExist(const SourceTree& tree) {
       re2::StringPiece rest(line.data(), line.size());
       for (std::string page; RE2::FindAndConsume(&rest, kPage, &page);) {
         if (!names.contains(page.substr(page.rfind('/') + 1))) {
-          findings.push_back({"named_pages_exist", path, number, "names " + page + ", which is no page of this project"});
+          findings.push_back({"named_pages_exist", path, number,
+                              "names " + page + ", which is no page of this project"});
         }
       }
     }
@@ -589,11 +621,11 @@ Findings NamedPagesExist(const SourceTree& tree) {
 }
 
 Findings NoMachinePaths(const SourceTree& tree) {
-  static const RE2 kPath(std::string(R"re((?:^|[\s"'`=(:]))re") + R"re((/(?:ro)re" + R"re(ot|wo)re" + R"re(rk|ho)re" +
-                         R"re(me)/[\w.-]+))re");
+  static const RE2 kPath(std::string(R"re((?:^|[\s"'`=(:]))re") + R"re((/(?:ro)re" +
+                         R"re(ot|wo)re" + R"re(rk|ho)re" + R"re(me)/[\w.-]+))re");
   Findings findings;
-  ForbidText(tree, kPath, "no_machine_paths", "a path of one machine: use a relative one, $HOME or a temporary directory",
-             findings);
+  ForbidText(tree, kPath, "no_machine_paths",
+             "a path of one machine: use a relative one, $HOME or a temporary directory", findings);
   return findings;
 }
 
@@ -660,8 +692,9 @@ Findings ApplyExceptions(const Findings& findings, const std::string& exceptions
   }
   for (const Exception& exception : allowed) {
     if (!exception.used) {
-      left.push_back({"exceptions", kFile, exception.line,
-                      exception.rule + " " + exception.path + " allows nothing any more: remove the line"});
+      left.push_back(
+          {"exceptions", kFile, exception.line,
+           exception.rule + " " + exception.path + " allows nothing any more: remove the line"});
     }
   }
   return left;

@@ -1,8 +1,9 @@
 #pragma once
-// The rules of the house that a test can check: each is a function from the working copy to its violations.
+// The rules of the house that a test can check: each is a function from the working copy to its
+// violations.
 //
-// Called by tests/tidy/tidy_test.cc. A message names what to write instead. Places where a rule rightly does not hold
-// stand in tests/tidy/exceptions.txt, one a line: rule, path, reason.
+// Called by tests/tidy/tidy_test.cc. A message names what to write instead. Places where a rule
+// rightly does not hold stand in tests/tidy/exceptions.txt, one a line: rule, path, reason.
 
 #include <functional>
 #include <string>
@@ -56,8 +57,8 @@ const std::vector<Rule>& AllRules();
 /// `sources` that no compile command names; paths relative to the root.
 Findings SourcesWithoutTarget(const SourceTree& tree, const std::vector<std::string>& compiled);
 
-/// Removes the findings that `exceptions` (the text of exceptions.txt) allows, and adds one for each line that is
-/// malformed or allows nothing any more.
+/// Removes the findings that `exceptions` (the text of exceptions.txt) allows, and adds one for
+/// each line that is malformed or allows nothing any more.
 Findings ApplyExceptions(const Findings& findings, const std::string& exceptions);
 
 }  // namespace weir::tidy

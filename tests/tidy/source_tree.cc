@@ -15,7 +15,8 @@ namespace {
 constexpr uint64_t kTextBytesMax = 4 << 20;
 
 bool IsIgnoredDirectory(const std::string& name) {
-  static const std::set<std::string> kIgnored = {".git", "build", "out", ".cache", ".weir", "__pycache__"};
+  static const std::set<std::string> kIgnored = {".git",   "build", "out",
+                                                 ".cache", ".weir", "__pycache__"};
   return kIgnored.contains(name);
 }
 

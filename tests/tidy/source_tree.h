@@ -1,9 +1,10 @@
 #pragma once
-// SourceTree: the text files of a working copy as the tidy rules see them, read from disk or made up by a test.
+// SourceTree: the text files of a working copy as the tidy rules see them, read from disk or made
+// up by a test.
 //
-// Called by tests on one thread. Paths are relative to the root, with '/'. Reading throws away nothing: what version
-// control ignores (build/, caches) is left out by name.
-// Failure: an unreadable root is a bug of the test (WEIR_CHECK).
+// Called by tests on one thread. Paths are relative to the root, with '/'. Reading throws away
+// nothing: what version control ignores (build/, caches) is left out by name. Failure: an
+// unreadable root is a bug of the test (WEIR_CHECK).
 
 #include <cstdint>
 #include <map>
@@ -13,8 +14,8 @@
 
 namespace weir::tidy {
 
-/// One file. `code` is `text` with comments and the insides of literals blanked out, of the same length, so that rules
-/// about code are not misled by prose; only C++ sources have it.
+/// One file. `code` is `text` with comments and the insides of literals blanked out, of the same
+/// length, so that rules about code are not misled by prose; only C++ sources have it.
 struct SourceFile {
   std::string path;
   std::string text;
@@ -22,7 +23,8 @@ struct SourceFile {
 
   bool is_cpp() const;
   bool is_header() const;
-  /// First directories: "engine/base", "connectors/formats", "operators", "tests/base", "" for a file in the root.
+  /// First directories: "engine/base", "connectors/formats", "operators", "tests/base", "" for a
+  /// file in the root.
   std::string folder() const;
   /// File name without directories and extension.
   std::string stem() const;

@@ -1,11 +1,11 @@
-// The rules of the house. Each has a sample that it passes and one that it finds; WorkingCopy then applies all of them
-// to the sources. A failure says what to write instead.
+// The rules of the house. Each has a sample that it passes and one that it finds; WorkingCopy then
+// applies all of them to the sources. A failure says what to write instead.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -43,7 +43,9 @@ TEST(BlankCommentsAndLiterals, KeepsLengthLinesAndCode) {
 }
 
 TEST(IncludeDirection, EngineIncludesOnlyDownwards) {
-  EXPECT_THAT(IncludeDirection(With("engine/runtime/task.cc", "#include \"engine/api/operator.h\"\n")), IsEmpty());
+  EXPECT_THAT(
+      IncludeDirection(With("engine/runtime/task.cc", "#include \"engine/api/operator.h\"\n")),
+      IsEmpty());
   EXPECT_THAT(IncludeDirection(With("engine/data/batch.h", "#include \"engine/api/operator.h\"\n")),
               ElementsAre(Found("engine/data/batch.h", "includes go down")));
   EXPECT_THAT(IncludeDirection(With("engine/control/x.cc", "#include \"state/state.h\"\n")),
@@ -51,13 +53,17 @@ TEST(IncludeDirection, EngineIncludesOnlyDownwards) {
 }
 
 TEST(IncludeDirection, SiblingsDoNotMeetAndOnlyTestsSeeTests) {
-  EXPECT_THAT(IncludeDirection(With("jobs/planner.cc", "#include \"engine/plan/physical_plan.h\"\n")), IsEmpty());
+  EXPECT_THAT(
+      IncludeDirection(With("jobs/planner.cc", "#include \"engine/plan/physical_plan.h\"\n")),
+      IsEmpty());
   EXPECT_THAT(IncludeDirection(With("jobs/planner.cc", "#include \"operators/register.h\"\n")),
               ElementsAre(Found("jobs/planner.cc", "siblings do not include each other")));
   EXPECT_THAT(IncludeDirection(With("cli/run.cc", "#include \"state/state.h\"\n")), IsEmpty());
   EXPECT_THAT(IncludeDirection(With("cli/run.cc", "#include \"tests/harness/paths.h\"\n")),
               ElementsAre(Found("cli/run.cc", "only tests and bench")));
-  EXPECT_THAT(IncludeDirection(With("tests/cli/run_test.cc", "#include \"tests/harness/paths.h\"\n")), IsEmpty());
+  EXPECT_THAT(
+      IncludeDirection(With("tests/cli/run_test.cc", "#include \"tests/harness/paths.h\"\n")),
+      IsEmpty());
 }
 
 TEST(IncludeDirection, PathsStartAtTheRoot) {
@@ -68,15 +74,20 @@ TEST(IncludeDirection, PathsStartAtTheRoot) {
 }
 
 TEST(PrivateHeaders, StayInTheirFolder) {
-  EXPECT_THAT(PrivateHeaders(With("operators/aggregate.cc", "#include \"operators/window_state.h\"\n")), IsEmpty());
-  EXPECT_THAT(PrivateHeaders(With("cli/builtins.cc", "#include \"operators/register.h\"\n")), IsEmpty());
+  EXPECT_THAT(
+      PrivateHeaders(With("operators/aggregate.cc", "#include \"operators/window_state.h\"\n")),
+      IsEmpty());
+  EXPECT_THAT(PrivateHeaders(With("cli/builtins.cc", "#include \"operators/register.h\"\n")),
+              IsEmpty());
   EXPECT_THAT(PrivateHeaders(With("cli/builtins.cc", "#include \"operators/window_state.h\"\n")),
               ElementsAre(Found("cli/builtins.cc", "public header")));
 }
 
 TEST(ThirdPartyInWrapper, NamesTheWrapper) {
-  EXPECT_THAT(ThirdPartyInWrapper(With("state/rocksdb_store.cc", "#include <rocksdb/db.h>\n")), IsEmpty());
-  EXPECT_THAT(ThirdPartyInWrapper(With("tests/state/x_test.cc", "#include <rocksdb/db.h>\n")), IsEmpty());
+  EXPECT_THAT(ThirdPartyInWrapper(With("state/rocksdb_store.cc", "#include <rocksdb/db.h>\n")),
+              IsEmpty());
+  EXPECT_THAT(ThirdPartyInWrapper(With("tests/state/x_test.cc", "#include <rocksdb/db.h>\n")),
+              IsEmpty());
   EXPECT_THAT(ThirdPartyInWrapper(With("jobs/planner.cc", "#include <nlohmann/json.hpp>\n")),
               ElementsAre(Found("jobs/planner.cc", "only engine/base/*")));
   EXPECT_THAT(ThirdPartyInWrapper(With("cli/run.cc", "#include <gtest/gtest.h>\n")),
@@ -96,21 +107,28 @@ TEST(BannedCalls, NamesTheSeam) {
       {"const char* home = std::getenv(\"HOME\");", "cli"},
   };
   for (const auto& [line, instead] : bad) {
-    EXPECT_THAT(BannedCalls(With("operators/x.cc", line + "\n")), ElementsAre(Found("operators/x.cc", instead))) << line;
+    EXPECT_THAT(BannedCalls(With("operators/x.cc", line + "\n")),
+                ElementsAre(Found("operators/x.cc", instead)))
+        << line;
     EXPECT_THAT(BannedCalls(With("engine/base/env_posix.cc", line + "\n")), IsEmpty()) << line;
   }
-  for (const char* good : {"// sleep(1) would block", "message(\"rand() is not used\");", "env.Open(path);", "x.time(0);",
-                           "std::thread::id owner;", "event_time(0);", "operand(1);", "file->open(x);"}) {
+  for (const char* good : {"// sleep(1) would block", "message(\"rand() is not used\");",
+                           "env.Open(path);", "x.time(0);", "std::thread::id owner;",
+                           "event_time(0);", "operand(1);", "file->open(x);"}) {
     EXPECT_THAT(BannedCalls(With("operators/x.cc", std::string(good) + "\n")), IsEmpty()) << good;
   }
 }
 
 TEST(UnorderedIteration, IsSeenInLoops) {
   const std::string declaration = "std::unordered_map<int, std::string> rows_;\n";
-  EXPECT_THAT(UnorderedIteration(With("operators/x.cc", declaration + "for (const auto& row : rows_) {}\n")),
+  EXPECT_THAT(UnorderedIteration(
+                  With("operators/x.cc", declaration + "for (const auto& row : rows_) {}\n")),
               ElementsAre(Found("operators/x.cc", "sort before")));
-  EXPECT_THAT(UnorderedIteration(With("operators/x.cc", declaration + "for (const auto& row : other_) {}\n")), IsEmpty());
-  EXPECT_THAT(UnorderedIteration(With("operators/x.cc", declaration + "rows_.find(1);\n")), IsEmpty());
+  EXPECT_THAT(UnorderedIteration(
+                  With("operators/x.cc", declaration + "for (const auto& row : other_) {}\n")),
+              IsEmpty());
+  EXPECT_THAT(UnorderedIteration(With("operators/x.cc", declaration + "rows_.find(1);\n")),
+              IsEmpty());
   SourceTree pair = With("state/x.h", declaration);
   pair.Add("state/x.cc", "for (auto& [key, row] : rows_) {}\n");
   EXPECT_THAT(UnorderedIteration(pair), ElementsAre(Found("state/x.cc", "rows_")));
@@ -124,14 +142,16 @@ TEST(TestTwins, AreRequiredOfWhatOthersUse) {
   tested.Add("tests/operators/filter_test.cc", "TEST(Filter, KeepsRows) {}\n");
   EXPECT_THAT(TestTwins(tested), IsEmpty());
   tested.Add("tests/operators/filter_test.cc", "// TEST(Filter, Later)\n");
-  EXPECT_THAT(TestTwins(tested), ElementsAre(Found("tests/operators/filter_test.cc", "holds no TEST")));
+  EXPECT_THAT(TestTwins(tested),
+              ElementsAre(Found("tests/operators/filter_test.cc", "holds no TEST")));
 
   SourceTree engine = With("engine/base/status.cc", "");
   engine.Add("engine/base/status.h", "");
   engine.Add("engine/base/env.cc", "#include \"engine/base/status.h\"\n");
   EXPECT_THAT(TestTwins(engine), IsEmpty()) << "private to its folder";
   engine.Add("engine/api/sink.h", "#include \"engine/base/status.h\"\n");
-  EXPECT_THAT(TestTwins(engine), ElementsAre(Found("engine/base/status.cc", "tests/base/status_test.cc")));
+  EXPECT_THAT(TestTwins(engine),
+              ElementsAre(Found("engine/base/status.cc", "tests/base/status_test.cc")));
   EXPECT_THAT(TestTwins(With("operators/window_state.cc", "int x;\n")), IsEmpty());
 }
 
@@ -145,7 +165,8 @@ TEST(HeadersAreIncluded, ByAnyone) {
 TEST(SourcesWithoutTarget, AreFound) {
   const SourceTree tree = With("operators/filter.cc", "");
   EXPECT_THAT(SourcesWithoutTarget(tree, {"operators/filter.cc"}), IsEmpty());
-  EXPECT_THAT(SourcesWithoutTarget(tree, {}), ElementsAre(Found("operators/filter.cc", "weir_operator")));
+  EXPECT_THAT(SourcesWithoutTarget(tree, {}),
+              ElementsAre(Found("operators/filter.cc", "weir_operator")));
 }
 
 TEST(FileNames, AreSnakeCaseConcepts) {
@@ -154,13 +175,16 @@ TEST(FileNames, AreSnakeCaseConcepts) {
               ElementsAre(Found("engine/runtime/BarrierAligner.cc", "snake_case")));
   EXPECT_THAT(FileNames(With("engine/base/string_utils.h", "")),
               ElementsAre(Found("engine/base/string_utils.h", "after the concept")));
-  EXPECT_THAT(FileNames(With("engine/base/status.cpp", "")), ElementsAre(Found("engine/base/status.cpp", ".cc and .h")));
+  EXPECT_THAT(FileNames(With("engine/base/status.cpp", "")),
+              ElementsAre(Found("engine/base/status.cpp", ".cc and .h")));
 }
 
 TEST(HeaderComments, ComeFirst) {
   EXPECT_THAT(HeaderComments(With("a/b.h", "#pragma once\n// B: what it is.\n")), IsEmpty());
-  EXPECT_THAT(HeaderComments(With("a/b.h", "#pragma once\n\nint x;\n")), ElementsAre(Found("a/b.h", "what it is")));
-  EXPECT_THAT(HeaderComments(With("a/b.h", "// B: what it is.\n")), ElementsAre(Found("a/b.h", "#pragma once")));
+  EXPECT_THAT(HeaderComments(With("a/b.h", "#pragma once\n\nint x;\n")),
+              ElementsAre(Found("a/b.h", "what it is")));
+  EXPECT_THAT(HeaderComments(With("a/b.h", "// B: what it is.\n")),
+              ElementsAre(Found("a/b.h", "#pragma once")));
 }
 
 TEST(NoUsingNamespaceInHeaders, FindsThem) {
@@ -171,12 +195,14 @@ TEST(NoUsingNamespaceInHeaders, FindsThem) {
 
 TEST(NoFixme, FindsTheWord) {
   EXPECT_THAT(NoFixme(With("a/b.cc", "// Later versions also read v2.\n")), IsEmpty());
-  EXPECT_THAT(NoFixme(With("a/b.cc", std::string("// FIX") + "ME\n")), ElementsAre(Found("a/b.cc", "fix it now")));
+  EXPECT_THAT(NoFixme(With("a/b.cc", std::string("// FIX") + "ME\n")),
+              ElementsAre(Found("a/b.cc", "fix it now")));
 }
 
 TEST(NoTrailingBlanks, FindsThem) {
   EXPECT_THAT(NoTrailingBlanks(With("a/b.cc", "int x;\n")), IsEmpty());
-  EXPECT_THAT(NoTrailingBlanks(With("a/b.cc", "int x; \n")), ElementsAre(Found("a/b.cc", "remove the blanks")));
+  EXPECT_THAT(NoTrailingBlanks(With("a/b.cc", "int x; \n")),
+              ElementsAre(Found("a/b.cc", "remove the blanks")));
   EXPECT_THAT(NoTrailingBlanks(With("a/b.tsv", "x\t\n")), IsEmpty());
   EXPECT_THAT(NoTrailingBlanks(With("a/b.cc", "int x;")), ElementsAre(Found("a/b.cc", "newline")));
 }
@@ -211,10 +237,12 @@ TEST(NoMachinePaths, FindsThem) {
 
 TEST(ApplyExceptions, RemovesWhatIsAllowedAndReportsStaleLines) {
   const Findings findings = {{"no_fixme", "a.cc", 1, "m"}, {"no_fixme", "b.cc", 1, "m"}};
-  EXPECT_THAT(ApplyExceptions(findings, "# comment\nno_fixme a.cc because of this\n"), ElementsAre(Found("b.cc", "m")));
+  EXPECT_THAT(ApplyExceptions(findings, "# comment\nno_fixme a.cc because of this\n"),
+              ElementsAre(Found("b.cc", "m")));
   EXPECT_THAT(ApplyExceptions({}, "no_fixme a.cc because of this\n"),
               ElementsAre(Found("tests/tidy/exceptions.txt", "allows nothing")));
-  EXPECT_THAT(ApplyExceptions({}, "no_fixme a.cc\n"), ElementsAre(Found("tests/tidy/exceptions.txt", "reason")));
+  EXPECT_THAT(ApplyExceptions({}, "no_fixme a.cc\n"),
+              ElementsAre(Found("tests/tidy/exceptions.txt", "reason")));
 }
 
 std::string ReadText(const std::string& path) {
@@ -228,7 +256,8 @@ std::string ReadText(const std::string& path) {
 std::vector<std::string> CompiledSources() {
   std::vector<std::string> sources;
   const std::string root = SourceDirectory() + "/";
-  for (const auto& command : nlohmann::json::parse(ReadText(BinaryDirectory() + "/compile_commands.json"))) {
+  for (const auto& command :
+       nlohmann::json::parse(ReadText(BinaryDirectory() + "/compile_commands.json"))) {
     const std::string file = command.at("file").get<std::string>();
     if (file.starts_with(root)) {
       sources.push_back(file.substr(root.size()));
@@ -245,7 +274,8 @@ TEST(WorkingCopy, KeepsTheRules) {
     const Findings found = rule.check(tree);
     findings.insert(findings.end(), found.begin(), found.end());
   }
-  for (const Finding& finding : ApplyExceptions(findings, ReadText(SourceDirectory() + "/tests/tidy/exceptions.txt"))) {
+  for (const Finding& finding :
+       ApplyExceptions(findings, ReadText(SourceDirectory() + "/tests/tidy/exceptions.txt"))) {
     ADD_FAILURE() << finding.ToString();
   }
 }

@@ -24,9 +24,15 @@ Decoded DecodeFile(const std::string& format, const std::string& schema, const s
 }
 
 TEST(CsvDecoder, FindsColumnsByNameInAnyOrder) {
-  const Decoded decoded = DecodeFile(R"({"type": "csv"})", R"({"a": "int32", "b": "string?", "absent": "int32?"})", "\xEF\xBB\xBF" "b,x,a\r\nhello,0,1\n\"q \"\"x\"\", y\",0,2\r\n,0,3\n\"\",0,4");
+  const Decoded decoded =
+      DecodeFile(R"({"type": "csv"})", R"({"a": "int32", "b": "string?", "absent": "int32?"})",
+                 "\xEF\xBB\xBF"
+                 "b,x,a\r\nhello,0,1\n\"q \"\"x\"\", y\",0,2\r\n,0,3\n\"\",0,4");
   EXPECT_THAT(decoded.errors, IsEmpty());
-  EXPECT_THAT(decoded.rows, ElementsAre("{a: 1, b: 'hello', absent: NULL}", "{a: 2, b: 'q \"x\", y', absent: NULL}", "{a: 3, b: NULL, absent: NULL}", "{a: 4, b: '', absent: NULL}"));
+  EXPECT_THAT(
+      decoded.rows,
+      ElementsAre("{a: 1, b: 'hello', absent: NULL}", "{a: 2, b: 'q \"x\", y', absent: NULL}",
+                  "{a: 3, b: NULL, absent: NULL}", "{a: 4, b: '', absent: NULL}"));
 }
 
 TEST(CsvDecoder, StopsAtAFileWithoutANeededColumn) {
@@ -36,19 +42,29 @@ TEST(CsvDecoder, StopsAtAFileWithoutANeededColumn) {
 }
 
 TEST(CsvDecoder, ReadsByPositionEachTypeExactlyOrNotAtAll) {
-  const std::string schema = R"j({"i": "int32", "d": "decimal(6,2)", "t": "timestamp", "b": "bool", "f": "float64"})j";
-  const Decoded decoded = DecodeTexts(kByPosition, schema,
-                                      {"1,1.50,2023-11-14 22:13:20,true,0.1", "2147483648,1,2023-11-14,true,1", "1,1.005,2023-11-14,true,1", "1,1,soon,true,1", "1,1,2023-11-14,yes,1",
-                                       "1,1,2023-11-14,true", "1,1,2023-11-14,true,1,2", "\"1\",\"1\",\"2023-11-14\",\"false\",\"NaN\"", ",1,2023-11-14,true,1"});
-  EXPECT_THAT(decoded.rows, ElementsAre("{i: 1, d: 1.50, t: 2023-11-14T22:13:20Z, b: true, f: 0.1}", "{i: 1, d: 1.00, t: 2023-11-14T00:00:00Z, b: false, f: nan}"));
+  const std::string schema =
+      R"j({"i": "int32", "d": "decimal(6,2)", "t": "timestamp", "b": "bool", "f": "float64"})j";
+  const Decoded decoded =
+      DecodeTexts(kByPosition, schema,
+                  {"1,1.50,2023-11-14 22:13:20,true,0.1", "2147483648,1,2023-11-14,true,1",
+                   "1,1.005,2023-11-14,true,1", "1,1,soon,true,1", "1,1,2023-11-14,yes,1",
+                   "1,1,2023-11-14,true", "1,1,2023-11-14,true,1,2",
+                   "\"1\",\"1\",\"2023-11-14\",\"false\",\"NaN\"", ",1,2023-11-14,true,1"});
+  EXPECT_THAT(decoded.rows,
+              ElementsAre("{i: 1, d: 1.50, t: 2023-11-14T22:13:20Z, b: true, f: 0.1}",
+                          "{i: 1, d: 1.00, t: 2023-11-14T00:00:00Z, b: false, f: nan}"));
   ASSERT_THAT(decoded.errors, SizeIs(7));
   EXPECT_THAT(decoded.errors[4], HasSubstr("5 decode.csv: 4 fields instead of 5"));
   EXPECT_THAT(decoded.errors[6], HasSubstr("i: NULL, but the column is not nullable"));
 }
 
 TEST(CsvDecoder, RefusesBrokenQuotes) {
-  const Decoded decoded = DecodeTexts(kByPosition, R"({"a": "string?"})", {"a\"b", "\"a", "\"a\"b", "\"a\"\"\"", "\xFF", std::string("\0", 1)});
-  EXPECT_THAT(decoded.errors, ElementsAre(HasSubstr("0 decode.csv: a quote inside"), HasSubstr("1 decode.csv: a quote is not closed"), HasSubstr("2 decode.csv: text behind"),
+  const Decoded decoded =
+      DecodeTexts(kByPosition, R"({"a": "string?"})",
+                  {"a\"b", "\"a", "\"a\"b", "\"a\"\"\"", "\xFF", std::string("\0", 1)});
+  EXPECT_THAT(decoded.errors, ElementsAre(HasSubstr("0 decode.csv: a quote inside"),
+                                          HasSubstr("1 decode.csv: a quote is not closed"),
+                                          HasSubstr("2 decode.csv: text behind"),
                                           HasSubstr("4 decode.csv: not UTF-8")));
   EXPECT_THAT(decoded.rows, ElementsAre("{a: 'a\"'}", "{a: '\\x00'}"));
 }
@@ -56,7 +72,8 @@ TEST(CsvDecoder, RefusesBrokenQuotes) {
 TEST(CsvDecoder, KeepsAnOpenQuoteWithinTheLimit) {
   std::string text = "a\n1\n\"open";
   for (int i = 0; i < 1000; ++i) text += "\nline " + std::to_string(i);
-  const Decoded decoded = DecodeFile(R"({"type": "csv", "max_record": "100B"})", R"({"a": "string"})", text);
+  const Decoded decoded =
+      DecodeFile(R"({"type": "csv", "max_record": "100B"})", R"({"a": "string"})", text);
   EXPECT_THAT(decoded.errors, ElementsAre(HasSubstr("1 decode.too_large")));
   EXPECT_EQ(decoded.rows.front(), "{a: '1'}");
   EXPECT_GT(decoded.rows.size(), 900U);
@@ -75,9 +92,11 @@ TEST(CsvEncoder, QuotesWhatNeedsItAndTellsNullFromEmpty) {
   rows.column(2).Append<int64_t>(0);
   rows.FinishRow();
   std::string header;
-  const std::vector<std::string> texts = EncodeRows(R"({"type": "csv"})", "{}", rows.Build(), &header);
+  const std::vector<std::string> texts =
+      EncodeRows(R"({"type": "csv"})", "{}", rows.Build(), &header);
   EXPECT_EQ(header, "a,b\n");
-  EXPECT_THAT(texts, ElementsAre("plain,-1", "\"x,y\",-1", "\"say \"\"hi\"\"\",-1", "\"line\nbreak\",-1", "\"\",-1", ",2"));
+  EXPECT_THAT(texts, ElementsAre("plain,-1", "\"x,y\",-1", "\"say \"\"hi\"\"\",-1",
+                                 "\"line\nbreak\",-1", "\"\",-1", ",2"));
   const Decoded decoded = DecodeTexts(kByPosition, R"({"a": "string?", "b": "int64"})", texts);
   EXPECT_THAT(decoded.errors, IsEmpty());
   EXPECT_EQ(decoded.rows[4], "{a: '', b: -1}");
@@ -85,9 +104,11 @@ TEST(CsvEncoder, QuotesWhatNeedsItAndTellsNullFromEmpty) {
 }
 
 TEST(RawFormat, PassesRecordsThrough) {
-  const Decoded decoded = DecodeTexts(R"({"type": "raw"})", R"({"value": "bytes"})", {"a", "", "\xFF"});
+  const Decoded decoded =
+      DecodeTexts(R"({"type": "raw"})", R"({"value": "bytes"})", {"a", "", "\xFF"});
   EXPECT_THAT(decoded.rows, ElementsAre("{value: 'a'}", "{value: ''}", "{value: '\\xff'}"));
-  EXPECT_THAT(DecodeTexts(R"({"type": "raw"})", R"({"value": "string"})", {"\xFF"}).errors, SizeIs(1));
+  EXPECT_THAT(DecodeTexts(R"({"type": "raw"})", R"({"value": "string"})", {"\xFF"}).errors,
+              SizeIs(1));
 }
 
 }  // namespace

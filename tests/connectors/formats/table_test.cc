@@ -30,8 +30,10 @@ TEST(TableEncoder, AlignsColumnsBelowTheirNames) {
 }
 
 TEST(TableEncoder, ShowsNullAndKeepsARowOnOneLine) {
-  EXPECT_THAT(EncodeRows(R"({"type": "table"})", "{}", Rows({{1, ""}}), nullptr), ElementsAre("n  s\n1  NULL"));
-  const std::vector<std::string> texts = EncodeRows(R"({"type": "table"})", "{}", Rows({{1, "a\nb\x1b[2J"}}), nullptr);
+  EXPECT_THAT(EncodeRows(R"({"type": "table"})", "{}", Rows({{1, ""}}), nullptr),
+              ElementsAre("n  s\n1  NULL"));
+  const std::vector<std::string> texts =
+      EncodeRows(R"({"type": "table"})", "{}", Rows({{1, "a\nb\x1b[2J"}}), nullptr);
   ASSERT_EQ(texts.size(), 1U);
   const std::string row = texts[0].substr(texts[0].find('\n') + 1);
   EXPECT_EQ(row.find('\n'), std::string::npos);

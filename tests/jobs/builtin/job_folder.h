@@ -1,5 +1,6 @@
 #pragma once
-// The node types that Weir ships, and job files read from the sources: what the tests of examples and of bad jobs share.
+// The node types that Weir ships, and job files read from the sources: what the tests of examples
+// and of bad jobs share.
 
 #include <string>
 
