@@ -16,6 +16,10 @@ int main(int argc, char** argv) {
   // than the eight per core that are glibc's default, at equal CPU time.
   constexpr int kArenas = 2;
   mallopt(M_ARENA_MAX, kArenas);
+  // Given, it also stays: by default the first large block that is freed raises it up to 32 MiB,
+  // and from then on such blocks lie between small ones and never go back to the system.
+  constexpr int kMapBytesLeast = 256 << 10;
+  mallopt(M_MMAP_THRESHOLD, kMapBytesLeast);
   CLI::App app{"Weir, a stream-processing engine: jobs in JSON, event time, exact state."};
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string(weir::cli::VersionText()));

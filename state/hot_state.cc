@@ -6,11 +6,14 @@ namespace weir::state {
 namespace {
 
 constexpr size_t kEvictionBufferLeast = size_t{8} << 20;
-constexpr size_t kEvictionBufferShare = 16;  // of the task's hot target
-constexpr size_t kBatchShare = 8;            // a batch goes down at this part of the buffer
-constexpr size_t kRowBytesExpected = 128;    // of a row in the eviction buffer
-constexpr int64_t kEvictBudget = 3000;       // visits of the clock in one call: about 0.2 ms
-constexpr size_t kSettledPerCall = 4096;     // rows freed in one call
+constexpr size_t kEvictionBufferLow = size_t{1} << 20;  // where the target itself is small
+constexpr size_t kEvictionBufferShare = 16;             // of the task's hot target
+constexpr size_t kBatchShare = 8;          // a batch goes down at this part of the buffer
+constexpr size_t kRowBytesExpected = 128;  // of a row in the eviction buffer
+constexpr int64_t kEvictBudget = 3000;     // visits of the clock in one call: about 0.2 ms
+constexpr int kEvictStepsPerBatch = 4;     // calls of the clock before a batch is taken
+constexpr int64_t kClockRounds = 2;        // after so many every row has lost its second chance
+constexpr size_t kSettledPerCall = 4096;   // rows freed in one call
 
 bool IsTimers(StateKind kind) {
   return kind == StateKind::kEventTimers || kind == StateKind::kProcessingTimers;
@@ -23,14 +26,13 @@ HotState::HotState(const TaskStateSpec& spec, std::string backend, size_t evicti
     : backend_(std::move(backend)),
       key_groups_(spec.key_groups),
       hot_(spec.hot),
+      wake_(spec.wake),
+      buffer_bytes_fixed_(eviction_buffer_bytes),
       lower_(std::move(lower)) {
   shared_.pump = this;
   shared_.groups = spec.groups;
   shared_.key_groups = spec.key_groups;
-  shared_.buffer_bytes_max =
-      eviction_buffer_bytes != 0
-          ? eviction_buffer_bytes
-          : std::max(kEvictionBufferLeast, hot_->target() / kEvictionBufferShare);
+  SizeBuffer();
   for (const TaskStateEntry& entry : spec.states) {
     const auto index = static_cast<uint16_t>(tables_.size());
     tables_.push_back(std::make_unique<HotTable>(shared_, index, entry, lower_->codecs()[index]));
@@ -84,9 +86,9 @@ void HotState::Restore(const std::vector<ImageDescription>& images) {
             table->MakeSlice(ns).Spill(static_cast<uint16_t>(group));
           }
           if (Slice* slice = table->FindSlice(ns)) {
-            slice->live += static_cast<int64_t>(
+            slice->live.Add(static_cast<int64_t>(
                 rows * overlap /
-                (uint64_t{image.groups.last.value} - image.groups.first.value + 1));
+                (uint64_t{image.groups.last.value} - image.groups.first.value + 1)));
           }
         }
         if (HotTimerState* timers = timers_by_state_[table->state()]) {
@@ -191,6 +193,7 @@ bool HotState::SettleSet(WriteSet& set, size_t& budget) {
     old.resize(kept);
     if (budget == 0) return false;
   }
+  shared_.totals.bytes -= static_cast<int64_t>(std::exchange(set.row_bytes, 0));
   return true;
 }
 
@@ -228,10 +231,12 @@ void HotState::Freeze(CheckpointId n, EventTime watermark) {
   if (set->batch != nullptr) shared_.buffered_bytes += set->batch->bytes();
   for (Slice* slice : shared_.dirty_slices) {
     if (slice == nullptr) continue;
-    set->rows.emplace_back(slice, std::exchange(slice->dirty, {}));
+    set->rows.emplace_back(slice, slice->TakeDirty());
+    set->row_bytes += set->rows.back().second.capacity() * sizeof(Row*);
     slice->dirty_slot = SIZE_MAX;
   }
   shared_.dirty_slices.clear();
+  shared_.totals.bytes += static_cast<int64_t>(set->row_bytes);
   set->view.groups = shared_.groups;
   set->view.watermark = watermark.us;
   for (const auto& table : tables_) {
@@ -260,8 +265,8 @@ ImageDescription HotState::Describe(CheckpointId n, EventTime watermark) const {
     state.next_number = table->next_number;
     for (const auto& [ns, slice] : table->slices()) {
       if (!slice->Empty())
-        state.namespaces.emplace_back(slice->ns,
-                                      static_cast<uint64_t>(std::max<int64_t>(slice->live, 0)));
+        state.namespaces.emplace_back(
+            slice->ns, static_cast<uint64_t>(std::max<int64_t>(slice->live.value(), 0)));
     }
     if (HotTimerState* timers = timers_by_state_[table->state()]) {
       for (const auto& [timer, cursor] : timers->cursors())
@@ -281,8 +286,36 @@ void HotState::Aborted(CheckpointId n) {
   PushNote(WriteSet::Kind::kAborted, n);
 }
 
+/// The account's target changes as other tasks of the process come and go.
+void HotState::SizeBuffer() {
+  const size_t target = hot_->target();
+  shared_.buffer_bytes_max =
+      buffer_bytes_fixed_ != 0
+          ? buffer_bytes_fixed_
+          : std::min(std::max(kEvictionBufferLeast, target / kEvictionBufferShare),
+                     std::max(kEvictionBufferLow, target / 2));
+}
+
+/// The eviction buffer's part of the target is not for hot rows: what leaves the table for the
+/// buffer is still in memory.
+size_t HotState::Excess() const {
+  const size_t target = hot_->target();
+  const size_t goal = target - std::min(shared_.buffer_bytes_max, target / 2);
+  const auto bytes = static_cast<size_t>(std::max<int64_t>(shared_.totals.bytes, 0));
+  return bytes > goal ? bytes - goal : 0;
+}
+
+size_t HotState::excess() const { return Excess(); }
+
 size_t HotState::Evict(size_t bytes) {
   Settle();
+  SizeBuffer();
+  const size_t freed = EvictSome(bytes).freed;
+  Publish();
+  return freed;
+}
+
+HotState::Pass HotState::EvictSome(size_t bytes) {
   int64_t budget = kEvictBudget, freed = 0;
   bool room = true;
   for (size_t visited = 0;
@@ -298,17 +331,44 @@ size_t HotState::Evict(size_t bytes) {
   if (shared_.batch != nullptr &&
       (!room || shared_.batch->bytes() >= shared_.buffer_bytes_max / kBatchShare))
     PushBatch();
-  Publish();
-  return static_cast<size_t>(std::max<int64_t>(freed, 0));
+  return {static_cast<size_t>(std::max<int64_t>(freed, 0)), kEvictBudget - budget, room};
 }
 
+/// Eviction keeps pace with what calls add: hot rows beyond their part of the target and what lies
+/// in the eviction buffer have together no more room than the buffer. So a batch waits where the
+/// pool is behind, or an image is being written whose rows may not leave.
 bool HotState::HasRoomFor(uint32_t rows) {
   Settle();
-  if (hot_->used() <= hot_->target()) return true;
-  if (shared_.buffered_bytes == 0 && shared_.batch == nullptr) return true;
-  if (shared_.HasRoom(size_t{rows} * kRowBytesExpected)) return true;
-  PushBatch();  // its end wakes the task
-  return false;
+  const auto fits = [&] {
+    const size_t excess = Excess();
+    return excess == 0 || excess + shared_.BufferBytes() + size_t{rows} * kRowBytesExpected <=
+                              shared_.buffer_bytes_max;
+  };
+  if (Excess() != 0) {
+    SizeBuffer();
+    for (int step = 0; step < kEvictStepsPerBatch && Excess() != 0; ++step) {
+      const Pass pass = EvictSome(Excess());
+      visits_without_batch_ += pass.visits;
+      if (!pass.room) break;
+    }
+    Publish();
+  }
+  bool takes = fits();
+  if (!takes) {
+    const bool in_flight =
+        shared_.batch != nullptr || shared_.buffered_bytes != 0 || !freezes_.empty();
+    PushBatch();
+    if (!in_flight) {
+      // Nothing that could be waited for. What the clock has passed over twice and still stays is
+      // what the batch itself waited for.
+      int64_t slots = 0;
+      for (const auto& table : tables_) slots += table->Slots();
+      takes = visits_without_batch_ > kClockRounds * slots;
+      if (!takes && wake_) wake_();
+    }
+  }
+  if (takes) visits_without_batch_ = 0;
+  return takes;
 }
 
 bool HotState::CanTakeBatch(uint32_t rows) const {
@@ -322,11 +382,15 @@ Status HotState::status() const {
 }
 
 void HotState::Publish() {
-  if (shared_.bytes != reported_bytes_) {
-    hot_->Use(shared_.bytes - reported_bytes_);
-    reported_bytes_ = shared_.bytes;
+  const int64_t bytes = shared_.totals.bytes + static_cast<int64_t>(shared_.BufferBytes());
+  if (bytes != reported_bytes_) {
+    hot_->Use(bytes - reported_bytes_);
+    reported_bytes_ = bytes;
   }
-  published_.hot_bytes.store(static_cast<uint64_t>(shared_.bytes), std::memory_order_relaxed);
+  published_.hot_bytes.store(static_cast<uint64_t>(bytes), std::memory_order_relaxed);
+  published_.hot_rows.store(static_cast<uint64_t>(shared_.totals.hot), std::memory_order_relaxed);
+  published_.rows.store(static_cast<uint64_t>(std::max<int64_t>(shared_.totals.live, 0)),
+                        std::memory_order_relaxed);
   published_.evictions.store(shared_.evictions, std::memory_order_relaxed);
   published_.cold_reads.store(shared_.cold_reads, std::memory_order_relaxed);
 }

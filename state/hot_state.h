@@ -31,6 +31,7 @@ class HotState final : public TaskState, private Pump {
   Result<StateImage> Write(CheckpointId n) override { return lower_->Write(n); }
   void Completed(CheckpointId n) override;
   void Aborted(CheckpointId n) override;
+  size_t excess() const override;
   size_t Evict(size_t bytes) override;
   bool CanTakeBatch(uint32_t rows) const override;
   Status status() const override;
@@ -41,6 +42,15 @@ class HotState final : public TaskState, private Pump {
   void Settle() override;
   void SendOrders() override;
 
+  struct Pass {  // of the clock
+    size_t freed;
+    int64_t visits;
+    bool room;  // in the eviction buffer
+  };
+
+  void SizeBuffer();
+  size_t Excess() const;
+  Pass EvictSome(size_t bytes);
   void TakeArrivals();
   bool SettleSet(WriteSet& set, size_t& budget);
   bool HasRoomFor(uint32_t rows);
@@ -52,6 +62,8 @@ class HotState final : public TaskState, private Pump {
   const std::string backend_;
   const uint32_t key_groups_;
   MemoryAccount* const hot_;
+  const std::function<void()> wake_;
+  const size_t buffer_bytes_fixed_;  // 0: follows the target
   const std::shared_ptr<Lower> lower_;
   HotShared shared_;
   std::vector<std::unique_ptr<HotTable>>
@@ -67,6 +79,7 @@ class HotState final : public TaskState, private Pump {
   std::vector<std::shared_ptr<WriteSet>> freezes_;  // pushed, neither written nor aborted
   uint64_t sets_settled_ = 0;
   size_t evict_table_ = 0;
+  int64_t visits_without_batch_ = 0;  // of the clock, since a batch was taken
   int64_t reported_bytes_ = 0;
   struct Published {
     std::atomic<uint64_t> hot_rows = 0, hot_bytes = 0, rows = 0, evictions = 0, cold_reads = 0;

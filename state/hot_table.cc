@@ -53,7 +53,7 @@ Slice* HotTable::FindSliceSlow(Namespace ns) {
 Slice& HotTable::MakeSlice(Namespace ns) {
   if (Slice* slice = FindSlice(ns)) return *slice;
   auto slice =
-      std::make_unique<Slice>(state_, ns, RowBytes(), view_.horizons.size(), &shared_.bytes);
+      std::make_unique<Slice>(state_, ns, RowBytes(), view_.horizons.size(), shared_.totals);
   slice->partly_dropped =
       *std::max_element(view_.horizons.begin(), view_.horizons.end()) >= ns.value;
   Slice* made = slice.get();
@@ -110,6 +110,7 @@ Row* HotTable::NewRow(Slice& slice, uint64_t hash, uint16_t group, std::string_v
   row->group = group;
   row->clock = 1;
   row->owner = owner;
+  ++slice.hot;
   if (owner != nullptr) {
     owner->rows.Insert(row);
   } else {
@@ -140,8 +141,9 @@ KeyEntry* HotTable::NewKey(Slice& slice, uint64_t hash, uint16_t group, std::str
 
 void HotTable::Free(Row* row) {
   Slice& slice = *row->slice;
-  if (row->epoch == shared_.epoch) slice.dirty[row->dirty_at] = nullptr;
+  if (row->epoch == shared_.epoch) slice.RemoveFromDirty(row);
   if (!row->marked(kSuperseded)) {
+    --slice.hot;
     if (row->owner != nullptr) {
       row->owner->rows.Remove(row);
     } else {
@@ -201,8 +203,7 @@ Row* HotTable::DirtySlow(Row* row) {
   if (row->epoch != 0) row->mark |= kStored;
   Slice& slice = *row->slice;
   row->epoch = shared_.epoch;
-  row->dirty_at = static_cast<uint32_t>(slice.dirty.size());
-  slice.dirty.push_back(row);
+  slice.AddToDirty(row);
   if (slice.dirty_slot == SIZE_MAX) {
     slice.dirty_slot = shared_.dirty_slices.size();
     shared_.dirty_slices.push_back(&slice);
@@ -681,6 +682,7 @@ void HotTable::ToBatch(Slice& slice, Row& row) {
     slice.evicted.Replace(older, evicted);
   } else {
     slice.evicted.Insert(evicted);
+    slice.AccountIndexes();
   }
   slice.Spill(row.group);
 }
@@ -722,9 +724,16 @@ HotTable::Evictable HotTable::EvictKey(Slice& slice, KeyEntry& entry) {
   return Evictable::kYes;
 }
 
+int64_t HotTable::Slots() const {
+  size_t slots = 0;
+  for (const auto& [ns, slice] : slices_)
+    slots += keyed_rows_ ? slice->key_index.slots() : slice->row_index.slots();
+  return static_cast<int64_t>(slots);
+}
+
 bool HotTable::Evict(size_t bytes, int64_t& budget, int64_t& freed) {
   constexpr int64_t kVisitCost = 1, kEvictCost = 5;
-  const int64_t before = shared_.bytes;
+  const int64_t before = shared_.totals.bytes;
   auto at = slices_.lower_bound(hand_);
   for (size_t slices = slices_.size() + 1;
        slices > 0 && budget > 0 && freed < static_cast<int64_t>(bytes); --slices) {
@@ -747,7 +756,7 @@ bool HotTable::Evict(size_t bytes, int64_t& budget, int64_t& freed) {
       if (gone == Evictable::kYes) {  // another item may have been shifted into this slot
         budget -= kEvictCost;
         ++shared_.evictions;
-        freed = before - shared_.bytes;
+        freed = before - shared_.totals.bytes;
       } else {
         ++slice.hand;
       }

@@ -39,8 +39,8 @@ struct HotShared {
   uint32_t key_groups = 128;
   uint32_t epoch = 1;  // of changes made now
   uint32_t clean_through =
-      0;              // changes up to this epoch have been written; between the two: frozen
-  int64_t bytes = 0;  // in all slices
+      0;  // changes up to this epoch have been written; between the two: frozen
+  SliceTotals totals;
   EventTime watermark = EventTime::Min();
   std::vector<Slice*> dirty_slices;  // holes are nullptr
   std::unique_ptr<EvictionBatch> batch;
@@ -54,9 +54,9 @@ struct HotShared {
   Status error;  // damaged rows
   uint64_t evictions = 0, cold_reads = 0;
 
-  bool HasRoom(size_t more) const {
-    return buffered_bytes + (batch ? batch->bytes() : 0) + more <= buffer_bytes_max;
-  }
+  /// In the eviction buffer, of whose bytes none is in a slice.
+  size_t BufferBytes() const { return buffered_bytes + (batch ? batch->bytes() : 0); }
+  bool HasRoom(size_t more) const { return BufferBytes() + more <= buffer_bytes_max; }
 };
 
 class HotTable {
@@ -137,6 +137,8 @@ class HotTable {
   void Drop(Namespace up_to, GroupRange groups);
   Namespace Horizon(KeyGroup group) const { return {view_.horizons[At(group.value)]}; }
 
+  /// What a round of the clock visits.
+  int64_t Slots() const;
   /// One step of the clock: visits items until `budget` is used up or `bytes` are free. False: the
   /// eviction buffer is full.
   bool Evict(size_t bytes, int64_t& budget, int64_t& freed);

@@ -265,7 +265,6 @@ Status Lower::WriteSetsLocked(std::span<const std::shared_ptr<WriteSet>> sets) {
     for (const auto& [slice, items] : set->rows) {
       const StateView& view = set->view.states[slice->state];
       for (Row* row : items) {
-        if (row == nullptr) continue;
         if (row->absent()) set->absent.push_back(row);
         if (slice->ns.value <= view.horizons[size_t{row->group} - set->view.groups.first.value])
           continue;

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 namespace weir::state {
 
 void* Pool::Allocate() {
-  *account_ += static_cast<int64_t>(stride_);
-  used_ += stride_;
+  used_.Add(static_cast<int64_t>(stride_));
   if (free_ != nullptr) {
     void* object = free_;
     std::memcpy(&free_, object, sizeof(free_));
@@ -28,8 +28,7 @@ void* Pool::Allocate() {
 }
 
 void Pool::Free(void* object) {
-  *account_ -= static_cast<int64_t>(stride_);
-  used_ -= stride_;
+  used_.Add(-static_cast<int64_t>(stride_));
   std::memcpy(object, &free_, sizeof(free_));
   free_ = object;
 }
@@ -42,8 +41,7 @@ uint32_t BytesPool::ClassOf(uint32_t bytes) {
 char* BytesPool::Allocate(uint32_t bytes, uint32_t* capacity) {
   const uint32_t bits = ClassOf(bytes);
   *capacity = uint32_t{1} << bits;
-  *account_ += *capacity;
-  used_ += *capacity;
+  used_.Add(*capacity);
   void*& head = free_[bits - kClassLeast];
   if (head != nullptr) {
     char* place = static_cast<char*>(head);
@@ -68,44 +66,55 @@ char* BytesPool::Allocate(uint32_t bytes, uint32_t* capacity) {
 }
 
 void BytesPool::Free(char* bytes, uint32_t capacity) {
-  *account_ -= capacity;
-  used_ -= capacity;
+  used_.Add(-static_cast<int64_t>(capacity));
   void*& head = free_[ClassOf(capacity) - kClassLeast];
   std::memcpy(bytes, &head, sizeof(head));
   head = bytes;
 }
 
 Slice::Slice(uint16_t state_index, Namespace namespace_, size_t row_stride, size_t buckets,
-             int64_t* bytes_account)
+             SliceTotals& totals)
     : state(state_index),
       ns(namespace_),
-      account(bytes_account),
-      rows(row_stride, bytes_account),
-      keys(sizeof(KeyEntry), bytes_account),
-      bytes_pool(bytes_account),
-      spilled(buckets) {
-  *account += static_cast<int64_t>(sizeof(Slice));
+      own_bytes(&totals.bytes),
+      hot(&totals.hot),
+      rows(row_stride, &totals.bytes),
+      keys(sizeof(KeyEntry), &totals.bytes),
+      bytes_pool(&totals.bytes),
+      spilled(buckets),
+      live(&totals.live) {
+  own_bytes.Add(static_cast<int64_t>(sizeof(Slice)));
 }
 
 Slice::~Slice() {
   for (size_t slot = 0; slot < key_index.slots(); ++slot) {
     if (KeyEntry* entry = key_index.at_slot(slot)) entry->~KeyEntry();
   }
-  *account -= static_cast<int64_t>(sizeof(Slice) + index_bytes + rows.used_bytes() +
-                                   keys.used_bytes() + bytes_pool.used_bytes());
 }
 
 void Slice::AccountIndexes() {
-  const size_t now = row_index.bytes() + key_index.bytes();
-  *account += static_cast<int64_t>(now) - static_cast<int64_t>(index_bytes);
+  const size_t now = row_index.bytes() + key_index.bytes() + evicted.bytes();
+  own_bytes.Add(static_cast<int64_t>(now) - static_cast<int64_t>(index_bytes));
   index_bytes = now;
 }
+
+namespace {
+
+template <class T>
+void PushAccounted(std::vector<T*>& list, T* item, Counted& bytes) {
+  const size_t before = list.capacity();
+  list.push_back(item);
+  if (list.capacity() != before)
+    bytes.Add(static_cast<int64_t>((list.capacity() - before) * sizeof(T*)));
+}
+
+}  // namespace
 
 void Slice::AddToList(Item* item) {
   if (lists.empty()) lists.resize(spilled.size());
   std::vector<Item*>& list = lists[BucketOf(item->group)];
   item->list_at = static_cast<uint32_t>(list.size());
-  list.push_back(item);
+  PushAccounted(list, item, own_bytes);
 }
 
 void Slice::RemoveFromList(const Item* item) {
@@ -113,7 +122,26 @@ void Slice::RemoveFromList(const Item* item) {
   list[item->list_at] = list.back();
   list[item->list_at]->list_at = item->list_at;
   list.pop_back();
-  if (row_index.size() + key_index.size() == 0) lists = {};
+  if (row_index.size() + key_index.size() != 0) return;
+  for (const std::vector<Item*>& old : lists)
+    own_bytes.Add(-static_cast<int64_t>(old.capacity() * sizeof(Item*)));
+  lists = {};
+}
+
+void Slice::AddToDirty(Row* row) {
+  row->dirty_at = static_cast<uint32_t>(dirty.size());
+  PushAccounted(dirty, row, own_bytes);
+}
+
+void Slice::RemoveFromDirty(const Row* row) {
+  dirty[row->dirty_at] = dirty.back();
+  dirty[row->dirty_at]->dirty_at = row->dirty_at;
+  dirty.pop_back();
+}
+
+std::vector<Row*> Slice::TakeDirty() {
+  own_bytes.Add(-static_cast<int64_t>(dirty.capacity() * sizeof(Row*)));
+  return std::exchange(dirty, {});
 }
 
 Evicted* EvictionBatch::Add(size_t text_bytes, char** text) {
@@ -129,7 +157,7 @@ Evicted* EvictionBatch::Add(size_t text_bytes, char** text) {
   evicted->key = *text;
   next_ += bytes;
   left_ -= bytes;
-  bytes_ += bytes;
+  bytes_ += bytes + sizeof(Evicted*);
   rows_.push_back(evicted);
   return evicted;
 }

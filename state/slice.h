@@ -22,48 +22,74 @@ struct KeyEntry : Item {
   uint32_t newest = 0;  // epoch of the last change of any row
 };
 
+/// What several owners count together: the owner's own part, and the sum it belongs to.
+class Counted {
+ public:
+  explicit Counted(int64_t* total) : total_(total) {}
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+  ~Counted() { *total_ -= value_; }
+  void Add(int64_t delta) {
+    value_ += delta;
+    *total_ += delta;
+  }
+  void operator++() { Add(1); }
+  void operator--() { Add(-1); }
+  int64_t value() const { return value_; }
+
+ private:
+  int64_t* total_;
+  int64_t value_ = 0;
+};
+
+/// What the slices of a task add up to. W.
+struct SliceTotals {
+  int64_t bytes = 0;
+  int64_t hot = 0;   // rows in the tables
+  int64_t live = 0;  // rows, cold ones included
+};
+
 /// Objects of one size in slabs that grow from 1 KiB to 256 KiB; freed ones are used again first.
 class Pool {
  public:
-  Pool(size_t stride, int64_t* account) : stride_((stride + 7) & ~size_t{7}), account_(account) {}
+  Pool(size_t stride, int64_t* account) : stride_((stride + 7) & ~size_t{7}), used_(account) {}
   void* Allocate();
   void Free(void* object);
-  size_t used_bytes() const { return used_; }
 
  private:
   size_t stride_;
-  int64_t* account_;
+  Counted used_;
   std::vector<std::unique_ptr<char[]>> slabs_;
   void* free_ = nullptr;
   char* next_ = nullptr;
-  size_t left_ = 0, slab_bytes_ = 1024, used_ = 0;
+  size_t left_ = 0, slab_bytes_ = 1024;
 };
 
 /// Byte strings in size classes of powers of two: up to 64 KiB from slabs, longer ones alone.
 class BytesPool {
  public:
-  explicit BytesPool(int64_t* account) : account_(account) {}
+  explicit BytesPool(int64_t* account) : used_(account) {}
   BytesPool(const BytesPool&) = delete;
   BytesPool& operator=(const BytesPool&) = delete;
   char* Allocate(uint32_t bytes, uint32_t* capacity);
   void Free(char* bytes, uint32_t capacity);
-  size_t used_bytes() const { return used_; }
 
  private:
   static constexpr uint32_t kClassLeast = 4, kClasses = 17;  // 16 bytes ... 1 MiB
   static constexpr uint32_t kSlabMost = 64 * 1024;
   static uint32_t ClassOf(uint32_t bytes);
 
-  int64_t* account_;
+  Counted used_;
   std::array<void*, kClasses> free_{};
   std::vector<std::unique_ptr<char[]>> slabs_;
   std::vector<std::unique_ptr<char[]>> large_;
   char* next_ = nullptr;
-  size_t left_ = 0, used_ = 0;
+  size_t left_ = 0;
 };
 
 struct Slice final : FieldMemory {
-  Slice(uint16_t state, Namespace namespace_, size_t row_stride, size_t buckets, int64_t* account);
+  Slice(uint16_t state, Namespace namespace_, size_t row_stride, size_t buckets,
+        SliceTotals& totals);
   ~Slice() override;
 
   char* AllocateField(uint32_t bytes, uint32_t* capacity) override {
@@ -83,6 +109,10 @@ struct Slice final : FieldMemory {
   }
   void AddToList(Item* item);
   void RemoveFromList(const Item* item);
+  void AddToDirty(Row* row);
+  void RemoveFromDirty(const Row* row);
+  /// Its memory is the caller's to account.
+  std::vector<Row*> TakeDirty();
   /// After the indexes may have grown.
   void AccountIndexes();
 
@@ -91,7 +121,8 @@ struct Slice final : FieldMemory {
   const Namespace ns;
 
   // W only.
-  int64_t* account;        // of the task: bytes in all slices
+  Counted own_bytes;  // of the slice itself, its indexes and lists; the pools account their own
+  Counted hot;        // rows in the table, without frozen versions
   size_t index_bytes = 0;  // of these, the indexes'
   Pool rows, keys;
   BytesPool bytes_pool;
@@ -102,12 +133,12 @@ struct Slice final : FieldMemory {
       lists;  // by bucket of key groups, in no order; none while the slice has no items
   std::vector<bool> spilled;  // by bucket: below the table may be items that are not in it
   size_t spilled_groups = 0;  // bits that are set
-  std::vector<Row*> dirty;    // changed in this epoch; holes are nullptr
+  std::vector<Row*> dirty;    // changed in this epoch
   std::vector<Row*> superseded;
   std::vector<uint16_t>
       held_groups;  // a part of these is being read or was not used yet: nothing of them is evicted
   size_t dirty_slot = SIZE_MAX;  // position among the task's slices with changes
-  int64_t live = 0;  // rows, cold ones included; an estimate after blind writes and restores
+  Counted live;  // rows, cold ones included; an estimate after blind writes and restores
   int64_t earliest = INT64_MAX;  // timers
   bool partly_dropped = false;   // some groups lie at or below their horizon
   bool active = false;           // timers: in the heap of due ones, so never evicted

@@ -116,10 +116,12 @@ class TaskState {
   virtual Result<StateImage> Write(CheckpointId n) = 0;  // P, beside W calls: frozen rows only
   virtual void Completed(CheckpointId n) = 0;            // W  its files may be named again
   virtual void Aborted(CheckpointId n) = 0;              // W  unwritten rows are dirty again
-  virtual size_t Evict(
-      size_t bytes) = 0;  // W, <= 0.2 ms; between calls, while the account is over its target
-  virtual bool CanTakeBatch(
-      uint32_t rows) const = 0;          // W  the eviction buffer has room for one batch's rows
+  virtual size_t excess() const = 0;       // W  bytes of hot rows beyond what the account's target
+                                           // leaves them beside the eviction buffer
+  virtual size_t Evict(size_t bytes) = 0;  // W, <= 0.2 ms; between calls, while there is an excess
+  /// W, <= 1 ms. Evicts what is in excess; false: the rows of one more batch have no room before
+  /// the pool has written, `wake` says when.
+  virtual bool CanTakeBatch(uint32_t rows) const = 0;
   virtual Status status() const = 0;     // W  a background error (disk full, EIO): ends the attempt
   virtual StateUsage usage() const = 0;  // A  for the metrics
 };

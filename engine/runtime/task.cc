@@ -287,8 +287,8 @@ void Task::Evict() {
     return Fail(head(), status);
   }
   if (ttl_by_clock_) state_->Advance(services_.now);
-  if (hot_->used() > hot_->target()) {
-    state_->Evict(std::min(hot_->used() - hot_->target(), kEvictBytesAtOnce));
+  if (const size_t excess = state_->excess(); excess != 0) {
+    state_->Evict(std::min(excess, kEvictBytesAtOnce));
     BookCall(head(), BusyPart::kStateWrite);
   }
 }

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <numeric>
 #include <thread>
 
 #include "tests/harness/fault_env.h"
@@ -302,6 +303,45 @@ TEST_P(OnAPool, KeepsTheBarrierExactOnASlowDisk) {
   auto restored = Open(*backend, 20'000, {&image, 1});
   Expect(*task, model);
   Expect(*restored, frozen);
+}
+
+// Calls that add far more than the task's own eviction between them takes away, images being
+// written beside them.
+TEST_P(OnAPool, KeepsToItsTargetHoweverFastRowsCome) {
+  constexpr size_t kTarget = size_t{2} << 20, kBuffer = size_t{256} << 10;
+  constexpr int64_t kBatchRows = 1000, kBatches = 100;
+  ASSERT_TRUE(files_->MakeDirectory(directory_.path() + "/undo").ok());
+  FaultEnv slow(*files_, directory_.path() + "/undo", 1);
+  FaultPlan plan;
+  plan.write_delay = Microseconds(300);
+  slow.SetPlan(plan);
+  const auto backend = GetParam().make(slow, kBuffer);
+  auto task = Open(*backend, kTarget, {});
+  std::map<std::pair<int64_t, int64_t>, int64_t> model;
+  size_t most = 0;
+  std::atomic<uint64_t> written = 0;
+  uint64_t frozen = 0;
+  for (int64_t batch = 0; batch < kBatches; ++batch) {
+    std::vector<int64_t> keys(kBatchRows);
+    std::iota(keys.begin(), keys.end(), batch * kBatchRows);
+    Count(*task, keys, 1, model);
+    most = std::max(most, task->account->used());
+    if (batch % 20 != 19 || written != frozen) continue;
+    task->state->Freeze({++frozen}, EventTime::Min());
+    slow.Post([&task, &written, n = frozen] {
+      EXPECT_TRUE(task->state->Write({n}).ok());
+      written = n;
+    });
+  }
+  Wait(*task, [&] { return written == frozen; });
+  // What the last batch before a wait adds, and an index that doubles with it.
+  EXPECT_LE(most, kTarget + kTarget / 4);
+  const StateUsage usage = task->state->usage();
+  EXPECT_EQ(usage.rows, static_cast<uint64_t>(kBatchRows * kBatches));
+  EXPECT_GT(usage.hot_rows, 0U);
+  EXPECT_LT(usage.hot_rows, usage.rows / 2);
+  EXPECT_EQ(usage.hot_bytes, task->account->used());
+  Expect(*task, {{{1, 7}, 1}, {{1, 55'555}, 1}, {{1, 99'999}, 1}});
 }
 
 TEST_P(OnAPool, CallsTheStorageSeldomForWindowedCounts) {
