@@ -15,6 +15,7 @@ namespace weir {
 namespace {
 
 constexpr size_t kBatchMessagesMax = 4096;
+constexpr ssize_t kPrefetchAhead = 4;  // messages, made by the library's thread and cold here
 constexpr int kStatisticsIntervalMs = 500;
 // The consumer joins no group. What the session's length still bounds is how long a commit waits
 // for a coordinator, and closing waits for commits.
@@ -35,7 +36,7 @@ struct Partition {
   Status error;
 };
 
-class RealKafkaConsumer final : public KafkaConsumer {
+class RealKafkaConsumer final : public KafkaConsumer, private HeaderReader {
  public:
   RealKafkaConsumer(const KafkaConsumerConfig& config, Waker waker,
                     std::shared_ptr<KafkaReaper> reaper)
@@ -90,6 +91,8 @@ class RealKafkaConsumer final : public KafkaConsumer {
     size_t count = 0;
     for (ssize_t i = 0; i < got; ++i) {
       rd_kafka_message_t* message = raw_[static_cast<size_t>(i)];
+      if (i + kPrefetchAhead < got)
+        __builtin_prefetch(raw_[static_cast<size_t>(i) + kPrefetchAhead]);
       if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         OnMessageError(partition, *message);
         rd_kafka_message_destroy(message);
@@ -191,8 +194,14 @@ class RealKafkaConsumer final : public KafkaConsumer {
     record.topic = partition.position.topic;
     record.partition = message.partition;
     record.offset = message.offset;
+    record.header_reader = this;
+    record.header_source = &message;
+  }
+
+  std::span<const Header> Read(const void* record) override {
+    const auto* message = static_cast<const rd_kafka_message_t*>(record);
     rd_kafka_headers_t* headers = nullptr;
-    if (rd_kafka_message_headers(&message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return;
+    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return {};
     std::vector<Header>& list = headers_.emplace_back();
     const char* name = nullptr;
     const void* value = nullptr;
@@ -204,7 +213,7 @@ class RealKafkaConsumer final : public KafkaConsumer {
                                              : std::optional(std::string_view(
                                                    static_cast<const char*>(value), size))});
     }
-    record.headers = list;
+    return list;
   }
 
   void OnMessageError(Partition& partition, const rd_kafka_message_t& message) {

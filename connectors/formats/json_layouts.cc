@@ -10,7 +10,7 @@
 #include <set>
 
 #ifdef __SSE2__
-#include <emmintrin.h>
+#include <immintrin.h>
 #endif
 
 #include "engine/data/civil_time.h"
@@ -55,74 +55,6 @@ struct Text {
   }
 };
 
-// --- Blocks of 64 bytes: the text's special bytes as a mask ---
-
-#ifdef __SSE2__
-using Bytes = __m128i;
-Bytes Load(const char* at) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)); }
-void Store(char* to, Bytes bytes) { _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes); }
-uint32_t Equal(Bytes a, Bytes b) {
-  return static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(a, b)));
-}
-/// Quotes, backslashes, control characters and bytes above 0x7F.
-uint32_t Special(Bytes bytes) {
-  const Bytes quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
-  const Bytes backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
-  const Bytes odd =
-      _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));  // signed: bytes above 0x7F are below 0
-  return static_cast<uint32_t>(
-      _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, backslash), odd)));
-}
-#else
-struct Bytes {
-  std::array<char, kPart> at;
-};
-Bytes Load(const char* at) {
-  Bytes bytes;
-  std::memcpy(bytes.at.data(), at, kPart);
-  return bytes;
-}
-void Store(char* to, const Bytes& bytes) { std::memcpy(to, bytes.at.data(), kPart); }
-uint32_t Equal(const Bytes& a, const Bytes& b) {
-  uint32_t mask = 0;
-  for (size_t i = 0; i < kPart; ++i) mask |= uint32_t{a.at[i] == b.at[i]} << i;
-  return mask;
-}
-uint32_t Special(const Bytes& bytes) {
-  uint32_t mask = 0;
-  for (size_t i = 0; i < kPart; ++i) {
-    const auto byte = static_cast<unsigned char>(bytes.at[i]);
-    mask |= uint32_t{byte == '"' || byte == '\\' || byte < 0x20 || byte >= 0x80} << i;
-  }
-  return mask;
-}
-#endif
-
-/// One bit per special byte of the block at `at`. Wide, so that strings of different lengths take
-/// the same path.
-inline uint64_t Specials(const char* at) {
-  return uint64_t{Special(Load(at))} | uint64_t{Special(Load(at + kPart))} << 16 |
-         uint64_t{Special(Load(at + 2 * kPart))} << 32 |
-         uint64_t{Special(Load(at + 3 * kPart))} << 48;
-}
-inline uint64_t CopyBlock(const char* at, char* to) {
-  const Bytes parts[] = {Load(at), Load(at + kPart), Load(at + 2 * kPart), Load(at + 3 * kPart)};
-  for (size_t i = 0; i < 4; ++i) Store(to + i * kPart, parts[i]);
-  return uint64_t{Special(parts[0])} | uint64_t{Special(parts[1])} << 16 |
-         uint64_t{Special(parts[2])} << 32 | uint64_t{Special(parts[3])} << 48;
-}
-
-/// The first special byte from `at` on, or the end.
-inline const char* FindSpecial(const char* at, Text& text) {
-  while (true) {
-    at = text.Near(at);
-    if (const uint64_t mask = Specials(at); mask != 0)
-      return std::min(at + std::countr_zero(mask), text.end);
-    if (static_cast<size_t>(text.end - at) <= kBlock) return text.end;
-    at += kBlock;
-  }
-}
-
 /// Length of the UTF-8 sequence at `at` (its first byte is above 0x7F), or 0 if it is not valid.
 size_t Utf8Length(const char* at, const char* end) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(at[i]); };
@@ -158,51 +90,48 @@ constexpr std::array<char, 256> kEscapes = [] {
 }();
 char Unescaped(char escape) { return kEscapes[static_cast<unsigned char>(escape)]; }
 
-/// The closing quote of the string whose text begins at `at`; null: a string for the whole decoder.
-inline const char* SkipString(const char* at, Text& text) {
-  while (true) {
-    at = FindSpecial(at, text);
-    if (at >= text.end) return nullptr;
-    if (*at == '"') [[likely]]
-      return at;
-    if (*at == '\\') {
+/// The closing quote of the string whose text begins at `at`, byte by byte: strings with escapes
+/// that need thought, or bytes above 0x7F. Null: a string for the whole decoder.
+const char* SkipStringByByte(const char* at, const Text& text) {
+  while (at < text.end) {
+    const auto byte = static_cast<unsigned char>(*at);
+    if (byte == '"') return at;
+    if (byte == '\\') {
       if (text.end - at < 2 || Unescaped(at[1]) == 0) return nullptr;
       at += 2;
-    } else if (static_cast<unsigned char>(*at) >= 0x80) {
+    } else if (byte >= 0x80) {
       const size_t length = Utf8Length(at, text.end);
       if (length == 0) return nullptr;
       at += length;
+    } else if (byte < 0x20) {
+      return nullptr;
     } else {
-      return nullptr;  // a control character
+      ++at;
     }
   }
+  return nullptr;
 }
 
-/// The same, and writes the string without its escapes to `to`, which has room for the rest of the
-/// text and a block.
-inline const char* CopyString(const char* at, Text& text, char*& to) {
-  while (true) {
-    at = text.Near(at);
-    const uint64_t mask = CopyBlock(at, to);
-    const auto left = static_cast<size_t>(text.end - at);
-    const size_t plain = mask == 0 ? kBlock : static_cast<size_t>(std::countr_zero(mask));
-    if (plain >= left) return nullptr;
-    at += plain;
-    to += plain;
-    if (mask == 0) continue;
-    if (*at == '"') return at;
-    if (*at == '\\') {
+/// The same, and writes the string without its escapes to `to`.
+const char* CopyStringByByte(const char* at, const Text& text, char*& to) {
+  while (at < text.end) {
+    const auto byte = static_cast<unsigned char>(*at);
+    if (byte == '"') return at;
+    if (byte == '\\') {
       if (text.end - at < 2 || Unescaped(at[1]) == 0) return nullptr;
       *to++ = Unescaped(at[1]);
       at += 2;
-    } else if (static_cast<unsigned char>(*at) >= 0x80) {
+    } else if (byte >= 0x80) {
       const size_t length = Utf8Length(at, text.end);
       if (length == 0) return nullptr;
       for (size_t i = 0; i < length; ++i) *to++ = *at++;
-    } else {
+    } else if (byte < 0x20) {
       return nullptr;
+    } else {
+      *to++ = *at++;
     }
   }
+  return nullptr;
 }
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
@@ -222,33 +151,6 @@ inline uint32_t EightDigits(const char* at, uint32_t& digits) {
   return static_cast<uint32_t>((((bytes & 0x000000FF000000FF) * 0x000F424000000064) +
                                 (((bytes >> 16) & 0x000000FF000000FF) * 0x0000271000000001)) >>
                                32);
-}
-
-/// A whole number of at most 18 digits as JSON writes it. The text's last byte is no digit, so the
-/// loop needs no end. Null: none.
-inline const char* ScanInteger(const char* at, const Text& text, int64_t& value) {
-  const bool negative = *at == '-';
-  at += negative ? 1 : 0;
-  const char* const first = at;
-  int64_t number = 0;
-  if (std::endian::native == std::endian::little && at + 8 <= text.readable) {
-    uint32_t digits = 0;
-    number = EightDigits(at, digits);
-    at += digits;
-    if (digits < 8) {
-      if (digits == 0 || (*first == '0' && (digits > 1 || negative))) return nullptr;
-      value = negative ? -number : number;
-      return at;
-    }
-  }
-  while (IsDigit(*at)) {
-    if (at - first == 18) return nullptr;
-    number = number * 10 + (*at++ - '0');
-  }
-  const auto digits = at - first;
-  if (digits == 0 || (*first == '0' && (digits > 1 || negative))) return nullptr;
-  value = negative ? -number : number;
-  return at;
 }
 
 bool IsNumberByte(char c) {
@@ -274,6 +176,71 @@ struct JsonLayouts::Layout {
   uint32_t hits = 0;
 };
 
+// --- Reading, for each instruction set ---
+
+// A region, and not a file of its own: inline functions of the standard library that another file
+// shares must not come out of a compilation for more than every machine has.
+#ifdef __SSE2__
+#define WEIR_JSON_BASE Sse2
+#define WEIR_JSON_SET Sse2
+#define WEIR_JSON_BITS 128
+#include "connectors/formats/json_layouts_scan.inc"
+#undef WEIR_JSON_SET
+#undef WEIR_JSON_BITS
+#if defined(__GNUC__) && !defined(__clang__)
+#define WEIR_JSON_WIDE
+#pragma GCC push_options
+#pragma GCC target("avx2,bmi,bmi2,lzcnt")
+#define WEIR_JSON_SET Avx2
+#define WEIR_JSON_BITS 256
+#include "connectors/formats/json_layouts_scan.inc"
+#undef WEIR_JSON_SET
+#undef WEIR_JSON_BITS
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512vbmi2")
+#define WEIR_JSON_SET Avx512
+#define WEIR_JSON_BITS 512
+#include "connectors/formats/json_layouts_scan.inc"
+#undef WEIR_JSON_SET
+#undef WEIR_JSON_BITS
+#pragma GCC pop_options
+#endif
+#else
+#define WEIR_JSON_BASE Plain
+#define WEIR_JSON_SET Plain
+#define WEIR_JSON_BITS 0
+#include "connectors/formats/json_layouts_scan.inc"
+#undef WEIR_JSON_SET
+#undef WEIR_JSON_BITS
+#endif
+
+std::span<const JsonLayouts::InstructionSet> JsonLayouts::Usable() {
+  static constexpr std::array kSets = {InstructionSet::kBaseline, InstructionSet::kAvx2,
+                                       InstructionSet::kAvx512};
+  static const size_t usable = [] {
+#ifdef WEIR_JSON_WIDE
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi") ||
+        !__builtin_cpu_supports("bmi2") || !__builtin_cpu_supports("lzcnt"))
+      return size_t{1};
+    return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                   __builtin_cpu_supports("avx512vbmi2")
+               ? size_t{3}
+               : size_t{2};
+#else
+    return size_t{1};
+#endif
+  }();
+  return std::span(kSets).first(usable);
+}
+
+JsonLayouts::Matcher JsonLayouts::MatcherFor([[maybe_unused]] InstructionSet set) {
+#ifdef WEIR_JSON_WIDE
+  if (set == InstructionSet::kAvx512) return &JsonLayouts::Match<Avx512>;
+  if (set == InstructionSet::kAvx2) return &JsonLayouts::Match<Avx2>;
+#endif
+  return &JsonLayouts::Match<WEIR_JSON_BASE>;
+}
+
 // Objects and columns by key.
 struct JsonLayouts::Wanted {
   std::map<std::string, std::unique_ptr<Wanted>, std::less<>> children;
@@ -282,8 +249,8 @@ struct JsonLayouts::Wanted {
 
 JsonLayouts::~JsonLayouts() = default;
 
-JsonLayouts::JsonLayouts(std::span<const SourceColumn> columns)
-    : columns_(columns.begin(), columns.end()) {
+JsonLayouts::JsonLayouts(std::span<const SourceColumn> columns, InstructionSet set)
+    : match_(MatcherFor(set)), columns_(columns.begin(), columns.end()) {
   auto root = std::make_unique<Wanted>();
   for (size_t i = 0; i < columns_.size(); ++i) {
     const SourceColumn& column = columns_[i];
@@ -361,7 +328,7 @@ class JsonLayouts::Learner {
     do {
       Blanks();
       if (!Take('"')) return false;
-      const char* const quote = SkipString(at_, text_);
+      const char* const quote = SkipStringByByte(at_, text_);
       if (quote == nullptr) return false;
       const std::string_view key(at_, static_cast<size_t>(quote - at_));
       // Of a duplicate the first counts; an escaped key could be one, or a column's.
@@ -406,7 +373,7 @@ class JsonLayouts::Learner {
         ++at_;
         if (!(is_column ? Slot(*wanted, TypeKind::kString) : Open(Value::kSkipString)))
           return false;
-        at_ = SkipString(at_, text_);
+        at_ = SkipStringByByte(at_, text_);
         if (at_ == nullptr) return false;
         EndSlot();
         ++at_;
@@ -518,24 +485,16 @@ void JsonLayouts::Learn(std::string_view text) {
 
 // --- Reading ---
 
-namespace {
-
-/// True if the fixed part `fixed` (padded to parts) stands at `at`.
-inline bool Stands(const char* fixed, size_t bytes, const char* at, const Text& text) {
-  if (static_cast<size_t>(text.end - at) < bytes) return false;
-  if (at + (bytes + kPart - 1) / kPart * kPart > text.readable)
-    return std::memcmp(fixed, at, bytes) == 0;
-  while (bytes > kPart) {
-    if (Equal(Load(fixed), Load(at)) != 0xFFFF) return false;
-    fixed += kPart;
-    at += kPart;
-    bytes -= kPart;
-  }
-  const uint32_t differ = ~Equal(Load(fixed), Load(at)) & 0xFFFF;
-  return (differ & ((uint32_t{1} << bytes) - 1)) == 0;
+bool JsonLayouts::SameSecond(const char* at) const {
+  // By words: the compiler makes a call of a comparison of 19 bytes.
+  const auto differ = [&](size_t from, auto word) {
+    auto other = word;
+    std::memcpy(&word, at + from, sizeof(word));
+    std::memcpy(&other, second_ + from, sizeof(word));
+    return uint64_t{word} ^ uint64_t { other };
+  };
+  return (differ(0, uint64_t{}) | differ(8, uint64_t{}) | differ(15, uint32_t{})) == 0;
 }
-
-}  // namespace
 
 /// Reads "YYYY-MM-DD hh:mm:ss" into second_us_.
 bool JsonLayouts::ReadSecond(const char* at) {
@@ -554,127 +513,12 @@ bool JsonLayouts::ReadSecond(const char* at) {
   return true;
 }
 
-bool JsonLayouts::Match(const Layout& layout, const Record& record, RowBuilder& rows) {
-  const char* at = record.value.data();
-  const char* const end = at + record.value.size();
-  Text text{end, end + (record.padded ? kRecordPadding : 0), spare_.data()};
-  const char* const fixed = layout.fixed.data();
-  for (const Step& step : layout.steps) {
-    if (!Stands(fixed + step.fixed_begin, step.fixed_bytes, at, text)) return false;
-    at += step.fixed_bytes;
-    switch (step.value) {
-      case Value::kInt32: {
-        int64_t value = 0;
-        at = ScanInteger(at, text, value);
-        if (at == nullptr || value < INT32_MIN || value > INT32_MAX) return false;
-        rows.column(step.column).Append(static_cast<int32_t>(value));
-        break;
-      }
-      case Value::kInt64: {
-        int64_t value = 0;
-        at = ScanInteger(at, text, value);
-        if (at == nullptr) return false;
-        rows.column(step.column).Append(value);
-        break;
-      }
-      case Value::kEpoch: {
-        int64_t value = 0;
-        at = ScanInteger(at, text, value);
-        if (at == nullptr || value < 0 || value > kEpochSecondsMax * (1'000'000 / step.unit_us))
-          return false;
-        rows.column(step.column).Append(value * step.unit_us);
-        break;
-      }
-      case Value::kTimestamp: {
-        // YYYY-MM-DD, T or a blank, hh:mm:ss, up to six digits of a fraction, Z or nothing.
-        // Neighbours mostly share their second.
-        if (text.end - at <= static_cast<ptrdiff_t>(sizeof(second_))) return false;
-        if (std::memcmp(at, second_, sizeof(second_)) != 0 && !ReadSecond(at)) return false;
-        at += sizeof(second_);
-        int64_t fraction_us = 0;
-        if (*at == '.') {
-          constexpr std::array<int32_t, 7> kUnits = {0, 100'000, 10'000, 1000, 100, 10, 1};
-          const char* const first = ++at;
-          while (IsDigit(*at)) {
-            if (at - first == 6) return false;
-            fraction_us = fraction_us * 10 + (*at++ - '0');
-          }
-          fraction_us *= kUnits[static_cast<size_t>(at - first)];
-          if (at == first) return false;
-        }
-        if (*at == 'Z') ++at;
-        rows.column(step.column).Append(second_us_ + fraction_us);
-        break;
-      }
-      case Value::kFloat64: {
-        const char* const first = at;
-        while (IsNumberByte(*at)) ++at;
-        // What from_chars takes beyond JSON begins with a point, a plus or a zero before a digit.
-        if (!IsDigit(first[*first == '-' ? 1 : 0]) ||
-            (first[*first == '-' ? 1 : 0] == '0' && IsDigit(first[*first == '-' ? 2 : 1])))
-          return false;
-        if (!IsDigit(at[-1])) return false;
-        double value = 0;
-        const auto [rest, failed] = std::from_chars(first, at, value);
-        if (failed != std::errc() || rest != at || !std::isfinite(value)) return false;
-        for (const char* dot = first; dot != at; ++dot) {
-          if (*dot == '.' && !IsDigit(dot[1])) return false;
-        }
-        rows.column(step.column).Append(value);
-        break;
-      }
-      case Value::kBool:
-      case Value::kSkipBool: {
-        const auto left = static_cast<size_t>(text.end - at);
-        const bool value = left >= 4 && std::memcmp(at, "true", 4) == 0;
-        if (!value && !(left >= 5 && std::memcmp(at, "false", 5) == 0)) return false;
-        at += value ? 4 : 5;
-        if (step.value == Value::kBool)
-          rows.column(step.column).Append(static_cast<uint8_t>(value));
-        break;
-      }
-      case Value::kString: {
-        ColumnBuilder& column = rows.column(step.column);
-        auto bytes = static_cast<size_t>(text.end - at);
-        if (bytes > kReserveMax) {
-          Text copy = text;  // the scan may move the text, and the copy begins at its start
-          copy.spare = far_spare_.data();
-          const char* quote = SkipString(at, copy);
-          if (quote == nullptr) return false;
-          bytes -= static_cast<size_t>(copy.end - quote);
-        }
-        char* const begin = column.ReserveString(bytes + kBlock);
-        char* to = begin;
-        at = CopyString(at, text, to);
-        if (at == nullptr) return false;
-        column.AppendStored(begin, static_cast<size_t>(to - begin));
-        break;
-      }
-      case Value::kSkipString:
-        at = SkipString(at, text);
-        if (at == nullptr) return false;
-        break;
-      case Value::kSkipNumber: {
-        const char* const first = at;
-        while (IsNumberByte(*at)) ++at;
-        if (at == first) return false;
-        break;
-      }
-    }
-  }
-  if (static_cast<size_t>(text.end - at) != layout.tail_bytes ||
-      std::memcmp(at, fixed + layout.tail_begin, layout.tail_bytes) != 0)
-    return false;
-  for (const uint16_t column : layout.nulls) rows.column(column).AppendNull();
-  return true;
-}
-
 bool JsonLayouts::Append(const Record& record, RowBuilder& rows) {
   const std::string_view value = record.value;
   // The brace that ends every layout also stops the scans of digits.
   if (value.empty() || value.back() != '}') return false;
   for (size_t i = 0; i < layouts_.size(); ++i) {
-    if (Match(*layouts_[i], record, rows)) {
+    if ((this->*match_)(*layouts_[i], record, rows)) {
       ++hit_;
       ++layouts_[i]->hits;
       if (i > 0 && layouts_[i]->hits > layouts_[i - 1]->hits)

@@ -35,8 +35,13 @@ class JsonLayouts {
       16384;                                     // after so many it is judged whether trying pays
   static constexpr uint32_t kPauseWindows = 15;  // if not, it is tried again after so many
 
+  /// What Match is compiled for beside the baseline of the build.
+  enum class InstructionSet : uint8_t { kBaseline, kAvx2, kAvx512 };
+  /// Those of this machine and build, the best one last.
+  static std::span<const InstructionSet> Usable();
+
   /// The planned columns, in the order of the row builder's first columns.
-  explicit JsonLayouts(std::span<const SourceColumn> columns);
+  explicit JsonLayouts(std::span<const SourceColumn> columns, InstructionSet set = Usable().back());
   ~JsonLayouts();
   JsonLayouts(const JsonLayouts&) = delete;
   JsonLayouts& operator=(const JsonLayouts&) = delete;
@@ -73,10 +78,21 @@ class JsonLayouts {
   struct Wanted;
   class Learner;
 
+  // One per instruction set (json_layouts_scan.inc).
+  struct Plain;
+  struct Sse2;
+  struct Avx2;
+  struct Avx512;
+  template <class Set>
   bool Match(const Layout& layout, const Record& record, RowBuilder& rows);
+  using Matcher = bool (JsonLayouts::*)(const Layout&, const Record&, RowBuilder&);
+  static Matcher MatcherFor(InstructionSet set);
+
+  bool SameSecond(const char* at) const;
   bool ReadSecond(const char* at);
   void EndWindow();
 
+  const Matcher match_;
   std::unique_ptr<Wanted>
       wanted_;  // tree of the columns' paths; null: some column cannot be read here
   std::vector<SourceColumn> columns_;

@@ -23,6 +23,15 @@ struct Header {
   std::optional<std::string_view> value;
 };
 
+/// Reads the headers of a record on demand: a client parses them only then, and hardly any record
+/// is asked. Owned by whoever lends the record; the thread that polls. Views live as long as the
+/// record.
+class HeaderReader {
+ public:
+  virtual ~HeaderReader() = default;
+  virtual std::span<const Header> Read(const void* record) = 0;
+};
+
 /// One undecoded record. Borrowed bytes; `value.data()` is followed by kRecordPadding readable
 /// bytes if `padded` (JSON parses it in place).
 struct Record {
@@ -35,8 +44,13 @@ struct Record {
   EventTime timestamp{};   // the record's own; EventTime::Min(): none
   std::string_view topic;  // Kafka; a file's path
   int32_t partition = -1;
-  int64_t offset = -1;  // Kafka offset, line number of a file
-  std::span<const Header> headers;
+  int64_t offset = -1;                    // Kafka offset, line number of a file
+  HeaderReader* header_reader = nullptr;  // null: a record without headers
+  const void* header_source = nullptr;    // what the reader knows the record by
+  std::span<const Header> headers() const {
+    return header_reader == nullptr ? std::span<const Header>()
+                                    : header_reader->Read(header_source);
+  }
 };
 inline constexpr size_t kRecordPadding = 64;
 

@@ -149,8 +149,8 @@ void AppendErrorRow(const ErrorRow& row, RowBuilder& into) {
 
 void AppendRecordError(std::string_view node_id, const Record& record, const RowError& error,
                        EventTime at, RowBuilder& into) {
-  const std::string headers =
-      record.headers.empty() ? std::string() : HeadersAsJson(record.headers);
+  const std::span<const Header> list = record.headers();
+  const std::string headers = list.empty() ? std::string() : HeadersAsJson(list);
   ErrorRow row{.node_id = node_id,
                .code = RecordCodeName(error.code),
                .message = error.message,

@@ -95,7 +95,7 @@ void TestSourceOutput::Append(SplitIndex split, const Record& record) {
   copy.timestamp = record.timestamp;
   copy.partition = record.partition;
   copy.offset = record.offset;
-  for (const Header& header : record.headers)
+  for (const Header& header : record.headers())
     copy.headers.emplace_back(header.name, header.value.value_or("<null>"));
   records.push_back(std::move(copy));
 }
