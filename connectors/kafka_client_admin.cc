@@ -15,6 +15,8 @@ constexpr size_t kErrorBytes = 512;
 constexpr Duration kSlice =
     Milliseconds(50);  // how often events are looked at while an answer is awaited
 
+constexpr Duration kCoordinatorRetry = Milliseconds(100);
+
 template <class T, void (*kDestroy)(T*)>
 struct Deleter {
   void operator()(T* object) const { kDestroy(object); }
@@ -29,8 +31,12 @@ using PartitionList = Owned<rd_kafka_topic_partition_list_t, rd_kafka_topic_part
 
 class RealKafkaAdmin final : public KafkaAdmin {
  public:
-  RealKafkaAdmin(std::unique_ptr<KafkaHandle> handle, std::string brokers, Env& env)
-      : handle_(std::move(handle)), brokers_(std::move(brokers)), env_(env) {}
+  RealKafkaAdmin(std::unique_ptr<KafkaHandle> handle, const KafkaConnection& connection,
+                 std::shared_ptr<KafkaReaper> reaper, Env& env)
+      : handle_(std::move(handle)),
+        connection_(connection),
+        reaper_(std::move(reaper)),
+        env_(env) {}
 
   Result<std::vector<KafkaTopic>> Topics(std::span<const std::string> names,
                                          Duration deadline) override {
@@ -128,27 +134,32 @@ class RealKafkaAdmin final : public KafkaAdmin {
     return offsets;
   }
 
+  /// By a consumer of the group, made for the question: the admin call of librdkafka 2.8 crashes on
+  /// a coordinator that has just moved, since its own handle has no group.
   Result<std::vector<int64_t>> Committed(
       const std::string& group, std::span<const std::pair<std::string, int32_t>> partitions,
       Duration deadline) override {
-    const PartitionList list = MakeList(partitions, RD_KAFKA_OFFSET_INVALID);
-    const Owned<rd_kafka_ListConsumerGroupOffsets_t, rd_kafka_ListConsumerGroupOffsets_destroy>
-        request(rd_kafka_ListConsumerGroupOffsets_new(group.c_str(), list.get()));
-    const Options options = MakeOptions(RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, deadline);
-    const Queue queue(rd_kafka_queue_new(handle_->get()));
-    rd_kafka_ListConsumerGroupOffsets_t* requests = request.get();
-    rd_kafka_ListConsumerGroupOffsets(handle_->get(), &requests, 1, options.get(), queue.get());
-    WEIR_ASSIGN(const Event event,
-                Await(queue.get(), deadline, "committed offsets of group '" + group + "'"));
-    size_t count = 0;
-    const rd_kafka_group_result_t** groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
-        rd_kafka_event_ListConsumerGroupOffsets_result(event.get()), &count);
-    if (count != 1) return Status(Code::kInternal, "no answer for group '" + group + "'");
-    if (const rd_kafka_error_t* error = rd_kafka_group_result_error(groups[0])) {
-      return KafkaStatus(rd_kafka_error_code(error), "committed offsets of group '" + group +
-                                                         "': " + rd_kafka_error_string(error));
+    const Duration until = env_.Steady() + deadline;
+    WEIR_ASSIGN(
+        const std::unique_ptr<KafkaHandle> member,
+        KafkaHandle::Make(
+            RD_KAFKA_CONSUMER, connection_,
+            {{"group.id", group}, {"enable.auto.commit", "false"}, {"statistics.interval.ms", "0"}},
+            /*events=*/0, Waker(), reaper_));
+    while (true) {
+      const PartitionList list = MakeList(partitions, RD_KAFKA_OFFSET_INVALID);
+      const Duration left = std::max(until - env_.Steady(), Duration{1000});
+      const rd_kafka_resp_err_t error =
+          rd_kafka_committed(member->get(), list.get(), static_cast<int>(left.us / 1000));
+      if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return InOrder(partitions, list.get());
+      const Status status = KafkaStatus(
+          error, "committed offsets of group '" + group + "': " + rd_kafka_err2str(error));
+      // A broker that has just started, or just taken the group over, still reads its offsets.
+      if (status.retry() != Retry::kBackoff || env_.Steady() + kCoordinatorRetry >= until)
+        return status;
+      const Queue nothing(rd_kafka_queue_new(member->get()));
+      rd_kafka_queue_poll(nothing.get(), static_cast<int>(kCoordinatorRetry.us / 1000));
     }
-    return InOrder(partitions, rd_kafka_group_result_partitions(groups[0]));
   }
 
   Result<uint64_t> MessageBytesMax(const std::string& topic, Duration deadline) override {
@@ -307,8 +318,8 @@ class RealKafkaAdmin final : public KafkaAdmin {
   Status Silence(std::string_view what, Duration deadline, std::string_view reason) {
     return Status(
         Code::kUnavailable,
-        "no answer from " + brokers_ + " within " + std::to_string(deadline.us / 1000) + " ms (" +
-            std::string(what) +
+        "no answer from " + connection_.brokers + " within " + std::to_string(deadline.us / 1000) +
+            " ms (" + std::string(what) +
             "): " + (handle_->last_error().empty() ? std::string(reason) : handle_->last_error()) +
             "; check the brokers' addresses, and that they run",
         Fault::kExternal, Retry::kBackoff);
@@ -334,7 +345,8 @@ class RealKafkaAdmin final : public KafkaAdmin {
   }
 
   const std::unique_ptr<KafkaHandle> handle_;
-  const std::string brokers_;
+  const KafkaConnection connection_;
+  const std::shared_ptr<KafkaReaper> reaper_;
   Env& env_;
 };
 
@@ -345,8 +357,8 @@ Result<std::unique_ptr<KafkaAdmin>> MakeRealKafkaAdmin(const KafkaConnection& co
                                                        Env& env) {
   WEIR_ASSIGN(std::unique_ptr<KafkaHandle> handle,
               KafkaHandle::Make(RD_KAFKA_PRODUCER, connection, {{"statistics.interval.ms", "0"}},
-                                /*events=*/0, Waker(), std::move(reaper)));
-  return std::make_unique<RealKafkaAdmin>(std::move(handle), connection.brokers, env);
+                                /*events=*/0, Waker(), reaper));
+  return std::make_unique<RealKafkaAdmin>(std::move(handle), connection, std::move(reaper), env);
 }
 
 }  // namespace weir
