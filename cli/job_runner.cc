@@ -13,6 +13,7 @@
 #include "cli/live_line.h"
 #include "cli/metrics.h"
 #include "cli/process_stats.h"
+#include "cli/resident_relief.h"
 #include "cli/storage_command.h"
 #include "engine/base/env_posix.h"
 #include "engine/base/log.h"
@@ -255,6 +256,7 @@ int RunJob(const RunOptions& options, const std::function<bool()>& stop) {
 
   coordinator->Start();
   LiveLine line(plan);
+  ResidentRelief relief(memory->limit(), memory->handed_out());
   Duration next_line = env->Steady() + kLineInterval;
   bool stopping = false;
   std::vector<runtime::NodeValues> last_values;
@@ -265,6 +267,7 @@ int RunJob(const RunOptions& options, const std::function<bool()>& stop) {
       coordinator->Stop(/*drain=*/false);
     }
     std::this_thread::sleep_for(kPollInterval);
+    relief.Look(env->Steady());
     if (screen.terminal() && env->Steady() >= next_line) {
       next_line = next_line + kLineInterval;
       screen.Draw(line.Text(coordinator->Values(), env->Steady(), env->Now()));

@@ -23,6 +23,13 @@ double BootTime() {
 
 }  // namespace
 
+uint64_t ResidentBytes() {
+  std::ifstream file("/proc/self/statm");
+  uint64_t size = 0, resident = 0;
+  if (!(file >> size >> resident)) return 0;
+  return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
 ProcessStats ReadProcessStats() {
   ProcessStats stats;
   rusage usage{};
@@ -33,11 +40,7 @@ ProcessStats ReadProcessStats() {
     stats.cpu_seconds = seconds(usage.ru_utime) + seconds(usage.ru_stime);
     stats.resident_bytes_peak = static_cast<uint64_t>(usage.ru_maxrss) * 1024;
   }
-  if (std::ifstream file("/proc/self/statm"); file) {
-    uint64_t size = 0, resident = 0;
-    if (file >> size >> resident)
-      stats.resident_bytes = resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  }
+  stats.resident_bytes = ResidentBytes();
   std::error_code error;
   for (auto entry = std::filesystem::directory_iterator("/proc/self/fd", error);
        !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {

@@ -14,5 +14,6 @@ struct ProcessStats {
 };
 
 ProcessStats ReadProcessStats();
+uint64_t ResidentBytes();  // 0: the kernel does not say
 
 }  // namespace weir::cli

@@ -20,7 +20,8 @@ constexpr int64_t kSlicesOpenMax = 10'000;
 constexpr StateIndex kSlices{0},
     kTimers{1};  // then `emitted` if results are revised, then one map per count(DISTINCT)
 constexpr std::string_view kDistinctRowField = "n";
-constexpr size_t kUnitKeysAim = 16'384;  // keys merged at once when a window fires
+constexpr size_t kUnitKeysAim = 16'384;    // keys merged at once when a window fires
+constexpr uint32_t kUnitGroupsGrowth = 4;  // what one unit found says little of the next ones
 
 /// Everything about a configured aggregate that its parts share; made once from the options.
 struct Definition {
@@ -253,6 +254,7 @@ class MergedRows final : public BytesWriter {
   }
   void Set(StateRow* row, const StateLayout::Slot& slot, std::string_view value) override {
     texts_.emplace_back(value);
+    text_bytes_ += sizeof(std::string) + value.size();
     StateBytes stored;
     stored.size = static_cast<uint32_t>(value.size());
     stored.capacity = std::max<uint32_t>(stored.size, 1);
@@ -263,13 +265,15 @@ class MergedRows final : public BytesWriter {
   void Clear() {
     used_ = 0;
     texts_.clear();
+    text_bytes_ = 0;
   }
+  size_t bytes() const { return used_ * layout_.bytes + text_bytes_; }
 
  private:
   static constexpr size_t kRowsPerBlock = 256, kAlignment = 16;
   const StateLayout& layout_;
   std::vector<std::vector<uint8_t>> blocks_;
-  size_t used_ = 0;
+  size_t used_ = 0, text_bytes_ = 0;
   std::deque<std::string> texts_;
 };
 
@@ -628,6 +632,16 @@ class Aggregate final : public Operator {
     distinct_seen_.assign(definition_.calls.size(), {});
     absorbed_ = 0;
     emit_at_ = 0;
+    AccountMerged();
+  }
+
+  /// A unit may be large where a key group has very many keys: hot state makes room for it.
+  void AccountMerged() {
+    size_t bytes = merged_->bytes() + merged_index_.size() * sizeof(uint32_t) +
+                   merged_rows_.size() * (sizeof(StateRow*) + sizeof(uint64_t));
+    for (const std::string& key : merged_keys_) bytes += sizeof(key) + key.size();
+    context_->memory().Use(static_cast<int64_t>(bytes) - static_cast<int64_t>(accounted_));
+    accounted_ = bytes;
   }
 
   /// Merges the slices of a window for some key groups into the merged rows; goes on where it had
@@ -665,7 +679,9 @@ class Aggregate final : public Operator {
     const size_t groups_taken = groups.last.value - groups.first.value + 1U;
     const size_t keys_per_group = std::max<size_t>(merged_rows_.size() / groups_taken, 1);
     unit_groups_ = static_cast<uint32_t>(
-        std::clamp<size_t>(kUnitKeysAim / keys_per_group, 1, kTimersPerCallMax));
+        std::clamp<size_t>(kUnitKeysAim / keys_per_group, 1,
+                           std::min<size_t>(groups_taken * kUnitGroupsGrowth, kTimersPerCallMax)));
+    AccountMerged();
     return Ready::kReady;
   }
 
@@ -1164,7 +1180,8 @@ class Aggregate final : public Operator {
   std::vector<RowError> result_errors_;
   int64_t absorbed_ = 0;  // rows of the scanned slices that no later window needs
   size_t emit_at_ = 0;
-  uint32_t unit_ = 0, unit_groups_ = 8;
+  uint32_t unit_ = 0, unit_groups_ = 1;
+  size_t accounted_ = 0;  // bytes of the merged rows
   bool scanned_ = false, fired_ = false;
   std::deque<Revision> revisions_;
   std::set<std::pair<int64_t, std::string>> revised_;  // those in revisions_: one per (window, key)

@@ -35,7 +35,7 @@ class EvictionBatch {
   std::vector<Evicted*>& rows() { return rows_; }
 
  private:
-  static constexpr size_t kBlockBytes = 64 * 1024;
+  static constexpr size_t kBlockBytes = 256 * 1024;
   std::vector<std::unique_ptr<char[]>> blocks_;
   char* next_ = nullptr;
   size_t left_ = 0, bytes_ = 0;

@@ -231,8 +231,8 @@ void HotState::Freeze(CheckpointId n, EventTime watermark) {
   if (set->batch != nullptr) shared_.buffered_bytes += set->batch->bytes();
   for (Slice* slice : shared_.dirty_slices) {
     if (slice == nullptr) continue;
+    set->row_bytes += slice->DirtyBytes();
     set->rows.emplace_back(slice, slice->TakeDirty());
-    set->row_bytes += set->rows.back().second.capacity() * sizeof(Row*);
     slice->dirty_slot = SIZE_MAX;
   }
   shared_.dirty_slices.clear();

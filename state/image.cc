@@ -1,6 +1,7 @@
 #include "state/image.h"
 
 #include "engine/base/bytes.h"
+#include "engine/base/content_hash.h"
 #include "engine/data/batch_codec.h"
 
 namespace weir::state {
@@ -8,7 +9,6 @@ namespace {
 
 constexpr uint32_t kImageFormat = 1;
 constexpr uint64_t kStatesMax = 65536;
-constexpr size_t kHashBlockBytes = size_t{1} << 30;
 
 /// Long runs of equal numbers: horizons are equal in most groups.
 void PutRuns(const std::vector<int64_t>& values, ByteWriter& writer) {
@@ -179,8 +179,8 @@ Status VerifyImageFile(Env& env, const ImageFile& file, const Path& local) {
                                          std::to_string(found.bytes) + " in \"" + local +
                                          "\", expected " + std::to_string(file.bytes));
   }
-  WEIR_ASSIGN(const std::string bytes, ReadWholeFile(env, local, kHashBlockBytes));
-  const std::string hash = HashContent(bytes).Hex();
+  WEIR_ASSIGN(const HashedFile content, HashFile(env, local));
+  const std::string hash = content.hash.Hex();
   if (hash != file.hash) {
     return Status(Code::kCorruption, "\"" + file.name + "\": content hash " + hash + " in \"" +
                                          local + "\", expected " + file.hash);

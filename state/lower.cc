@@ -7,32 +7,58 @@ namespace {
 
 /// A row to write and its place in the order of keys.
 struct Outgoing {
-  uint64_t head;    // state, group
-  uint64_t ns;      // ordered
+  uint64_t place;   // state, group, rank of the namespace
   uint64_t prefix;  // of the key
-  const Item* row;  // or
-  const Evicted* evicted;
-  uint32_t age;  // later ones replace earlier ones of the same key
+  uintptr_t from;   // a Row, or an Evicted with the low bit set
+  uint32_t age;     // later ones replace earlier ones of the same key
 
-  std::string_view key() const { return row != nullptr ? row->key_view() : evicted->key_view(); }
-  std::string_view sort() const { return row != nullptr ? row->sort_view() : evicted->sort_view(); }
+  const Row* row() const { return (from & 1) != 0 ? nullptr : reinterpret_cast<const Row*>(from); }
+  const Evicted* evicted() const { return reinterpret_cast<const Evicted*>(from & ~uintptr_t{1}); }
+  uint16_t state() const { return static_cast<uint16_t>(place >> 48); }
+  uint16_t group() const { return static_cast<uint16_t>(place >> 32); }
+  uint32_t rank() const { return static_cast<uint32_t>(place); }
   /// Key and sort bytes lie side by side.
-  std::string_view text() const { return {key().data(), key().size() + sort().size()}; }
+  std::string_view text() const { return row() != nullptr ? TextOf(*row()) : TextOf(*evicted()); }
+  template <class T>
+  static std::string_view TextOf(const T& from) {
+    return {from.key, size_t{from.key_bytes} + from.sort_bytes};
+  }
 };
+static_assert(sizeof(Outgoing) == kWriteBytesPerRow);
+static_assert(alignof(Row) > 1 && alignof(Evicted) > 1);
 
 bool SameKey(const Outgoing& a, const Outgoing& b) {
-  return a.head == b.head && a.ns == b.ns && a.prefix == b.prefix && a.text() == b.text();
+  return a.place == b.place && a.prefix == b.prefix && a.text() == b.text();
 }
 
 bool Before(const Outgoing& a, const Outgoing& b) {
-  if (a.head != b.head) return a.head < b.head;
-  if (a.ns != b.ns) return a.ns < b.ns;
+  if (a.place != b.place) return a.place < b.place;
   if (a.prefix != b.prefix) return a.prefix < b.prefix;
   const int order = a.text().compare(b.text());
   return order != 0 ? order < 0 : a.age < b.age;
 }
 
-uint64_t Ordered(int64_t ns) { return static_cast<uint64_t>(ns) ^ (uint64_t{1} << 63); }
+/// The namespaces of some rows in order, so that a row names its own by a small number.
+class NamespaceRanks {
+ public:
+  void Add(int64_t ns) {
+    if (all_.empty() || all_.back() != ns) all_.push_back(ns);
+  }
+  void Sort() {
+    std::sort(all_.begin(), all_.end());
+    all_.erase(std::unique(all_.begin(), all_.end()), all_.end());
+  }
+  uint32_t Of(int64_t ns) {
+    if (all_[last_] != ns)
+      last_ = static_cast<size_t>(std::lower_bound(all_.begin(), all_.end(), ns) - all_.begin());
+    return static_cast<uint32_t>(last_);
+  }
+  int64_t At(uint32_t rank) const { return all_[rank]; }
+
+ private:
+  std::vector<int64_t> all_;
+  size_t last_ = 0;
+};
 
 }  // namespace
 
@@ -246,21 +272,33 @@ Status Lower::DrainLocked(const WriteSet* target) {
 }
 
 Status Lower::WriteSetsLocked(std::span<const std::shared_ptr<WriteSet>> sets) {
-  std::vector<Outgoing> rows;
+  NamespaceRanks ranks;
   size_t count = 0;
   for (const auto& set : sets) {
-    if (set->batch != nullptr) count += set->batch->rows().size();
-    for (const auto& part : set->rows) count += part.second.size();
+    if (set->batch != nullptr) {
+      count += set->batch->rows().size();
+      for (const Evicted* evicted : set->batch->rows()) ranks.Add(evicted->ns);
+    }
+    for (const auto& [slice, items] : set->rows) {
+      count += items.size();
+      ranks.Add(slice->ns.value);
+    }
   }
   if (count == 0) return Status::Ok();
+  ranks.Sort();
+  std::vector<Outgoing> rows;
   rows.reserve(count);
   uint32_t age = 0;  // a row may be in one batch twice: evicted, taken back, evicted again
+  const auto add = [&](uint16_t state, uint16_t group, int64_t ns, std::string_view text,
+                       uintptr_t from) {
+    rows.push_back(
+        {uint64_t{state} << 48 | uint64_t{group} << 32 | ranks.Of(ns), Prefix(text), from, age++});
+  };
   for (const auto& set : sets) {
     if (set->batch != nullptr) {
-      for (const Evicted* e : set->batch->rows()) {
-        rows.push_back({uint64_t{e->state} << 16 | e->group, Ordered(e->ns),
-                        Prefix({e->key, size_t{e->key_bytes} + e->sort_bytes}), nullptr, e, age++});
-      }
+      for (const Evicted* evicted : set->batch->rows())
+        add(evicted->state, evicted->group, evicted->ns, Outgoing::TextOf(*evicted),
+            reinterpret_cast<uintptr_t>(evicted) | 1);
     }
     for (const auto& [slice, items] : set->rows) {
       const StateView& view = set->view.states[slice->state];
@@ -268,9 +306,8 @@ Status Lower::WriteSetsLocked(std::span<const std::shared_ptr<WriteSet>> sets) {
         if (row->absent()) set->absent.push_back(row);
         if (slice->ns.value <= view.horizons[size_t{row->group} - set->view.groups.first.value])
           continue;
-        rows.push_back({uint64_t{slice->state} << 16 | row->group, Ordered(slice->ns.value),
-                        Prefix({row->key, size_t{row->key_bytes} + row->sort_bytes}), row, nullptr,
-                        age++});
+        add(slice->state, row->group, slice->ns.value, Outgoing::TextOf(*row),
+            reinterpret_cast<uintptr_t>(row));
       }
     }
   }
@@ -278,20 +315,20 @@ Status Lower::WriteSetsLocked(std::span<const std::shared_ptr<WriteSet>> sets) {
   std::string key, value;
   for (size_t i = 0; i < rows.size(); ++i) {
     if (i + 1 < rows.size() && SameKey(rows[i], rows[i + 1])) continue;  // a newer one follows
-    const Outgoing& row = rows[i];
-    const auto state = static_cast<size_t>(row.head >> 16);
+    const Outgoing& outgoing = rows[i];
+    const size_t state = outgoing.state();
     key.clear();
-    PutStorageKeyHead(static_cast<uint16_t>(row.head & 0xffff),
-                      static_cast<int64_t>(row.ns ^ (uint64_t{1} << 63)), key);
-    key.append(row.text());
-    if (row.row != nullptr ? row.row->absent() : row.evicted->absent) {
+    PutStorageKeyHead(outgoing.group(), ranks.At(outgoing.rank()), key);
+    key.append(outgoing.text());
+    const Row* row = outgoing.row();
+    if (row != nullptr ? row->absent() : outgoing.evicted()->absent) {
       WEIR_TRY(store_->Erase(state, key));
-    } else if (row.row != nullptr) {
+    } else if (row != nullptr) {
       value.clear();
-      codecs_[state].Encode(*row.row, *static_cast<const Row*>(row.row)->payload(), value);
+      codecs_[state].Encode(*row, *row->payload(), value);
       WEIR_TRY(store_->Put(state, key, value));
     } else {
-      WEIR_TRY(store_->Put(state, key, row.evicted->value_view()));
+      WEIR_TRY(store_->Put(state, key, outgoing.evicted()->value_view()));
     }
   }
   return store_->Finish();

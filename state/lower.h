@@ -29,7 +29,7 @@ struct WriteSet {
   CheckpointId checkpoint;  // all but kEvicted
   uint32_t epoch = 0;       // kFrozen: of its rows
   std::vector<std::pair<Slice*, std::vector<Row*>>> rows;
-  size_t row_bytes = 0;                   // of the lists in `rows`; W accounts them
+  size_t row_bytes = 0;  // of the lists in `rows` and of putting them in order; W accounts them
   std::unique_ptr<EvictionBatch> batch;   // older than `rows`
   ImageView view;                         // kFrozen
   std::function<std::string()> describe;  // kFrozen: encodes the metadata, on P

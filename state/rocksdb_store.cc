@@ -13,11 +13,12 @@
 #include <rocksdb/listener.h>
 #include <rocksdb/options.h>
 #include <rocksdb/sst_file_writer.h>
+#include <rocksdb/statistics.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
-#include "engine/base/bytes.h"
+#include "engine/base/content_hash.h"
 #include "state/rocksdb_files.h"
 
 namespace weir::state {
@@ -25,8 +26,9 @@ namespace {
 
 constexpr size_t kWriteBatchBytes = size_t{1} << 20;
 constexpr uint64_t kTableFileBytes = uint64_t{32} << 20;
-constexpr uint64_t kTableFileBytesMax = uint64_t{4} << 30;
 constexpr size_t kCopyBytes = size_t{1} << 20;
+constexpr size_t kArenaBlockBytes = size_t{256} << 10;  // of a memtable; mapped one by one
+constexpr uint64_t kFlushBytesLeast = uint64_t{1} << 20;
 constexpr double kFilterBitsPerKey = 10;
 constexpr int kTableFormatVersion = 5;
 
@@ -164,6 +166,7 @@ class RocksdbStore final : public ColdStore {
     return FromRocksdb(status, "state of task \"" + task_ + "\", " + std::string(where));
   }
   Status WriteBatchDown();
+  uint64_t BufferedBytes() const;
   rocksdb::DBOptions DatabaseOptions() const;
   rocksdb::ColumnFamilyOptions FamilyOptions(size_t state) const;
   Path DatabasePath() const { return directory_ + "/db"; }
@@ -192,6 +195,8 @@ class RocksdbStore final : public ColdStore {
   std::map<uint64_t, std::set<std::string>> image_names_;  // by checkpoint
   std::set<std::string> known_;                            // named by the last completed image
   mutable std::atomic<uint64_t> calls_ = 0;
+  std::atomic<uint64_t> flush_us_ = 0;  // writers waited for room in the write buffers
+  const std::shared_ptr<rocksdb::Statistics> statistics_ = rocksdb::CreateDBStatistics();
 };
 
 RocksdbStore::RocksdbStore(std::shared_ptr<RocksdbShared> shared, const TaskStateSpec& spec,
@@ -202,6 +207,8 @@ RocksdbStore::RocksdbStore(std::shared_ptr<RocksdbShared> shared, const TaskStat
       attempt_(spec.attempt),
       codecs_(codecs.begin(), codecs.end()),
       compression_(spec.compression) {
+  // Tickers only: the time that writers were stopped or delayed.
+  statistics_->set_stats_level(rocksdb::StatsLevel::kExceptHistogramOrTimers);
   for (const TaskStateEntry& entry : spec.states)
     names_.push_back(entry.node_id + "/" + entry.spec.name);
 }
@@ -227,6 +234,7 @@ rocksdb::DBOptions RocksdbStore::DatabaseOptions() const {
   options.write_buffer_manager = shared_->write_buffers;
   options.max_background_jobs = 2;
   options.info_log = std::make_shared<NoLog>();
+  options.statistics = statistics_;
   options.listeners = {listener_};
   options.avoid_flush_during_shutdown = true;  // the directory is discarded
   options.avoid_unnecessary_blocking_io = true;
@@ -240,6 +248,7 @@ rocksdb::DBOptions RocksdbStore::DatabaseOptions() const {
 rocksdb::ColumnFamilyOptions RocksdbStore::FamilyOptions(size_t state) const {
   rocksdb::ColumnFamilyOptions options;
   options.write_buffer_size = std::max<size_t>(shared_->write_buffer_bytes / 2, size_t{64} << 10);
+  options.arena_block_size = std::min(options.write_buffer_size / 8, kArenaBlockBytes);
   options.level0_file_num_compaction_trigger = 4;
   options.target_file_size_base = kTableFileBytes;
   options.compression = CompressionOf(compression_);
@@ -465,7 +474,31 @@ Status RocksdbStore::WriteBatchDown() {
   calls_.fetch_add(1, std::memory_order_relaxed);
   const rocksdb::Status written = db_->Write(options, &batch_);
   batch_.Clear();
-  return Check(written, "writing rows");
+  WEIR_TRY(Check(written, "writing rows"));
+  // RocksDB only begins to flush at the bound, and takes on what comes meanwhile. Nobody else
+  // writes to this database, so its writer can wait. Where others hold the buffers, files stay of a
+  // sensible size.
+  if (shared_->write_buffers->memory_usage() < shared_->write_buffer_bytes ||
+      BufferedBytes() < kFlushBytesLeast)
+    return Status::Ok();
+  rocksdb::FlushOptions flush;
+  flush.wait = true;
+  flush.allow_write_stall = true;
+  const Duration before = shared_->env.Steady();
+  const Status flushed = Check(db_->Flush(flush, families_), "flushing rows");
+  flush_us_.fetch_add(static_cast<uint64_t>((shared_->env.Steady() - before).us),
+                      std::memory_order_relaxed);
+  return flushed;
+}
+
+uint64_t RocksdbStore::BufferedBytes() const {
+  uint64_t bytes = 0;
+  for (rocksdb::ColumnFamilyHandle* family : families_) {
+    uint64_t value = 0;
+    if (db_->GetIntProperty(family, rocksdb::DB::Properties::kSizeAllMemTables, &value))
+      bytes += value;
+  }
+  return bytes;
 }
 
 Status RocksdbStore::Get(size_t state, std::span<const std::string> keys,
@@ -511,10 +544,9 @@ Result<ImageFile> RocksdbStore::Describe(CheckpointId n, const std::string& orig
     file.hash = known->second.hash;
     file.bytes = known->second.bytes;
   } else {
-    const Result<std::string> content = ReadWholeFile(shared_->env, file.local, kTableFileBytesMax);
-    if (!content.ok()) return content.status();
-    file.bytes = content->size();
-    file.hash = HashContent(*content).Hex();
+    WEIR_ASSIGN(const HashedFile content, HashFile(shared_->env, file.local));
+    file.bytes = content.bytes;
+    file.hash = content.hash.Hex();
     if (file.shared) hashed_[original] = {file.hash, file.bytes};
   }
   file.name = file.shared ? "shared/" + file.hash.substr(0, 2) + "/" + file.hash + "-" +
@@ -565,18 +597,19 @@ Status RocksdbStore::Forget(CheckpointId n, bool completed) {
 
 void RocksdbStore::AddUsage(StateUsage& usage) const {
   usage.rocksdb_calls += calls_.load(std::memory_order_relaxed);
+  usage.write_stall_us += flush_us_.load(std::memory_order_relaxed) +
+                          statistics_->getTickerCount(rocksdb::STALL_MICROS);
   for (rocksdb::ColumnFamilyHandle* family : families_) {
     uint64_t value = 0;
     if (db_->GetIntProperty(family, rocksdb::DB::Properties::kLiveSstFilesSize, &value))
       usage.cold_bytes += value;
-    if (db_->GetIntProperty(family, rocksdb::DB::Properties::kSizeAllMemTables, &value))
-      usage.memtable_bytes += value;
     if (db_->GetIntProperty(family, rocksdb::DB::Properties::kEstimateTableReadersMem, &value))
       usage.table_reader_bytes += value;
     if (db_->GetIntProperty(family, rocksdb::DB::Properties::kEstimatePendingCompactionBytes,
                             &value))
       usage.compaction_pending_bytes += value;
   }
+  usage.memtable_bytes += BufferedBytes();
   usage.block_cache_bytes = shared_->cache->GetUsage();
   usage.pinned_bytes = shared_->cache->GetPinnedUsage();
 }

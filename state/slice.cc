@@ -14,7 +14,6 @@ void* Pool::Allocate() {
     return object;
   }
   if (left_ < stride_) {
-    constexpr size_t kSlabBytesMax = size_t{256} << 10;
     const size_t bytes = std::max(slab_bytes_, stride_);
     slabs_.push_back(std::make_unique_for_overwrite<char[]>(bytes));
     next_ = slabs_.back().get();
@@ -48,13 +47,13 @@ char* BytesPool::Allocate(uint32_t bytes, uint32_t* capacity) {
     std::memcpy(&head, place, sizeof(head));
     return place;
   }
-  if (*capacity > kSlabMost) {
+  if (*capacity > kFromSlabMost) {
     large_.push_back(std::make_unique_for_overwrite<char[]>(*capacity));
     return large_.back().get();
   }
   if (left_ < *capacity) {
     const size_t slab = std::max<size_t>(
-        *capacity, std::min<size_t>(kSlabMost, 1024 << std::min<size_t>(slabs_.size(), 6)));
+        *capacity, std::min<size_t>(kSlabBytesMax, 1024 << std::min<size_t>(slabs_.size(), 8)));
     slabs_.push_back(std::make_unique_for_overwrite<char[]>(slab));
     next_ = slabs_.back().get();
     left_ = slab;
@@ -131,16 +130,18 @@ void Slice::RemoveFromList(const Item* item) {
 void Slice::AddToDirty(Row* row) {
   row->dirty_at = static_cast<uint32_t>(dirty.size());
   PushAccounted(dirty, row, own_bytes);
+  own_bytes.Add(kWriteBytesPerRow);
 }
 
 void Slice::RemoveFromDirty(const Row* row) {
   dirty[row->dirty_at] = dirty.back();
   dirty[row->dirty_at]->dirty_at = row->dirty_at;
   dirty.pop_back();
+  own_bytes.Add(-static_cast<int64_t>(kWriteBytesPerRow));
 }
 
 std::vector<Row*> Slice::TakeDirty() {
-  own_bytes.Add(-static_cast<int64_t>(dirty.capacity() * sizeof(Row*)));
+  own_bytes.Add(-static_cast<int64_t>(DirtyBytes()));
   return std::exchange(dirty, {});
 }
 

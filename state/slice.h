@@ -42,6 +42,9 @@ class Counted {
   int64_t value_ = 0;
 };
 
+/// What writing a changed row takes beside the row: its place in the order of keys.
+inline constexpr size_t kWriteBytesPerRow = 32;
+
 /// What the slices of a task add up to. W.
 struct SliceTotals {
   int64_t bytes = 0;
@@ -49,7 +52,11 @@ struct SliceTotals {
   int64_t live = 0;  // rows, cold ones included
 };
 
-/// Objects of one size in slabs that grow from 1 KiB to 256 KiB; freed ones are used again first.
+/// Slabs grow from 1 KiB to this: the allocator maps blocks of that size one by one, so that they
+/// go back to the system with their slice and do not lie between smaller ones.
+inline constexpr size_t kSlabBytesMax = size_t{256} << 10;
+
+/// Objects of one size in slabs; freed ones are used again first.
 class Pool {
  public:
   Pool(size_t stride, int64_t* account) : stride_((stride + 7) & ~size_t{7}), used_(account) {}
@@ -76,7 +83,7 @@ class BytesPool {
 
  private:
   static constexpr uint32_t kClassLeast = 4, kClasses = 17;  // 16 bytes ... 1 MiB
-  static constexpr uint32_t kSlabMost = 64 * 1024;
+  static constexpr uint32_t kFromSlabMost = 64 * 1024;
   static uint32_t ClassOf(uint32_t bytes);
 
   Counted used_;
@@ -111,8 +118,11 @@ struct Slice final : FieldMemory {
   void RemoveFromList(const Item* item);
   void AddToDirty(Row* row);
   void RemoveFromDirty(const Row* row);
-  /// Its memory is the caller's to account.
+  /// The caller accounts the list from now on: DirtyBytes() of before.
   std::vector<Row*> TakeDirty();
+  size_t DirtyBytes() const {
+    return dirty.capacity() * sizeof(Row*) + dirty.size() * kWriteBytesPerRow;
+  }
   /// After the indexes may have grown.
   void AccountIndexes();
 

@@ -101,7 +101,10 @@ class GovernedAccount final : public MemoryAccount {
     if (grows()) governor_.growing_.fetch_sub(1, std::memory_order_relaxed);
   }
   void Use(int64_t delta) override {
-    used_.store(used_.load(std::memory_order_relaxed) + delta, std::memory_order_relaxed);
+    const int64_t before = used_.load(std::memory_order_relaxed), now = before + delta;
+    used_.store(now, std::memory_order_relaxed);
+    if (!grows())
+      governor_.unreserved_.fetch_add(Beyond(now) - Beyond(before), std::memory_order_relaxed);
     governor_.used_[static_cast<size_t>(kind_)].fetch_add(delta, std::memory_order_relaxed);
   }
   size_t used() const override {
@@ -109,14 +112,19 @@ class GovernedAccount final : public MemoryAccount {
   }
   size_t target() const override {
     if (!grows()) return reservation_;
-    const size_t reserved = governor_.reserved();
-    const size_t free = governor_.handed_out() > reserved ? governor_.handed_out() - reserved : 0;
-    return reservation_ + free / static_cast<size_t>(std::max<int64_t>(
-                                     1, governor_.growing_.load(std::memory_order_relaxed)));
+    const int64_t free = static_cast<int64_t>(governor_.handed_out()) -
+                         static_cast<int64_t>(governor_.reserved()) -
+                         governor_.unreserved_.load(std::memory_order_relaxed);
+    return reservation_ + static_cast<size_t>(std::max<int64_t>(free, 0) /
+                                              std::max<int64_t>(1, governor_.growing_.load(
+                                                                       std::memory_order_relaxed)));
   }
 
  private:
   bool grows() const { return kind_ == MemoryKind::kHotState; }
+  int64_t Beyond(int64_t used) const {
+    return std::max<int64_t>(used - static_cast<int64_t>(reservation_), 0);
+  }
   ProcessMemoryGovernor& governor_;
   const MemoryKind kind_;
   const size_t reservation_;

@@ -1,9 +1,10 @@
 #pragma once
 // ProcessMemoryGovernor: the one memory number of a process (contracts 9). Hands out at most 80 %
 // of the limit (at least 64 MiB stay free), refuses a reservation that no longer fits, and gives
-// each account a target: its reservation, and of what nobody has reserved an equal part for each
-// account of hot state. Any thread; numbers are relaxed atomics, the list of accounts changes only
-// when tasks are made or destroyed.
+// each account a target: its reservation, and of what nobody has reserved or uses beyond its
+// reservation an equal part for each account of hot state: hot rows make room for what others need.
+// Any thread; numbers are relaxed atomics, the list of accounts changes only when tasks are made or
+// destroyed.
 
 #include <array>
 #include <atomic>
@@ -28,7 +29,8 @@ class ProcessMemoryGovernor final : public MemoryGovernor {
   friend class GovernedAccount;
   const size_t limit_, handed_out_;
   std::atomic<size_t> reserved_{0};
-  std::atomic<int64_t> growing_{0};  // accounts that share what is not reserved
+  std::atomic<int64_t> unreserved_{0};  // used beyond their reservations by all but hot state
+  std::atomic<int64_t> growing_{0};     // accounts that share what is not reserved
   std::array<std::atomic<int64_t>, kMemoryKinds> used_{};
 };
 

@@ -273,8 +273,14 @@ void Task::TickFlow() {
   backlog.reserve(inputs_.size());
   for (const Input& input : inputs_) backlog.push_back(input.wired.channel->backlog_rows());
   const std::vector<ChannelWindow> windows = flow_.Deal(backlog);
-  for (size_t i = 0; i < inputs_.size(); ++i)
+  int64_t granted = 0;
+  for (size_t i = 0; i < inputs_.size(); ++i) {
     inputs_[i].wired.channel->SetWindow(windows[i].rows, windows[i].bytes, flow_.batch_rows());
+    granted += static_cast<int64_t>(windows[i].bytes);
+  }
+  // What may come, not what has: hot state has to have made room for it before.
+  if (spec_.queues != nullptr)
+    spec_.queues->Use(granted - static_cast<int64_t>(spec_.queues->used()));
 }
 
 void Task::Evict() {

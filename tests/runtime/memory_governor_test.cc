@@ -42,6 +42,24 @@ TEST(ProcessMemoryGovernor, DealsWhatIsNotReservedToHotState) {
   EXPECT_EQ((*one)->target(), 600 * kMiB);
 }
 
+TEST(ProcessMemoryGovernor, TakesFromHotStateWhatOthersUseBeyondTheirReservation) {
+  ProcessMemoryGovernor governor(1000 * kMiB);
+  auto state = governor.Open("s", MemoryKind::kHotState, 100 * kMiB);
+  auto queues = governor.Open("q", MemoryKind::kQueues, 200 * kMiB);
+  auto merged = governor.Open("m", MemoryKind::kOther, 0);
+  EXPECT_EQ((*state)->target(), 600 * kMiB);
+  (*queues)->Use(150 * kMiB);
+  EXPECT_EQ((*state)->target(), 600 * kMiB);
+  (*queues)->Use(100 * kMiB);
+  (*merged)->Use(30 * kMiB);
+  EXPECT_EQ((*state)->target(), 520 * kMiB);
+  (*merged)->Use(5000 * kMiB);
+  EXPECT_EQ((*state)->target(), 100 * kMiB);
+  merged->reset();
+  (*queues)->Use(-250 * static_cast<int64_t>(kMiB));
+  EXPECT_EQ((*state)->target(), 600 * kMiB);
+}
+
 TEST(DetectMemoryLimit, FindsANumberOnThisMachine) {
   const std::unique_ptr<Env> env = MakePosixEnv(1);
   EXPECT_GE(DetectMemoryLimit(*env), 64 * kMiB);
