@@ -95,6 +95,8 @@ struct Shared {
 
 /// Answer of the preparation of an attempt.
 struct Prepared {
+  Status status;            // why there is nothing to start
+  bool head_moved = false;  // `head` is the newest one, whatever failed after that
   Head head;
   bool finished_before = false;  // a bounded job that has ended: nothing to run
   EventTime finished_at{};
@@ -395,26 +397,31 @@ class Coordinator final : public JobCoordinator {
   void PrepareAttempt() {
     if (stop_requested_) return End(JobState::kStopped, Status::Ok(), "");
     SetState(JobState::kScheduling);
-    OnPool<Result<std::shared_ptr<Prepared>>>(
+    OnPool<std::shared_ptr<Prepared>>(
         [shared = shared_, first = !head_.has_value(), last_head = head_,
-         cluster = status().cluster] { return Prepare(*shared, first, last_head, cluster); },
-        [this](Result<std::shared_ptr<Prepared>> prepared) {
-          if (!prepared.ok()) return HandlePrepareFailure(prepared.status());
-          StartAttempt(**prepared);
+         cluster = status().cluster] {
+          auto prepared = std::make_shared<Prepared>();
+          prepared->status = Prepare(*shared, first, last_head, cluster, *prepared);
+          return prepared;
+        },
+        [this](const std::shared_ptr<Prepared>& prepared) {
+          // The next try goes on from the HEAD that this one has made, or it would take its own for
+          // another process's.
+          if (prepared->head_moved) head_ = prepared->head;
+          if (!prepared->status.ok()) return HandlePrepareFailure(prepared->status);
+          StartAttempt(*prepared);
         });
   }
 
   /// Pool: everything between "we may run" and "the tasks can be made".
-  static Result<std::shared_ptr<Prepared>> Prepare(Shared& shared, bool first,
-                                                   const std::optional<Head>& last_head,
-                                                   const std::string& cluster) {
+  static Status Prepare(Shared& shared, bool first, const std::optional<Head>& last_head,
+                        const std::string& cluster, Prepared& prepared) {
     const CoordinatorOptions& options = shared.options;
     const PhysicalPlan& plan = *options.plan;
     JobStorage& storage = shared.storage;
-    auto prepared = std::make_shared<Prepared>();
-    prepared->cluster = !cluster.empty() ? cluster : options.cluster;
-    if (prepared->cluster.empty()) {
-      WEIR_ASSIGN(prepared->cluster, storage.ClusterId());
+    prepared.cluster = !cluster.empty() ? cluster : options.cluster;
+    if (prepared.cluster.empty()) {
+      WEIR_ASSIGN(prepared.cluster, storage.ClusterId());
     }
 
     std::optional<Head> current = last_head;
@@ -443,35 +450,36 @@ class Coordinator final : public JobCoordinator {
       // which makes them publish.
       if (first && manifest.kind == CheckpointKind::kFinished &&
           storage.store().Size(PublishedNote(plan, next.manifest)).ok()) {
-        prepared->finished_before = true;
-        prepared->finished_at = manifest.time;
-        prepared->head = next;
-        return prepared;
+        prepared.finished_before = true;
+        prepared.finished_at = manifest.time;
+        prepared.head = next;
+        return Status::Ok();
       }
     }
     if (first) WEIR_TRY(storage.TakeOwner());
     // The attempt is taken by moving HEAD, so whatever was paused has lost from here on.
-    WEIR_ASSIGN(prepared->head, storage.Advance(current, next));
+    WEIR_ASSIGN(prepared.head, storage.Advance(current, next));
+    prepared.head_moved = true;
 
     WEIR_TRY(RemoveDeadAttempts(*options.env, options.state_directory));
-    prepared->restore_directory =
+    prepared.restore_directory =
         options.state_directory + "/restore-" + std::to_string(next.attempt.value);
     if (!next.manifest.empty()) {
       Result<RestoredJob> restored =
-          LoadCheckpoint(*options.env, storage, prepared->head, plan, prepared->restore_directory);
+          LoadCheckpoint(*options.env, storage, prepared.head, plan, prepared.restore_directory);
       if (!restored.ok())
         return restored.status().At("checkpoint " + std::to_string(next.checkpoint.value));
-      prepared->restored = std::move(restored).value();
+      prepared.restored = std::move(restored).value();
     }
-    WEIR_TRY(shared.retention.Rebuild(prepared->head));
-    WEIR_ASSIGN(prepared->discovery,
-                SplitDiscovery::Open(
-                    plan,
-                    {options.env, options.clients, options.memory, prepared->cluster,
-                     prepared->head.incarnation, prepared->head.attempt},
-                    prepared->restored ? prepared->restored->splits
-                                       : std::map<std::string, std::vector<SplitState>>()));
-    return prepared;
+    WEIR_TRY(shared.retention.Rebuild(prepared.head));
+    WEIR_ASSIGN(
+        prepared.discovery,
+        SplitDiscovery::Open(plan,
+                             {options.env, options.clients, options.memory, prepared.cluster,
+                              prepared.head.incarnation, prepared.head.attempt},
+                             prepared.restored ? prepared.restored->splits
+                                               : std::map<std::string, std::vector<SplitState>>()));
+    return Status::Ok();
   }
 
   static Status SelectCheckpoint(JobStorage& storage, uint64_t id, Head& head) {

@@ -278,7 +278,9 @@ class SimKafka::SimConsumer final : public KafkaConsumer, private HeaderReader {
       auto assigned = std::make_unique<ConsumerState::Assigned>();
       assigned->position = position;
       assigned->next = position.offset;
-      if (cluster.lie == SimKafkaLie::kSkipsAtAssign && position.offset > 0) {
+      const Cluster::Partition* partition = cluster.Find(assigned->name());
+      if (cluster.lie == SimKafkaLie::kSkipsAtAssign && position.offset > 0 &&
+          partition != nullptr && position.offset < partition->end()) {
         ++assigned->next;
         cluster.lied = true;
       }

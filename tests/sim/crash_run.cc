@@ -3,27 +3,18 @@
 #include <algorithm>
 #include <map>
 #include <memory>
-#include <optional>
 #include <vector>
 
-#include "cli/builtins.h"
 #include "engine/base/json.h"
-#include "engine/control/coordinator.h"
-#include "engine/control/job_storage.h"
-#include "jobs/jobs.h"
-#include "tests/harness/sim_env.h"
+#include "tests/sim/sim_job.h"
 
 namespace weir {
 namespace {
 
-constexpr size_t kMemoryBytes = size_t{256} << 20;
-constexpr Duration kRunMax = Seconds(3600);      // virtual; a job that has not ended by then hangs
 constexpr int64_t kCrashAfterUsMax = 4'000'000;  // virtual life of a process that crashes
 constexpr uint64_t kCrashAfterCallsMax = 600;    // or file calls
 constexpr uint32_t kCrashesMax = 6;
-constexpr uint64_t kFileBytesMax = uint64_t{64} << 20;
 constexpr int64_t kMinuteUs = 60'000'000;
-constexpr int64_t kInputStartUs = 1'767'225'600'000'000;  // 2026-01-01
 constexpr int64_t kStepUs =
     1'000'000;  // the input stays within an hour: later times would count as wrong clocks
 constexpr int64_t kJitterUsMax = 20'000'000;  // max_delay of the job is more
@@ -42,26 +33,6 @@ constexpr std::string_view kJob = R"json({
   }
 })json";
 
-class NoClients final : public Clients {
- public:
-  Result<std::unique_ptr<KafkaConsumer>> MakeKafkaConsumer(const KafkaConsumerConfig&,
-                                                           Waker) override {
-    return None();
-  }
-  Result<std::unique_ptr<KafkaProducer>> MakeKafkaProducer(const KafkaProducerConfig&,
-                                                           Waker) override {
-    return None();
-  }
-  Result<std::unique_ptr<KafkaAdmin>> MakeKafkaAdmin(const KafkaConnection&) override {
-    return None();
-  }
-
- private:
-  static Status None() {
-    return Status(Code::kUnavailable, "the simulated machines have no network");
-  }
-};
-
 struct MinuteSums {
   int64_t n = 0, total = 0, most = 0;
   bool operator==(const MinuteSums&) const = default;
@@ -72,16 +43,6 @@ struct Expected {
   std::map<std::pair<std::string, int64_t>, MinuteSums> minutes;  // by k and number of the minute
 };
 
-std::string TimestampText(int64_t us) {
-  const int64_t in_day = us - kInputStartUs;
-  char text[40];
-  std::snprintf(text, sizeof(text), "2026-01-01T%02d:%02d:%02d.%06dZ",
-                static_cast<int>(in_day / (60 * kMinuteUs)),
-                static_cast<int>(in_day / kMinuteUs % 60),
-                static_cast<int>(in_day / 1'000'000 % 60), static_cast<int>(in_day % 1'000'000));
-  return text;
-}
-
 Status WriteInput(SimWorld& world, Env& env, uint64_t rows, uint64_t files, Expected& expected) {
   WEIR_TRY(env.MakeDirectory("/in"));
   std::vector<std::string> texts(files);
@@ -89,13 +50,13 @@ Status WriteInput(SimWorld& world, Env& env, uint64_t rows, uint64_t files, Expe
     const auto id = static_cast<int64_t>(i);
     const std::string k = "k" + std::to_string(world.Random() % 7);
     const auto v = static_cast<int64_t>(world.Random() % 100);
-    const int64_t ts = kInputStartUs + id * kStepUs +
-                       static_cast<int64_t>(world.Random() % static_cast<uint64_t>(kJitterUsMax));
+    const int64_t ts =
+        id * kStepUs + static_cast<int64_t>(world.Random() % static_cast<uint64_t>(kJitterUsMax));
     texts[world.Random() % files] +=
-        Json{{"id", id}, {"k", k}, {"v", v}, {"ts", TimestampText(ts)}}.dump() + "\n";
+        Json{{"id", id}, {"k", k}, {"v", v}, {"ts", SimTimestamp(ts)}}.dump() + "\n";
     if (v < kLeastValue) continue;
     expected.rows[id] = {k, v};
-    MinuteSums& minute = expected.minutes[{k, (ts - kInputStartUs) / kMinuteUs}];
+    MinuteSums& minute = expected.minutes[{k, ts / kMinuteUs}];
     ++minute.n;
     minute.total += v;
     minute.most = std::max(minute.most, v);
@@ -105,36 +66,12 @@ Status WriteInput(SimWorld& world, Env& env, uint64_t rows, uint64_t files, Expe
   return Status::Ok();
 }
 
-/// The lines of all finished files below `directory`.
-Status ReadLines(Env& env, const Path& directory, std::vector<Json>& lines) {
-  Result<std::vector<DirectoryEntry>> entries = env.List(directory);
-  if (entries.status().code() == Code::kNotFound) return Status::Ok();
-  WEIR_TRY(entries.status());
-  for (const DirectoryEntry& entry : *entries) {
-    const Path path = directory + "/" + entry.name;
-    if (entry.directory) {
-      WEIR_TRY(ReadLines(env, path, lines));
-      continue;
-    }
-    if (entry.name.starts_with(".")) continue;
-    WEIR_ASSIGN(const std::string text, ReadWholeFile(env, path, kFileBytesMax));
-    for (size_t at = 0; at < text.size();) {
-      const size_t end = std::min(text.find('\n', at), text.size());
-      Result<Json> line = ParseJson(std::string_view(text).substr(at, end - at));
-      if (!line.ok()) return line.status().At(path);
-      lines.push_back(std::move(line).value());
-      at = end + 1;
-    }
-  }
-  return Status::Ok();
-}
-
 /// `complete`: all of it must be there; else what is there must be right and there once.
 std::string Check(Env& env, const Expected& expected, bool complete) {
   std::vector<Json> rows, minutes;
-  if (const Status status = ReadLines(env, "/out/rows", rows); !status.ok())
+  if (const Status status = ReadJsonLines(env, "/out/rows", rows); !status.ok())
     return status.ToString();
-  if (const Status status = ReadLines(env, "/out/minutes", minutes); !status.ok())
+  if (const Status status = ReadJsonLines(env, "/out/minutes", minutes); !status.ok())
     return status.ToString();
   std::map<int64_t, int> seen;
   for (const Json& row : rows) {
@@ -148,10 +85,8 @@ std::string Check(Env& env, const Expected& expected, bool complete) {
   std::map<std::pair<std::string, int64_t>, MinuteSums> sums;
   for (const Json& row : minutes) {
     const std::string start = row.value("window_start", "");
-    int hour = 0, minute = 0;
-    if (std::sscanf(start.c_str(), "2026-01-01T%2d:%2d:", &hour, &minute) != 2)
-      return "a window without a start: " + row.dump();
-    const std::pair<std::string, int64_t> key{row.value("k", ""), hour * 60 + minute};
+    const std::pair<std::string, int64_t> key{row.value("k", ""), SimMinuteOf(start)};
+    if (key.second < 0) return "a window without a start: " + row.dump();
     const MinuteSums got{row.value("n", int64_t{-1}), row.value("total", int64_t{-1}),
                          row.value("most", int64_t{-1})};
     if (!sums.emplace(key, got).second)
@@ -180,78 +115,6 @@ std::string Check(Env& env, const Expected& expected, bool complete) {
            std::to_string(expected.minutes.size()) + " windows:" + lost;
   }
   return {};
-}
-
-/// One process that runs the job, from its start to its death or the job's end.
-class JobProcess {
- public:
-  JobProcess(SimWorld& world, const std::string& name)
-      : env_(world.StartProcess(name)), memory_(cli::MakeGovernor(kMemoryBytes)) {}
-
-  Status Start(uint32_t parallelism, uint64_t rate, Duration checkpoint_interval, int threads) {
-    jobs::CompileOptions compile;
-    compile.registry = &cli::Builtins();
-    compile.parallelism = parallelism;
-    compile.allowed_paths = {"/in", "/out"};
-    std::string text(kJob);
-    const std::string_view hole = "RATE";
-    text.replace(text.find(hole), hole.size(), std::to_string(rate));
-    job_ = jobs::CompileJob(text, compile);
-    if (!job_.plan) return Status(Code::kInvalidArgument, jobs::FormatProblemsText(job_));
-    job_.plan->checkpoint.interval = checkpoint_interval;
-    WEIR_ASSIGN(backend_, cli::MakeBackend(*env_, *memory_, "memory"));
-    WEIR_ASSIGN(store_, cli::OpenStorage(*env_, "file:///storage"));
-    control::CoordinatorOptions options;
-    options.plan = &*job_.plan;
-    options.description = jobs::DescribeForUpgrade(*job_.plan);
-    options.check_upgrade = [](const control::Manifest&) { return Status::Ok(); };
-    options.env = env_.get();
-    options.clients = &clients_;
-    options.backend = backend_.backend.get();
-    options.memory = memory_.get();
-    options.store = store_.get();
-    options.state_directory = "/state/sim";
-    options.threads = threads;
-    coordinator_ = control::JobCoordinator::Create(options);
-    coordinator_->Start();
-    return Status::Ok();
-  }
-
-  Env& env() { return *env_; }
-  bool ended() const { return coordinator_->ended(); }
-  control::JobStatus status() const { return coordinator_->status(); }
-  std::string Unaccounted() const {
-    for (const runtime::NodeValues& value : coordinator_->final_values()) {
-      if (value.exact_conservation && value.unaccounted != 0)
-        return "node '" + value.node_id + "' does not account for " +
-               std::to_string(value.unaccounted) + " rows";
-    }
-    return {};
-  }
-
- private:
-  const std::unique_ptr<Env> env_;
-  const std::unique_ptr<MemoryGovernor> memory_;
-  NoClients clients_;
-  jobs::CompiledJob job_;
-  cli::BackendParts backend_;
-  std::unique_ptr<CheckpointStore> store_;
-  std::unique_ptr<control::JobCoordinator> coordinator_;
-};
-
-/// After a crash: HEAD, if there ever was one, and the manifest it names can be read by whoever
-/// comes next.
-std::string CheckHead(Env& env, bool had_head) {
-  Result<std::unique_ptr<CheckpointStore>> store = cli::OpenStorage(env, "file:///storage");
-  if (!store.ok()) return store.status().ToString();
-  control::JobStorage storage(env, **store, "sim", "/state/sim");
-  const Result<std::optional<control::Head>> head = storage.ReadHead();
-  if (!head.ok()) return "HEAD cannot be read: " + head.status().ToString();
-  if (!*head) return had_head ? "HEAD is gone" : "";
-  if ((*head)->manifest.empty()) return {};
-  const Result<control::Manifest> manifest = storage.ReadManifest(**head);
-  return manifest.ok() ? ""
-                       : "the manifest of HEAD cannot be read: " + manifest.status().ToString();
 }
 
 class CrashRun {
@@ -287,9 +150,9 @@ class CrashRun {
       if (std::string failure = LiveAndDie(finished); !failure.empty()) return failure;
       if (finished) break;
     }
-    JobProcess process(world_, "last");
+    JobProcess process(world_, "last", nullptr);
     if (std::string failure = StartProcess(process); !failure.empty()) return failure;
-    if (!world_.RunUntil([&] { return process.ended(); }, kRunMax)) return Hanging(process);
+    if (!world_.RunUntil([&] { return process.ended(); }, kSimRunMax)) return process.Hanging();
     const control::JobStatus status = process.status();
     report_.checkpoints += status.checkpoints.completed;
     if (!status.failure.ok()) return "the job failed: " + status.failure.ToString();
@@ -299,21 +162,22 @@ class CrashRun {
 
   std::string StartProcess(JobProcess& process) {
     ++report_.processes;
-    const Status status = process.Start(static_cast<uint32_t>(Draw(1, 3)), rate_, interval_,
-                                        static_cast<int>(Draw(1, 3)));
+    JobRun run;
+    run.text = kJob;
+    const std::string_view hole = "RATE";
+    run.text.replace(run.text.find(hole), hole.size(), std::to_string(rate_));
+    run.parallelism = static_cast<uint32_t>(Draw(1, 3));
+    run.checkpoint_interval = interval_;
+    run.threads = static_cast<int>(Draw(1, 3));
+    const Status status = process.Start(run);
     return status.ok() ? "" : status.ToString();
-  }
-
-  static std::string Hanging(const JobProcess& process) {
-    return "the job is still " + std::string(control::JobStateName(process.status().state)) +
-           " after an hour; restarts: " + process.status().last_attempt_failure.ToString();
   }
 
   /// A process until its crash. `finished`: the job ended before.
   std::string LiveAndDie(bool& finished) {
     FaultEnv& faults = world_.faults();
     {
-      JobProcess process(world_, "process-" + std::to_string(report_.processes));
+      JobProcess process(world_, "process-" + std::to_string(report_.processes), nullptr);
       if (std::string failure = StartProcess(process); !failure.empty()) return failure;
       const uint64_t how = Draw(0, 3);
       const bool at_call = how == 1, one_fault = how == 2;
@@ -329,8 +193,8 @@ class CrashRun {
       world_.After(at - world_.Steady(), [] {});
       if (!world_.RunUntil(
               [&] { return process.ended() || world_.Steady() >= at || (at_call && faults.hit()); },
-              kRunMax))
-        return Hanging(process);
+              kSimRunMax))
+        return process.Hanging();
       if (faults.hit()) ++report_.file_faults;
       const control::JobStatus status = process.status();
       report_.checkpoints += status.checkpoints.completed;
