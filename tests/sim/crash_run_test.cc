@@ -25,8 +25,8 @@ TEST(CrashRun, EveryRowIsThereExactlyOnceHoweverOftenProcessesDie) {
   uint64_t processes = 0, kills = 0, losses = 0, faults = 0, checkpoints = 0, failed = 0;
   for (uint64_t seed = first; seed < first + runs; ++seed) {
     const CrashRunReport report = RunWithCrashes(seed);
-    EXPECT_EQ(report.failure, "") << "seed " << seed << ": ./dev sim --seed " << seed
-                                  << " --runs 1";
+    EXPECT_EQ(report.failure, "") << "seed " << seed << ": ./dev sim --job files --seed " << seed
+                                  << " --seeds 1";
     failed += report.failure.empty() ? 0 : 1;
     processes += report.processes;
     kills += report.kills;
