@@ -10,7 +10,10 @@
 #include "engine/api/registry.h"
 #include "engine/base/json.h"
 #include "engine/data/key_encoding.h"
+#include "operators/aggregate_combiner.h"
+#include "operators/aggregate_definition.h"
 #include "operators/aggregate_functions.h"
+#include "operators/detached_rows.h"
 #include "operators/window.h"
 
 namespace weir {
@@ -23,112 +26,8 @@ constexpr std::string_view kDistinctRowField = "n";
 constexpr size_t kUnitKeysAim = 16'384;    // keys merged at once when a window fires
 constexpr uint32_t kUnitGroupsGrowth = 4;  // what one unit found says little of the next ones
 
-/// Everything about a configured aggregate that its parts share; made once from the options.
-struct Definition {
-  std::vector<BoundKey> keys;
-  Windows windows;
-  int64_t lateness = 0;
-  bool late_port = false;
-  bool revises = false, upsert = false, window_time = false;
-  std::vector<AggregateCall> calls;
-  std::vector<std::string> result_names;
-  std::vector<Expression> results;  // over group_schema + calls
-  Expression having;                // may be empty
-  SchemaRef group_schema;           // keys, window_start, window_end
-  SchemaRef call_schema;            // group_schema, then one column per call
-  SchemaRef output;                 // keys, window columns, results, _event_time[, _op]
-  bool complete = false;            // no problem was found
-};
-
-std::string CallColumn(size_t i) { return "$" + std::to_string(i); }
-Type TimestampType() { return Type::Of(TypeKind::kTimestamp); }
-
-Definition Define(const NodeConfig& config) {
-  Definition definition;
-  const PortShape& input = config.input(kMain);
-  bool sound = true;
-
-  Scope key_scope = config.scope();
-  key_scope.clock_warning = "a key by the clock makes replays differ";
-  std::vector<Field> group;
-  for (size_t i = 0; i < config.json("key_by").size(); ++i) {
-    std::optional<BoundKey> key = config.Key("key_by/" + std::to_string(i), key_scope);
-    if (!key) {
-      sound = false;
-      continue;
-    }
-    const bool repeated = std::any_of(group.begin(), group.end(),
-                                      [&](const Field& field) { return field.name == key->name; });
-    if (repeated) {
-      config.Error("key_by/" + std::to_string(i), "W0418", "two keys are named '" + key->name + "'",
-                   "name one of them with AS");
-      sound = false;
-      continue;
-    }
-    group.push_back({key->name, key->expression.type(), key->expression.nullable()});
-    definition.keys.push_back(std::move(*key));
-  }
-  group.push_back({std::string(kWindowStartColumn), TimestampType(), false});
-  group.push_back({std::string(kWindowEndColumn), TimestampType(), false});
-  definition.group_schema = std::make_shared<const Schema>(group);
-
-  definition.windows.size = config.DurationOf("window/size").us;
-  definition.windows.every = config.Text("window/type") == "sliding"
-                                 ? config.DurationOf("window/every").us
-                                 : definition.windows.size;
-  if (config.Has("window/offset"))
-    definition.windows.offset = config.DurationOf("window/offset").us;
-  definition.window_time = config.Has("window/window_time") && config.Bool("window/window_time");
-  definition.lateness = config.DurationOf("allowed_lateness").us;
-  definition.late_port = config.Text("late") == "side_output";
-  definition.revises = definition.lateness > 0;
-  definition.upsert = config.Text("emit/mode") == "upsert";
-
-  AggregateScope scope{config.scope(), definition.group_schema, {}};
-  std::vector<Field> output = group;
-  if (definition.window_time)
-    output.push_back({std::string(kWindowTimeColumn), TimestampType(), false});
-  for (const auto& [name, text] : config.json("aggregates").items()) {
-    const std::string path = "aggregates/" + PointerToken(name);
-    if (std::any_of(output.begin(), output.end(),
-                    [&, &n = name](const Field& field) { return field.name == n; })) {
-      config.Error(path, "W0418", "'" + name + "' is a key or window column already",
-                   "give the aggregate another name");
-      sound = false;
-      continue;
-    }
-    AggregateResult bound = config.Aggregate(path, scope, {}, definition.calls);
-    if (!bound.result) {
-      sound = false;
-      continue;
-    }
-    output.push_back({name, bound.result.type(), bound.result.nullable()});
-    scope.named.emplace_back(name, bound.result);
-    definition.result_names.push_back(name);
-    definition.results.push_back(std::move(bound.result));
-  }
-  if (config.Has("having")) {
-    definition.having =
-        config.Aggregate("having", scope, {.expected = Type::Of(TypeKind::kBool)}, definition.calls)
-            .result;
-    sound = sound && static_cast<bool>(definition.having);
-  }
-  std::vector<Field> call_fields = group;
-  for (size_t i = 0; i < definition.calls.size(); ++i)
-    call_fields.push_back(
-        {CallColumn(i), definition.calls[i].result, definition.calls[i].nullable});
-  definition.call_schema = std::make_shared<const Schema>(std::move(call_fields));
-
-  output.push_back({std::string(kEventTimeColumn), TimestampType(), false});
-  if (definition.revises)
-    output.push_back({std::string(kOpColumn), Type::Of(TypeKind::kInt32), false});
-  definition.output = std::make_shared<const Schema>(std::move(output));
-  definition.complete = sound && input.schema != nullptr;
-  return definition;
-}
-
 /// Text of what gives the rows of the state their sense; another one is verdict `reset`.
-std::string Meaning(const Definition& definition) {
+std::string Meaning(const AggregateDefinition& definition) {
   std::string text = "window(size=" + std::to_string(definition.windows.size) +
                      ",every=" + std::to_string(definition.windows.every) +
                      ",offset=" + std::to_string(definition.windows.offset) + ") keys(";
@@ -136,7 +35,8 @@ std::string Meaning(const Definition& definition) {
   return text + ")";
 }
 
-void CollectUses(const Definition& definition, const Schema& input, std::set<std::string>& uses) {
+void CollectUses(const AggregateDefinition& definition, const Schema& input,
+                 std::set<std::string>& uses) {
   const auto add = [&](const Expression& expression) {
     for (const ColumnIndex column : expression.columns()) uses.insert(input.field(column).name);
   };
@@ -154,7 +54,7 @@ void Infer(NodeConfig& config, NodeShape& shape) {
     config.Error("window", "W0501", "a window of event time needs rows that have one",
                  "declare \"event_time\": {\"field\": ..., \"max_delay\": ...} on the source");
   }
-  Definition definition = Define(config);
+  AggregateDefinition definition = DefineAggregate(config);
   const Windows& windows = definition.windows;
   if (windows.size <= 0 || windows.every <= 0) return;  // reported as out of range with the option
   if (windows.offset <= -windows.every || windows.offset >= windows.every) {
@@ -194,21 +94,12 @@ void Infer(NodeConfig& config, NodeShape& shape) {
   }
   CollectUses(definition, *input.schema, shape.uses);
 
-  std::vector<Field> row = {{"rows", Type::Of(TypeKind::kInt64), true}};
   std::string calls_text;
-  for (size_t i = 0; i < definition.calls.size(); ++i) {
-    calls_text += definition.calls[i].text + ";";
-    const std::unique_ptr<Accumulator> accumulator = MakeAccumulator(definition.calls[i]);
-    if (accumulator == nullptr) continue;
-    for (Field field : accumulator->Fields()) {
-      field.name = std::to_string(i) + "." + field.name;
-      row.push_back(std::move(field));
-    }
-  }
+  for (const AggregateCall& call : definition.calls) calls_text += call.text + ";";
   const std::string meaning = Meaning(definition);
   shape.states.push_back({.name = "slices",
                           .kind = StateKind::kValue,
-                          .row = Schema(row),
+                          .row = SliceRow(definition),
                           .namespaced = true,
                           .meaning = meaning + " calls(" + calls_text + ")"});
   shape.states.push_back(
@@ -226,6 +117,8 @@ void Infer(NodeConfig& config, NodeShape& shape) {
                             .namespaced = true,
                             .meaning = meaning});
   }
+  if (CanCombine(definition, config))
+    shape.combine = CombineSpec{PartialRow(definition), MakeAggregateCombiner};
   for (const AggregateCall& call : definition.calls) {
     if (!call.distinct) continue;
     shape.states.push_back(
@@ -236,46 +129,6 @@ void Infer(NodeConfig& config, NodeShape& shape) {
          .meaning = meaning});
   }
 }
-
-/// Rows outside of the state, in the layout of its rows: what the slices of a window add up to.
-class MergedRows final : public BytesWriter {
- public:
-  explicit MergedRows(const StateLayout& layout) : layout_(layout) {}
-  StateRow* Add() {
-    if (used_ == blocks_.size() * kRowsPerBlock)
-      blocks_.emplace_back(layout_.bytes * kRowsPerBlock + kAlignment);
-    std::vector<uint8_t>& block = blocks_[used_ / kRowsPerBlock];
-    auto base = reinterpret_cast<uintptr_t>(block.data());
-    base = (base + kAlignment - 1) / kAlignment * kAlignment;
-    auto* bytes = reinterpret_cast<uint8_t*>(base) + (used_ % kRowsPerBlock) * layout_.bytes;
-    std::memset(bytes, 0, layout_.bytes);
-    ++used_;
-    return reinterpret_cast<StateRow*>(bytes);
-  }
-  void Set(StateRow* row, const StateLayout::Slot& slot, std::string_view value) override {
-    texts_.emplace_back(value);
-    text_bytes_ += sizeof(std::string) + value.size();
-    StateBytes stored;
-    stored.size = static_cast<uint32_t>(value.size());
-    stored.capacity = std::max<uint32_t>(stored.size, 1);
-    stored.heap = texts_.back().data();
-    std::memcpy(row->bytes() + slot.offset, &stored, sizeof(stored));
-    row->SetNotNull(slot);
-  }
-  void Clear() {
-    used_ = 0;
-    texts_.clear();
-    text_bytes_ = 0;
-  }
-  size_t bytes() const { return used_ * layout_.bytes + text_bytes_; }
-
- private:
-  static constexpr size_t kRowsPerBlock = 256, kAlignment = 16;
-  const StateLayout& layout_;
-  std::vector<std::vector<uint8_t>> blocks_;
-  size_t used_ = 0, text_bytes_ = 0;
-  std::deque<std::string> texts_;
-};
 
 /// Writes bytes fields through the state, which accounts them.
 class StateWriter final : public BytesWriter {
@@ -294,8 +147,11 @@ class StateWriter final : public BytesWriter {
 /// fires the window whose last instant is t, then goes the slice whose clean-up is due at t.
 class Aggregate final : public Operator {
  public:
-  Aggregate(Definition definition)
-      : definition_(std::move(definition)), windows_(definition_.windows) {}
+  Aggregate(AggregateDefinition definition, bool combined)
+      : definition_(std::move(definition)),
+        windows_(definition_.windows),
+        combined_(combined),
+        slice_column_{static_cast<uint16_t>(definition_.keys.size())} {}
 
   Status Open(OperatorContext& context) override {
     context_ = &context;
@@ -315,6 +171,7 @@ class Aggregate final : public Operator {
       field += fields;
     }
     merged_.emplace(layout);
+    partial_.emplace(layout);
     writer_.emplace(*slices_);
     for (const BoundKey& key : definition_.keys) key_types_.push_back(key.expression.type());
     timers_set_words_ = (context.node().key_groups + 63) / 64;
@@ -430,22 +287,19 @@ class Aggregate final : public Operator {
   Ready Accumulate(const Batch& batch, Output& out) {
     const uint32_t rows = batch.rows();
     const KeyBatch& keys = batch.keys();
-    const ColumnIndex time_column = *batch.schema().Find(kEventTimeColumn);
+    // Of a partial row the slice's start stands for its time: all its rows are in the same windows.
+    const ColumnIndex time_column =
+        combined_ ? slice_column_ : *batch.schema().Find(kEventTimeColumn);
     const std::span<const int64_t> times = batch.Values<int64_t>(time_column);
+    const std::span<const int64_t> weights =
+        combined_
+            ? batch.Values<int64_t>(ColumnIndex{static_cast<uint16_t>(batch.schema().size() - 1)})
+            : std::span<const int64_t>();
+    const auto weight = [&](uint32_t row) { return combined_ ? weights[row] : 1; };
 
     // 1. Everything that may fail per row, into errors of our own: the call may come again.
     errors_.Clear();
-    arguments_.clear();
-    filters_.clear();
-    for (const AggregateCall& call : definition_.calls) {
-      std::vector<Column> columns;
-      const size_t evaluated = call.function == "percentile" ? 1 : call.arguments.size();
-      for (size_t i = 0; i < evaluated; ++i)
-        columns.push_back(call.arguments[i].Evaluate(batch, errors_));
-      arguments_.push_back(std::move(columns));
-      filters_.emplace_back();
-      if (call.filter) filters_.back() = call.filter->SelectTrue(batch, errors_);
-    }
+    if (!combined_) arguments_.Evaluate(definition_, batch, errors_);
 
     // 2. Where each row goes.
     namespaces_.assign(rows, kSkip);
@@ -459,19 +313,19 @@ class Aggregate final : public Operator {
       if (failures && errors_.Has(i)) continue;
       if (!judgement.slice.Contains(times[i])) judgement = Judge(times[i]);
       if (judgement.windows == 0) {
-        ++gap;
+        gap += weight(i);
         continue;
       }
       if (judgement.first_cleanup > highest && judgement.first_max > highest) [[likely]] {
         namespaces_[i] = Namespace{judgement.slice.start};
-        ++taken;
+        taken += weight(i);
         continue;
       }
       const int64_t watermark =
           context_->watermark(KeyGroupOf(keys.hash[i], context_->node().key_groups)).us;
       if (judgement.last_cleanup <= watermark) {
-        ++late;
-        late_assignments += judgement.windows;
+        late += weight(i);
+        late_assignments += judgement.windows * weight(i);
         late_rows_.mutable_rows().push_back(i);
         continue;
       }
@@ -486,12 +340,12 @@ class Aggregate final : public Operator {
         }
       });
       if (lost != 0) {
-        ++late_partial;
-        late_assignments += lost;
+        late_partial += weight(i);
+        late_assignments += lost * weight(i);
       }
       if (revises) revision_rows_.push_back(i);
       namespaces_[i] = Namespace{judgement.slice.start};
-      ++taken;
+      taken += weight(i);
     }
 
     // 3. Rows of the state, all of them before the first change.
@@ -503,19 +357,18 @@ class Aggregate final : public Operator {
     }
 
     // 4. The changes.
-    for (uint32_t i = 0; i < rows; ++i) {
-      if (slice_rows_[i] != nullptr)
-        slice_rows_[i]->Set(rows_slot_, slice_rows_[i]->Get<int64_t>(rows_slot_) + 1);
-    }
-    for (size_t call = 0; call < definition_.calls.size(); ++call) {
-      if (accumulators_[call] == nullptr) continue;
-      std::span<StateRow* const> targets = slice_rows_;
-      if (definition_.calls[call].filter) {
-        filtered_rows_.assign(rows, nullptr);
-        for (const uint32_t row : filters_[call]) filtered_rows_[row] = slice_rows_[row];
-        targets = filtered_rows_;
+    if (combined_) {
+      MergePartial(batch);
+    } else {
+      for (uint32_t i = 0; i < rows; ++i) {
+        if (slice_rows_[i] != nullptr)
+          slice_rows_[i]->Set(rows_slot_, slice_rows_[i]->Get<int64_t>(rows_slot_) + 1);
       }
-      accumulators_[call]->Update(targets, arguments_[call], times, *writer_);
+      for (size_t call = 0; call < definition_.calls.size(); ++call) {
+        if (accumulators_[call] == nullptr) continue;
+        accumulators_[call]->Update(arguments_.Targets(call, slice_rows_), arguments_.columns[call],
+                                    times, *writer_);
+      }
     }
     SetTimers(keys, times, highest);
     for (const uint32_t row : revision_rows_) AddRevisions(keys, row, times[row]);
@@ -532,17 +385,45 @@ class Aggregate final : public Operator {
     return Ready::kReady;
   }
 
+  /// Adds partial rows to the rows of the state that were found for them.
+  void MergePartial(const Batch& batch) {
+    const uint32_t rows = batch.rows();
+    partial_->Clear();
+    partial_rows_.clear();
+    for (uint32_t i = 0; i < rows; ++i) partial_rows_.push_back(partial_->Add());
+    const StateLayout& layout = slices_->layout();
+    // The columns behind the keys and the slice are the row's fields; its first one comes last.
+    for (size_t field = 0; field < layout.fields.size(); ++field) {
+      const StateLayout::Slot& slot = layout.fields[field];
+      const size_t column = field == 0 ? batch.schema().size() - 1 : slice_column_.value + field;
+      const ColumnIndex index{static_cast<uint16_t>(column)};
+      const Validity valid = batch.Valid(index);
+      VisitKind(slot.type.kind, [&]<TypeKind kKind>() {
+        using T = Physical<kKind>;
+        if constexpr (!std::is_same_v<T, Utf8View>) {
+          const std::span<const T> values = batch.Values<T>(index);
+          for (uint32_t i = 0; i < rows; ++i) {
+            if (valid[i]) partial_rows_[i]->Set(slot, values[i]);
+          }
+        }
+      });
+    }
+    for (uint32_t i = 0; i < rows; ++i) {
+      if (slice_rows_[i] != nullptr) AddTo(slice_rows_[i], partial_rows_[i], *writer_);
+    }
+  }
+
   /// Rows of the distinct values; the map's rows count how often each was seen.
   Ready UpdateDistinct(size_t call, const KeyBatch& keys) {
     const uint32_t rows = keys.rows();
-    const Column& values = arguments_[call][0];
+    const Column& values = arguments_.columns[call][0];
     const Validity valid = values.Valid();
     distinct_ns_.assign(rows, kSkip);
     const auto take = [&](uint32_t row) {
       if (slice_rows_[row] != nullptr && valid[row]) distinct_ns_[row] = namespaces_[row];
     };
     if (definition_.calls[call].filter) {
-      for (const uint32_t row : filters_[call]) take(row);
+      for (const uint32_t row : arguments_.filters[call]) take(row);
     } else {
       for (uint32_t row = 0; row < rows; ++row) take(row);
     }
@@ -734,10 +615,11 @@ class Aggregate final : public Operator {
     }
   }
 
-  void MergeInto(StateRow* into, const StateRow* row) {
+  void MergeInto(StateRow* into, const StateRow* row) { AddTo(into, row, *merged_); }
+  void AddTo(StateRow* into, const StateRow* row, BytesWriter& writer) {
     into->Set(rows_slot_, into->Get<int64_t>(rows_slot_) + row->Get<int64_t>(rows_slot_));
     for (const std::unique_ptr<Accumulator>& accumulator : accumulators_) {
-      if (accumulator != nullptr) accumulator->Merge(into, row, *merged_);
+      if (accumulator != nullptr) accumulator->Merge(into, row, writer);
     }
   }
 
@@ -1139,8 +1021,10 @@ class Aggregate final : public Operator {
   }
 
   // Fixed after Open.
-  const Definition definition_;
+  const AggregateDefinition definition_;
   const Windows windows_;
+  const bool combined_;             // rows come added up by slice and key (aggregate_combiner.h)
+  const ColumnIndex slice_column_;  // then
   OperatorContext* context_ = nullptr;
   ValueState* slices_ = nullptr;
   ValueState* emitted_ = nullptr;  // only where results are taken back
@@ -1155,10 +1039,11 @@ class Aggregate final : public Operator {
 
   // Scratch of one call, kept for its memory.
   RowErrors errors_;
-  std::vector<std::vector<Column>> arguments_;
-  std::vector<Selection> filters_;
+  AggregateArguments arguments_;
+  std::optional<DetachedRows> partial_;
+  std::vector<StateRow*> partial_rows_;
   std::vector<Namespace> namespaces_, distinct_ns_;
-  std::vector<StateRow*> slice_rows_, filtered_rows_, distinct_rows_, emitted_rows_;
+  std::vector<StateRow*> slice_rows_, distinct_rows_, emitted_rows_;
   std::string subkey_bytes_;
   std::vector<size_t> subkey_ends_;
   std::vector<std::string_view> subkeys_;
@@ -1169,7 +1054,7 @@ class Aggregate final : public Operator {
 
   // What a stopped call goes on with: the unit in hand, and revisions of rows that are in the
   // state. Never needed after a restore.
-  std::optional<MergedRows> merged_;
+  std::optional<DetachedRows> merged_;
   std::vector<std::string> merged_keys_;
   std::vector<StateRow*> merged_rows_;
   std::vector<uint64_t> merged_hashes_;
@@ -1307,8 +1192,8 @@ void RegisterAggregate(Registry& registry) {
       .ports = {"late"},
       .infer = Infer,
       .create = [](const NodeConfig& config,
-                   const NodeShape&) -> Result<std::unique_ptr<Operator>> {
-        return std::make_unique<Aggregate>(Define(config));
+                   const NodeShape& shape) -> Result<std::unique_ptr<Operator>> {
+        return std::make_unique<Aggregate>(DefineAggregate(config), shape.combine.has_value());
       },
       .example =
           R"json({"type": "aggregate", "inputs": ["clicks"], "key_by": ["page"], "window": {"type": "tumbling", "size": "1m"}, "aggregates": {"views": "count(*)"}})json",

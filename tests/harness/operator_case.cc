@@ -266,6 +266,7 @@ class Run {
 
   void Open(uint32_t count, const std::vector<StateImage>& images, EventTime restored,
             std::vector<std::pair<Port, Batch>> in_flight) {
+    combiner_.reset();  // it may hold the context of a task
     tasks_.clear();
     ++attempt_;
     for (uint32_t i = 0; i < count; ++i) {
@@ -345,7 +346,10 @@ class Run {
     if (!Keyed(shape_)) return batch;
     std::vector<Column> columns;
     RowErrors ignored;
-    for (const Expression& key : *shape_.keys[0]) columns.push_back(key.Evaluate(batch, ignored));
+    for (uint16_t i = 0; i < shape_.keys[0]->size(); ++i) {
+      columns.push_back(IsPartial(batch) ? batch.column(ColumnIndex{i})
+                                         : (*shape_.keys[0])[i].Evaluate(batch, ignored));
+    }
     const auto time_column = batch.schema().Find(kEventTimeColumn);
     Column time;
     if (time_column) time = batch.column(*time_column);
@@ -367,9 +371,40 @@ class Run {
     return parts;
   }
 
+  bool IsPartial(const Batch& batch) const {
+    return shape_.combine && batch.schema().size() == shape_.combine->partial.size() &&
+           batch.schema_ref() != schema_;
+  }
+
   void Give(const Batch& batch) {
-    for (auto& [task, part] : Split(batch)) Call(task, kMain, part);
+    const Batch given = shape_.combine ? Combined(batch) : batch;
+    if (given) {
+      for (auto& [task, part] : Split(given)) Call(task, kMain, part);
+    }
     AfterCall();
+  }
+
+  /// What the task of the producer would send.
+  Batch Combined(const Batch& batch) {
+    if (combiner_ == nullptr) {
+      Result<std::unique_ptr<Combiner>> made =
+          shape_.combine->create(*config_, shape_, *tasks_[0].context);
+      EXPECT_TRUE(made.ok()) << made.status().ToString();
+      combiner_ = std::move(made).value();
+    }
+    std::vector<Output::PortSlot> slots(1);
+    slots[0].schema = std::make_shared<const Schema>(shape_.combine->partial);
+    Output out(std::move(slots));
+    combiner_->Combine(WithKeys(batch), out);
+    Batch partial = out.Take(kMain);
+    EXPECT_LE(partial ? partial.rows() : 0, batch.rows());
+    for (const RowError& error : out.errors().errors()) {
+      ++errors[std::string(RecordCodeName(error.code))];
+      outcomes["error"] += error.detached ? 0 : 1;
+    }
+    for (size_t i = 0; i < kOutcomes; ++i)
+      outcomes[std::string(OutcomeName(static_cast<Outcome>(i)))] += out.outcomes()[i];
+    return partial;
   }
 
   /// Drives one batch to its end; with restores also in the middle of it.
@@ -537,6 +572,7 @@ class Run {
   std::unique_ptr<StateBackend> backend_;
   Signal signal_;
   std::vector<Task> tasks_;
+  std::unique_ptr<Combiner> combiner_;
   EventTime watermark_ = EventTime::Min();
   uint64_t attempt_ = 0, checkpoint_ = 0, fetched_ = 0, calls_ = 0;
   bool good_ = false;
