@@ -12,6 +12,7 @@ namespace weir::cli {
 namespace {
 
 constexpr size_t kCacheBytesLeast = size_t{8} << 20, kCacheBytesMost = size_t{512} << 20;
+constexpr size_t kBackgroundBytesMost = size_t{12} << 20;
 
 }  // namespace
 
@@ -36,10 +37,13 @@ Result<BackendParts> MakeBackend(Env& env, MemoryGovernor& memory, const std::st
   state::RocksdbOptions options;
   options.cache_bytes = std::clamp(memory.handed_out() / 8, kCacheBytesLeast, kCacheBytesMost);
   options.write_buffer_bytes = options.cache_bytes / 2;
-  // Write buffers are charged to the cache, so its size is all that RocksDB may hold.
-  WEIR_ASSIGN(parts.account, memory.Open("RocksDB's cache and write buffers", MemoryKind::kRocksdb,
-                                         options.cache_bytes));
-  parts.account->Use(static_cast<int64_t>(options.cache_bytes));
+  // Write buffers are charged to the cache. Beside it lies what flushes and compactions work with:
+  // filters of a table being made, buffers of files, batches on their way in.
+  const size_t bytes =
+      options.cache_bytes + std::min(memory.handed_out() / 16, kBackgroundBytesMost);
+  WEIR_ASSIGN(parts.account,
+              memory.Open("RocksDB's cache and write buffers", MemoryKind::kRocksdb, bytes));
+  parts.account->Use(static_cast<int64_t>(bytes));
   WEIR_ASSIGN(parts.backend, state::MakeRocksdbBackend(env, options));
   return parts;
 }

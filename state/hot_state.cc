@@ -348,7 +348,7 @@ bool HotState::HasRoomFor(uint32_t rows) {
     SizeBuffer();
     for (int step = 0; step < kEvictStepsPerBatch && Excess() != 0; ++step) {
       const Pass pass = EvictSome(Excess());
-      visits_without_batch_ += pass.visits;
+      visits_without_batch_ += std::max<int64_t>(pass.visits, 1);
       if (!pass.room) break;
     }
     Publish();
@@ -361,9 +361,7 @@ bool HotState::HasRoomFor(uint32_t rows) {
     if (!in_flight) {
       // Nothing that could be waited for. What the clock has passed over twice and still stays is
       // what the batch itself waited for.
-      int64_t slots = 0;
-      for (const auto& table : tables_) slots += table->Slots();
-      takes = visits_without_batch_ > kClockRounds * slots;
+      takes = visits_without_batch_ > kClockRounds * shared_.totals.hot;
       if (!takes && wake_) wake_();
     }
   }

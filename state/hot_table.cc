@@ -7,7 +7,8 @@ namespace {
 
 constexpr size_t kKeyRoomDefault = 24;
 constexpr size_t kKeyRoomMax = 64;
-constexpr uint32_t kRangeAgeMax = 256;  // passes of eviction
+constexpr uint32_t kRangeAgeMax = 256;             // passes of eviction
+constexpr int64_t kVisitCost = 1, kEvictCost = 5;  // of what one step of the clock may do
 
 /// Room for keys in a row itself: what fixed-width columns need, else a usual length.
 size_t KeyRoom(const TaskStateEntry& entry) {
@@ -88,14 +89,14 @@ bool HotTable::Expired(const Row& row) const {
 
 Row* HotTable::NewRow(Slice& slice, uint64_t hash, uint16_t group, std::string_view key,
                       std::string_view sort, KeyEntry* owner) {
-  auto* row = new (slice.rows.Allocate()) Row();
+  Row* row = slice.rows.Allocate();
   const size_t payload = codec_.layout().bytes;
   std::memset(row->payload()->bytes(), 0, payload);
   char* room = reinterpret_cast<char*>(row + 1) + payload;
   if (key.size() + sort.size() > key_room_) {
     uint32_t capacity = 0;
-    char* place =
-        slice.bytes_pool.Allocate(static_cast<uint32_t>(key.size() + sort.size()), &capacity);
+    char* place = slice.rows.Of(*row).AllocateField(static_cast<uint32_t>(key.size() + sort.size()),
+                                                    &capacity);
     row->key = place;
     room = place;
   } else {
@@ -125,7 +126,7 @@ KeyEntry* HotTable::NewKey(Slice& slice, uint64_t hash, uint16_t group, std::str
   auto* entry = new (slice.keys.Allocate()) KeyEntry();
   uint32_t capacity = 0;
   char* place =
-      slice.bytes_pool.Allocate(static_cast<uint32_t>(std::max<size_t>(key.size(), 1)), &capacity);
+      slice.key_bytes.Allocate(static_cast<uint32_t>(std::max<size_t>(key.size(), 1)), &capacity);
   if (!key.empty()) std::memcpy(place, key.data(), key.size());
   entry->key = place;
   entry->hash = hash;
@@ -151,15 +152,16 @@ void HotTable::Free(Row* row) {
       if (listed_) slice.RemoveFromList(row);
     }
   }
-  codec_.FreeOutside(*row->payload(), slice);
+  codec_.FreeOutside(*row->payload(), slice.rows.Of(*row));
   const size_t key = size_t{row->key_bytes} + row->sort_bytes;
   if (key > key_room_) {
     // The class of a length is the class it was allocated from.
     uint32_t capacity = 16;
     while (capacity < key) capacity *= 2;
-    slice.bytes_pool.Free(const_cast<char*>(row->key), capacity);
+    slice.rows.Of(*row).FreeField(const_cast<char*>(row->key), capacity);
   }
   slice.rows.Free(row);
+  if (slice.row_index.size() == 0) slice.AccountIndexes();
 }
 
 void HotTable::Free(KeyEntry* entry) {
@@ -168,25 +170,29 @@ void HotTable::Free(KeyEntry* entry) {
   slice.RemoveFromList(entry);
   uint32_t capacity = 16;
   while (capacity < entry->key_bytes) capacity *= 2;
-  slice.bytes_pool.Free(const_cast<char*>(entry->key), capacity);
+  slice.key_bytes.Free(const_cast<char*>(entry->key), capacity);
   entry->~KeyEntry();
   slice.keys.Free(entry);
+  if (slice.key_index.size() == 0) slice.AccountIndexes();
 }
 
 Row* HotTable::CopyFrozen(Row* row) {
   Slice& slice = *row->slice;
-  auto* copy = new (slice.rows.Allocate()) Row(*row);
+  Row* copy = slice.rows.Allocate();
+  const uint32_t segment = copy->segment;
+  *copy = *row;
+  copy->segment = segment;
   const size_t payload = codec_.layout().bytes;
   std::memcpy(copy->payload()->bytes(), row->payload()->bytes(), payload);
   const size_t key = size_t{row->key_bytes} + row->sort_bytes;
   char* room = reinterpret_cast<char*>(copy + 1) + payload;
   if (key > key_room_) {
     uint32_t capacity = 0;
-    room = slice.bytes_pool.Allocate(static_cast<uint32_t>(key), &capacity);
+    room = slice.rows.Of(*copy).AllocateField(static_cast<uint32_t>(key), &capacity);
   }
   if (key != 0) std::memcpy(room, row->key, key);
   copy->key = room;
-  codec_.CloneOutside(*copy->payload(), slice);
+  codec_.CloneOutside(*copy->payload(), slice.rows.Of(*copy));
   if (row->owner != nullptr) {
     row->owner->rows.Replace(row, copy);
   } else {
@@ -215,7 +221,7 @@ Row* HotTable::DirtySlow(Row* row) {
 Row* HotTable::Reset(Row* row) {
   if (row->absent()) ++row->slice->live;
   row = Dirty(row);
-  codec_.FreeOutside(*row->payload(), *row->slice);
+  codec_.FreeOutside(*row->payload(), row->slice->rows.Of(*row));
   std::memset(row->payload()->bytes(), 0, codec_.layout().bytes);
   row->flags = static_cast<uint8_t>(row->flags & ~kAbsent);
   row->touched = INT64_MIN;
@@ -228,7 +234,7 @@ void HotTable::Erase(Row* row) {
   if (!Stored(*row) && !row->marked(kPending)) return Free(row);
   if (row->marked(kPending)) row->touched = INT64_MIN;
   row = Dirty(row);
-  codec_.FreeOutside(*row->payload(), *row->slice);
+  codec_.FreeOutside(*row->payload(), row->slice->rows.Of(*row));
   std::memset(row->payload()->bytes(), 0, codec_.layout().bytes);
   row->flags |= kAbsent;
   row->mark = static_cast<uint8_t>((row->mark | kStored) & ~kPending);
@@ -239,7 +245,7 @@ StateRow* HotTable::Change(StateRow* payload) { return Dirty(Row::Of(payload))->
 void HotTable::SetBytes(StateRow* payload, const StateLayout::Slot& slot, std::string_view value) {
   Row* row = Row::Of(payload);
   WEIR_CHECK(row->epoch == shared_.epoch);  // by Update, or after Change
-  codec_.SetBytes(*payload, slot, value, *row->slice);
+  codec_.SetBytes(*payload, slot, value, row->slice->rows.Of(*row));
 }
 
 void HotTable::Damaged(std::string_view what) {
@@ -254,7 +260,7 @@ void HotTable::Damaged(std::string_view what) {
 bool HotTable::FillRow(Row& row, std::string_view value) {
   uint32_t key_bytes = 0;
   if (codec_.DecodeHead(value, &key_bytes, &row.touched) &&
-      codec_.DecodeFields(value, *row.payload(), *row.slice))
+      codec_.DecodeFields(value, *row.payload(), row.slice->rows.Of(row)))
     return true;
   Damaged("a row");
   return false;
@@ -269,6 +275,7 @@ void HotTable::Detach(Evicted* evicted) {
       slice.evicted.Replace(evicted, evicted->next);
     } else {
       slice.evicted.Remove(evicted);
+      if (slice.evicted.size() == 0) slice.AccountIndexes();
     }
   } else {
     while (head->next != evicted) head = head->next;
@@ -724,16 +731,49 @@ HotTable::Evictable HotTable::EvictKey(Slice& slice, KeyEntry& entry) {
   return Evictable::kYes;
 }
 
-int64_t HotTable::Slots() const {
-  size_t slots = 0;
-  for (const auto& [ns, slice] : slices_)
-    slots += keyed_rows_ ? slice->key_index.slots() : slice->row_index.slots();
-  return static_cast<int64_t>(slots);
+bool HotTable::EvictRows(Slice& slice, size_t bytes, int64_t& budget, int64_t& freed) {
+  const int64_t before = shared_.totals.bytes;
+  for (; slice.hand < slice.rows.size(); ++slice.hand, slice.hand_slot = 0) {
+    // Of a segment that goes with its last row, the rest of this call is nothing.
+    for (; slice.rows.at(slice.hand) != nullptr &&
+           slice.hand_slot < slice.rows.at(slice.hand)->slots();
+         ++slice.hand_slot) {
+      if (budget <= 0 || freed >= static_cast<int64_t>(bytes)) return true;
+      Row* row = slice.rows.at(slice.hand)->at(slice.hand_slot);
+      budget -= kVisitCost;
+      if (row == nullptr || row->marked(kSuperseded) || !MayGo(slice, *row)) continue;
+      const Evictable gone = EvictRow(slice, *row);
+      if (gone == Evictable::kNoRoom) return false;
+      if (gone == Evictable::kNo) continue;
+      budget -= kEvictCost;
+      ++shared_.evictions;
+      freed = before - shared_.totals.bytes;
+    }
+  }
+  return true;
+}
+
+bool HotTable::EvictKeys(Slice& slice, size_t bytes, int64_t& budget, int64_t& freed) {
+  const int64_t before = shared_.totals.bytes;
+  while (slice.hand < slice.key_index.slots()) {
+    if (budget <= 0 || freed >= static_cast<int64_t>(bytes)) return true;
+    KeyEntry* entry = slice.key_index.at_slot(slice.hand);
+    budget -= kVisitCost;
+    Evictable gone = Evictable::kNo;
+    if (entry != nullptr && MayGo(slice, *entry)) gone = EvictKey(slice, *entry);
+    if (gone == Evictable::kNoRoom) return false;
+    if (gone == Evictable::kYes) {  // another item may have been shifted into this slot
+      budget -= kEvictCost;
+      ++shared_.evictions;
+      freed = before - shared_.totals.bytes;
+    } else {
+      ++slice.hand;
+    }
+  }
+  return true;
 }
 
 bool HotTable::Evict(size_t bytes, int64_t& budget, int64_t& freed) {
-  constexpr int64_t kVisitCost = 1, kEvictCost = 5;
-  const int64_t before = shared_.totals.bytes;
   auto at = slices_.lower_bound(hand_);
   for (size_t slices = slices_.size() + 1;
        slices > 0 && budget > 0 && freed < static_cast<int64_t>(bytes); --slices) {
@@ -741,28 +781,16 @@ bool HotTable::Evict(size_t bytes, int64_t& budget, int64_t& freed) {
     if (at == slices_.end()) at = slices_.begin();
     Slice& slice = *at->second;
     hand_ = at->first;
-    const size_t slots = keyed_rows_ ? slice.key_index.slots() : slice.row_index.slots();
-    if (slice.active) slice.hand = slots;
-    while (slice.hand < slots && budget > 0 && freed < static_cast<int64_t>(bytes)) {
-      Item* item = keyed_rows_ ? static_cast<Item*>(slice.key_index.at_slot(slice.hand))
-                               : slice.row_index.at_slot(slice.hand);
-      budget -= kVisitCost;
-      Evictable gone = Evictable::kNo;
-      if (item != nullptr && MayGo(slice, *item)) {
-        gone = keyed_rows_ ? EvictKey(slice, *static_cast<KeyEntry*>(item))
-                           : EvictRow(slice, *static_cast<Row*>(item));
-      }
-      if (gone == Evictable::kNoRoom) return false;
-      if (gone == Evictable::kYes) {  // another item may have been shifted into this slot
-        budget -= kEvictCost;
-        ++shared_.evictions;
-        freed = before - shared_.totals.bytes;
-      } else {
-        ++slice.hand;
-      }
-    }
-    if (slice.hand < slots) break;
-    slice.hand = 0;
+    const size_t end = keyed_rows_ ? slice.key_index.slots() : slice.rows.size();
+    if (slice.active) slice.hand = end;
+    int64_t of_slice = 0;
+    const size_t wanted = bytes - static_cast<size_t>(freed);
+    const bool room = keyed_rows_ ? EvictKeys(slice, wanted, budget, of_slice)
+                                  : EvictRows(slice, wanted, budget, of_slice);
+    freed += std::max<int64_t>(of_slice, 0);
+    if (!room) return false;
+    if (slice.hand < end) break;
+    slice.hand = slice.hand_slot = 0;
     at = slice.Empty() ? Bury(at) : std::next(at);
     hand_ = at == slices_.end() ? INT64_MIN : at->first;
   }

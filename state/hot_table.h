@@ -137,8 +137,6 @@ class HotTable {
   void Drop(Namespace up_to, GroupRange groups);
   Namespace Horizon(KeyGroup group) const { return {view_.horizons[At(group.value)]}; }
 
-  /// What a round of the clock visits.
-  int64_t Slots() const;
   /// One step of the clock: visits items until `budget` is used up or `bytes` are free. False: the
   /// eviction buffer is full.
   bool Evict(size_t bytes, int64_t& budget, int64_t& freed);
@@ -183,6 +181,8 @@ class HotTable {
   void AppendItem(Item* item, RowBlock& block);
   void UseItem(Item& item);
   enum class Evictable : uint8_t { kNo, kYes, kNoRoom };
+  bool EvictRows(Slice& slice, size_t bytes, int64_t& budget, int64_t& freed);
+  bool EvictKeys(Slice& slice, size_t bytes, int64_t& budget, int64_t& freed);
   Evictable EvictRow(Slice& slice, Row& row);
   Evictable EvictKey(Slice& slice, KeyEntry& entry);
   bool MayGo(Slice& slice, Item& item);

@@ -57,7 +57,10 @@ class Index {
       }
     }
     slots_[hole] = {};
-    --size_;
+    if (--size_ == 0) {              // of a slice whose items have all been evicted
+      slots_ = std::vector<Slot>();  // gives its memory back, as {} would not
+      mask_ = 0;
+    }
   }
   size_t size() const { return size_; }
   size_t slots() const { return slots_.size(); }

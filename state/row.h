@@ -38,6 +38,7 @@ struct Item {
   uint32_t list_at = 0;   // position in the list of its key group
   uint32_t key_bytes = 0;
   uint32_t sort_bytes = 0;
+  uint32_t segment = 0;  // rows: the one they lie in
   uint16_t group = 0;
   uint8_t flags = 0, mark = 0, clock = 0;
 

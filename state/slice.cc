@@ -5,6 +5,11 @@
 #include <utility>
 
 namespace weir::state {
+namespace {
+
+constexpr size_t kKeySlabBytes = 1024;
+
+}  // namespace
 
 void* Pool::Allocate() {
   used_.Add(static_cast<int64_t>(stride_));
@@ -30,6 +35,85 @@ void Pool::Free(void* object) {
   used_.Add(-static_cast<int64_t>(stride_));
   std::memcpy(object, &free_, sizeof(free_));
   free_ = object;
+  if (used_.value() != 0) return;
+  slabs_.clear();
+  free_ = nullptr;
+  left_ = 0;
+  slab_bytes_ = kSlabBytesLeast;
+}
+
+RowSegment::RowSegment(size_t stride, size_t capacity, int64_t* account)
+    : stride_(stride),
+      capacity_(capacity),
+      memory_(std::make_unique_for_overwrite<char[]>(stride * capacity)),
+      bytes_(stride * capacity, account) {}
+
+void* RowSegment::Allocate() {
+  void* place = free_;
+  if (place != nullptr) {
+    std::memcpy(&free_, place, sizeof(free_));
+  } else if (used_ < capacity_) {
+    place = memory_.get() + used_++ * stride_;
+  } else {
+    return nullptr;
+  }
+  ++rows_;
+  return place;
+}
+
+void RowSegment::Free(Row* row) {
+  row->slice = nullptr;
+  std::memcpy(static_cast<void*>(row), &free_, sizeof(free_));
+  free_ = row;
+  --rows_;
+}
+
+Row* RowSegments::Allocate() {
+  void* place = nullptr;
+  uint32_t segment = 0;
+  while (!open_.empty() && place == nullptr) {
+    segment = open_.back();
+    if (all_[segment] != nullptr) place = all_[segment]->Allocate();
+    if (place != nullptr) break;
+    if (all_[segment] != nullptr) all_[segment]->open_ = false;
+    open_.pop_back();
+  }
+  if (place == nullptr) {
+    const size_t most = kSlabBytesMax / stride_ + 1;
+    auto made = std::make_unique<RowSegment>(stride_, std::min(rows_next_, most), used_.total());
+    rows_next_ = std::min(rows_next_ * 2, most);
+    if (unused_.empty()) {
+      segment = static_cast<uint32_t>(all_.size());
+      all_.push_back(std::move(made));
+    } else {
+      segment = unused_.back();
+      unused_.pop_back();
+      all_[segment] = std::move(made);
+    }
+    open_.push_back(segment);
+    place = all_[segment]->Allocate();
+  }
+  used_.Add(static_cast<int64_t>(stride_));
+  auto* row = new (place) Row();
+  row->segment = segment;
+  return row;
+}
+
+void RowSegments::Free(Row* row) {
+  const uint32_t id = row->segment;
+  RowSegment& segment = *all_[id];
+  segment.Free(row);
+  used_.Add(-static_cast<int64_t>(stride_));
+  if (!segment.empty()) {
+    if (!segment.open_) open_.push_back(id);
+    segment.open_ = true;
+    return;
+  }
+  // The one that the clock has just gone through is among the last.
+  if (segment.open_) open_.erase(std::find(open_.rbegin(), open_.rend(), id).base() - 1);
+  all_[id] = nullptr;
+  unused_.push_back(id);
+  if (unused_.size() == all_.size()) rows_next_ = kRowsLeast;
 }
 
 uint32_t BytesPool::ClassOf(uint32_t bytes) {
@@ -53,7 +137,7 @@ char* BytesPool::Allocate(uint32_t bytes, uint32_t* capacity) {
   }
   if (left_ < *capacity) {
     const size_t slab = std::max<size_t>(
-        *capacity, std::min<size_t>(kSlabBytesMax, 1024 << std::min<size_t>(slabs_.size(), 8)));
+        *capacity, std::min(kSlabBytesMax, slab_bytes_ << std::min<size_t>(slabs_.size(), 8)));
     slabs_.push_back(std::make_unique_for_overwrite<char[]>(slab));
     next_ = slabs_.back().get();
     left_ = slab;
@@ -69,6 +153,11 @@ void BytesPool::Free(char* bytes, uint32_t capacity) {
   void*& head = free_[ClassOf(capacity) - kClassLeast];
   std::memcpy(bytes, &head, sizeof(head));
   head = bytes;
+  if (used_.value() != 0) return;
+  free_ = {};
+  slabs_.clear();
+  large_.clear();
+  left_ = 0;
 }
 
 Slice::Slice(uint16_t state_index, Namespace namespace_, size_t row_stride, size_t buckets,
@@ -79,7 +168,7 @@ Slice::Slice(uint16_t state_index, Namespace namespace_, size_t row_stride, size
       hot(&totals.hot),
       rows(row_stride, &totals.bytes),
       keys(sizeof(KeyEntry), &totals.bytes),
-      bytes_pool(&totals.bytes),
+      key_bytes(kKeySlabBytes, &totals.bytes),
       spilled(buckets),
       live(&totals.live) {
   own_bytes.Add(static_cast<int64_t>(sizeof(Slice)));
@@ -138,6 +227,7 @@ void Slice::RemoveFromDirty(const Row* row) {
   dirty[row->dirty_at]->dirty_at = row->dirty_at;
   dirty.pop_back();
   own_bytes.Add(-static_cast<int64_t>(kWriteBytesPerRow));
+  if (dirty.empty()) TakeDirty();
 }
 
 std::vector<Row*> Slice::TakeDirty() {

@@ -36,6 +36,7 @@ class Counted {
   void operator++() { Add(1); }
   void operator--() { Add(-1); }
   int64_t value() const { return value_; }
+  int64_t* total() const { return total_; }
 
  private:
   int64_t* total_;
@@ -52,11 +53,11 @@ struct SliceTotals {
   int64_t live = 0;  // rows, cold ones included
 };
 
-/// Slabs grow from 1 KiB to this: the allocator maps blocks of that size one by one, so that they
-/// go back to the system with their slice and do not lie between smaller ones.
+/// The allocator maps blocks of this size one by one: they go back to the system when they are
+/// freed, and do not lie between smaller ones.
 inline constexpr size_t kSlabBytesMax = size_t{256} << 10;
 
-/// Objects of one size in slabs; freed ones are used again first.
+/// Key entries, in slabs that grow to kSlabBytesMax; freed ones are used again first.
 class Pool {
  public:
   Pool(size_t stride, int64_t* account) : stride_((stride + 7) & ~size_t{7}), used_(account) {}
@@ -64,18 +65,19 @@ class Pool {
   void Free(void* object);
 
  private:
+  static constexpr size_t kSlabBytesLeast = 1024;
   size_t stride_;
   Counted used_;
   std::vector<std::unique_ptr<char[]>> slabs_;
   void* free_ = nullptr;
   char* next_ = nullptr;
-  size_t left_ = 0, slab_bytes_ = 1024;
+  size_t left_ = 0, slab_bytes_ = kSlabBytesLeast;
 };
 
 /// Byte strings in size classes of powers of two: up to 64 KiB from slabs, longer ones alone.
 class BytesPool {
  public:
-  explicit BytesPool(int64_t* account) : used_(account) {}
+  BytesPool(size_t slab_bytes, int64_t* account) : slab_bytes_(slab_bytes), used_(account) {}
   BytesPool(const BytesPool&) = delete;
   BytesPool& operator=(const BytesPool&) = delete;
   char* Allocate(uint32_t bytes, uint32_t* capacity);
@@ -86,6 +88,7 @@ class BytesPool {
   static constexpr uint32_t kFromSlabMost = 64 * 1024;
   static uint32_t ClassOf(uint32_t bytes);
 
+  const size_t slab_bytes_;  // of the first one; they double
   Counted used_;
   std::array<void*, kClasses> free_{};
   std::vector<std::unique_ptr<char[]>> slabs_;
@@ -94,15 +97,64 @@ class BytesPool {
   size_t left_ = 0;
 };
 
-struct Slice final : FieldMemory {
+/// Rows that were made one after another, and the byte strings they own. The clock goes through a
+/// segment and leaves it empty where nobody has asked for its rows since: so what is evicted is
+/// memory again, not only room for more rows of the same slice.
+class RowSegment final : public FieldMemory {
+ public:
+  RowSegment(size_t stride, size_t capacity, int64_t* account);
+  char* AllocateField(uint32_t bytes, uint32_t* capacity) override {
+    return bytes_.Allocate(bytes, capacity);
+  }
+  void FreeField(char* bytes, uint32_t capacity) override { bytes_.Free(bytes, capacity); }
+
+  void* Allocate();  // nullptr: full
+  void Free(Row* row);
+  bool empty() const { return rows_ == 0; }
+  size_t slots() const { return used_; }
+  /// nullptr: free.
+  Row* at(size_t slot) const {
+    auto* row = reinterpret_cast<Row*>(memory_.get() + slot * stride_);
+    return row->slice == nullptr ? nullptr : row;
+  }
+
+ private:
+  friend class RowSegments;
+  const size_t stride_, capacity_;
+  const std::unique_ptr<char[]> memory_;
+  BytesPool bytes_;
+  void* free_ = nullptr;
+  size_t used_ = 0, rows_ = 0;
+  bool open_ = true;  // may have room, and is listed so
+};
+
+/// All rows of a slice, hot ones and frozen versions.
+class RowSegments {
+ public:
+  RowSegments(size_t stride, int64_t* account)
+      : stride_((stride + 7) & ~size_t{7}), used_(account) {}
+  /// All fields but `segment` as constructed; nothing else of the row is set.
+  Row* Allocate();
+  void Free(Row* row);
+  RowSegment& Of(const Row& row) { return *all_[row.segment]; }
+  size_t size() const { return all_.size(); }
+  RowSegment* at(size_t segment) const { return all_[segment].get(); }  // nullptr: none any more
+
+ private:
+  static constexpr size_t kRowsLeast = 8;
+  const size_t stride_;
+  Counted used_;
+  std::vector<std::unique_ptr<RowSegment>> all_;
+  std::vector<uint32_t> open_, unused_;
+  size_t rows_next_ = kRowsLeast;  // of the next segment
+};
+
+struct Slice {
   Slice(uint16_t state, Namespace namespace_, size_t row_stride, size_t buckets,
         SliceTotals& totals);
-  ~Slice() override;
-
-  char* AllocateField(uint32_t bytes, uint32_t* capacity) override {
-    return bytes_pool.Allocate(bytes, capacity);
-  }
-  void FreeField(char* bytes, uint32_t capacity) override { bytes_pool.Free(bytes, capacity); }
+  ~Slice();
+  Slice(const Slice&) = delete;
+  Slice& operator=(const Slice&) = delete;
 
   size_t BucketOf(uint16_t group) const { return group % spilled.size(); }
   bool SpilledAt(uint16_t group) const { return spilled[BucketOf(group)]; }
@@ -134,8 +186,9 @@ struct Slice final : FieldMemory {
   Counted own_bytes;  // of the slice itself, its indexes and lists; the pools account their own
   Counted hot;        // rows in the table, without frozen versions
   size_t index_bytes = 0;  // of these, the indexes'
-  Pool rows, keys;
-  BytesPool bytes_pool;
+  RowSegments rows;
+  Pool keys;
+  BytesPool key_bytes;        // of `keys`
   Index<Row> row_index;       // values, timers
   Index<KeyEntry> key_index;  // maps, logs
   Index<Evicted> evicted;     // what lies in eviction batches, by key
@@ -152,7 +205,8 @@ struct Slice final : FieldMemory {
   int64_t earliest = INT64_MAX;  // timers
   bool partly_dropped = false;   // some groups lie at or below their horizon
   bool active = false;           // timers: in the heap of due ones, so never evicted
-  size_t hand = 0;               // the clock's, a slot of the index
+  size_t hand = 0;               // the clock's: a segment, or a slot of the index of keys
+  size_t hand_slot = 0;          // within the segment
 
  private:
   void SetSpilled(uint16_t group, bool value) {

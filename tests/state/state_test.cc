@@ -1,5 +1,7 @@
 #include "state/state.h"
 
+#include <malloc.h>
+
 #include <atomic>
 #include <chrono>
 #include <numeric>
@@ -378,19 +380,53 @@ TEST_P(OnAPool, CallsTheStorageSeldomForWindowedCounts) {
   EXPECT_LE(static_cast<double>(usage.rocksdb_calls) / static_cast<double>(events), 0.02);
 }
 
+class OnRocksdb : public OnAPool {};
+
+// Rows of old slices are evicted while new slices come: what they lay in must not stay with them.
+TEST_P(OnRocksdb, GivesBackTheMemoryOfSlicesThatItEvicts) {
+  constexpr size_t kTarget = size_t{4} << 20, kBuffer = size_t{512} << 10;
+  constexpr int64_t kSlices = 40, kBatches = 10, kBatchRows = 1000;
+  const auto backend = GetParam().make(*files_, kBuffer);
+  auto task = Open(*backend, kTarget, {});
+  const auto in_use = [] {
+    const struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+  };
+  size_t before = 0;
+  std::vector<StateRow*> rows(kBatchRows);
+  for (int64_t slice = 0; slice < kSlices; ++slice) {
+    for (int64_t batch = 0; batch < kBatches; ++batch) {
+      std::vector<int64_t> numbers(kBatchRows);
+      std::iota(numbers.begin(), numbers.end(), batch * kBatchRows);
+      const auto keys = KeysOfNumbers(numbers);
+      const std::vector<Namespace> ns(kBatchRows, Namespace{slice});
+      Wait(*task, [&] { return task->state->CanTakeBatch(kBatchRows); });
+      Wait(*task, [&] { return task->values->Update(keys->View(), ns, rows) == Ready::kReady; });
+    }
+    if (slice == kSlices / 4) before = in_use();
+  }
+  task->state->Evict(1);  // which also publishes
+  EXPECT_EQ(task->state->usage().rows, static_cast<uint64_t>(kSlices * kBatches * kBatchRows));
+  EXPECT_LT(in_use(), before + kTarget);
+}
+
+BackendCase RocksdbCase() {
+  return {"rocksdb", [](Env& env, size_t buffer) {
+            return MakeRocksdbBackend(env, {.cache_bytes = 1 << 20,
+                                            .write_buffer_bytes = 256 << 10,
+                                            .eviction_buffer_bytes = buffer})
+                .value();
+          }};
+}
 const auto kBackends = testing::Values(
     BackendCase{"memory", [](Env& env, size_t buffer) { return MakeMemoryBackend(env, {buffer}); }},
-    BackendCase{"rocksdb", [](Env& env, size_t buffer) {
-                  return MakeRocksdbBackend(env, {.cache_bytes = 1 << 20,
-                                                  .write_buffer_bytes = 256 << 10,
-                                                  .eviction_buffer_bytes = buffer})
-                      .value();
-                }});
+    RocksdbCase());
 const auto kBackendName = [](const testing::TestParamInfo<BackendCase>& param) {
   return param.param.name;
 };
 INSTANTIATE_TEST_SUITE_P(Backends, State, kBackends, kBackendName);
 INSTANTIATE_TEST_SUITE_P(Backends, OnAPool, kBackends, kBackendName);
+INSTANTIATE_TEST_SUITE_P(Backends, OnRocksdb, testing::Values(RocksdbCase()), kBackendName);
 
 }  // namespace
 }  // namespace weir::state
