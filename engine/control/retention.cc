@@ -50,6 +50,13 @@ Status Retention::Rebuild(const Head& head) {
     for (const ManifestFile& listed : manifest->files) kept.files.insert(listed.name);
     complete[manifest->checkpoint.value] = std::move(kept);
   }
+  // The checkpoint has just been loaded; a manifest that cannot be read this time would make its
+  // files look like orphans.
+  if (!head.manifest.empty() && !complete.contains(head.checkpoint.value)) {
+    return Status(Code::kIo,
+                  head.manifest + ", which HEAD names, cannot be read: nothing is removed",
+                  Fault::kExternal, Retry::kBackoff);
+  }
   for (auto& [id, kept] : complete) kept_.push_back(std::move(kept));
   while (kept_.size() > retain_) kept_.pop_front();
   CollectOrphans();
