@@ -47,7 +47,9 @@ class RealKafkaProducer final : public KafkaProducer {
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
         RD_KAFKA_V_KEY(bytes(record.key), size(record.key)),
         RD_KAFKA_V_VALUE(bytes(record.value), size(record.value)),
-        RD_KAFKA_V_TIMESTAMP(record.timestamp_ms), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+        RD_KAFKA_V_TIMESTAMP(record.timestamp_ms), RD_KAFKA_V_HEADERS(headers),
+        // How many flushes it came after: a number that travels as the library's opaque pointer.
+        RD_KAFKA_V_OPAQUE(reinterpret_cast<void*>(flushes_)), RD_KAFKA_V_END);  // NOLINT
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
       ++deliveries_.sent;
       bytes_queued_ += size(record.key) + size(record.value);
@@ -67,7 +69,11 @@ class RealKafkaProducer final : public KafkaProducer {
 
   // The library only waits here for what a time-out of zero cuts short; its threads are told not to
   // linger.
-  void Flush() override { rd_kafka_flush(handle_->get(), /*timeout_ms=*/0); }
+  void Flush() override {
+    deliveries_.flushing = deliveries_.sent - deliveries_.delivered - deliveries_.failed;
+    ++flushes_;
+    rd_kafka_flush(handle_->get(), /*timeout_ms=*/0);
+  }
   uint64_t bytes_queued() const override { return bytes_queued_; }
 
   void Start(const KafkaTransactionCall&) override {
@@ -92,6 +98,8 @@ class RealKafkaProducer final : public KafkaProducer {
       if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR) {
         while (const rd_kafka_message_t* message = rd_kafka_event_message_next(event)) {
           bytes_queued_ -= std::min<uint64_t>(bytes_queued_, message->len + message->key_len);
+          if (reinterpret_cast<uintptr_t>(message->_private) < flushes_)  // NOLINT: see Produce
+            --deliveries_.flushing;
           if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
             ++deliveries_.delivered;
             continue;
@@ -111,6 +119,7 @@ class RealKafkaProducer final : public KafkaProducer {
   std::map<std::string, rd_kafka_topic_t*, std::less<>> topics_;
   mutable KafkaDeliveries deliveries_;  // brought up to date when asked
   mutable uint64_t bytes_queued_ = 0;   // keys and values that no report has come for
+  uintptr_t flushes_ = 0;
   std::optional<Status> outcome_;
 };
 

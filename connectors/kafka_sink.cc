@@ -140,14 +140,11 @@ class KafkaSink final : public Sink {
 
   Status OnWake() override { return CheckDeliveries(); }
 
-  void Prepare(CheckpointId) override {
-    target_ = producer_->deliveries().sent;
-    producer_->Flush();
-  }
+  void Prepare(CheckpointId) override { producer_->Flush(); }
 
   Result<std::optional<LaneState>> Prepared(CheckpointId) override {
     WEIR_TRY(CheckDeliveries());
-    if (producer_->deliveries().delivered < target_) {
+    if (producer_->deliveries().flushing > 0) {
       Degraded();
       return std::optional<LaneState>();
     }
@@ -323,7 +320,6 @@ class KafkaSink final : public Sink {
   SinkContext* context_ = nullptr;
   std::unique_ptr<KafkaProducer> producer_;
   uint64_t record_bytes_max_ = 0;  // of the topic; 0: unknown
-  uint64_t target_ = 0;            // deliveries that the checkpoint under way waits for
   uint64_t bytes_ = 0;
   EncodedRows rows_;
   // Of the batch in hand.

@@ -84,6 +84,9 @@ struct KafkaRecord {
 
 struct KafkaDeliveries {
   uint64_t sent = 0, delivered = 0, failed = 0;
+  /// Of those sent before the last Flush, how many wait for an answer. Partitions answer in any
+  /// order, so the counts above do not tell.
+  uint64_t flushing = 0;
   Status first_error;  // of a failed delivery
 };
 

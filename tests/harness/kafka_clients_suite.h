@@ -231,6 +231,37 @@ TEST_P(KafkaClients, RecordsComeAsTheyWentInOrder) {
   }
 }
 
+TEST_P(KafkaClients, AFlushCountsWhatWasSentBeforeIt) {
+  const std::string topic = Create("flush", 2);
+  const std::unique_ptr<KafkaProducer> producer = Producer();
+  uint64_t sent = 0;
+  const auto produce = [&](int32_t partition, int count) {
+    for (int i = 0; i < count; ++i, ++sent) {
+      KafkaRecord record;
+      record.topic = topic;
+      record.partition = partition;
+      record.value = "v";
+      record.timestamp_ms = 1'700'000'000'000;
+      Produce(*producer, record);
+    }
+  };
+  EXPECT_EQ(producer->deliveries().flushing, 0U);
+  produce(0, 10);
+  EXPECT_EQ(producer->deliveries().flushing, 0U) << "nothing was flushed yet";
+  producer->Flush();
+  const KafkaDeliveries at_flush = producer->deliveries();
+  EXPECT_LE(at_flush.flushing, 10U);
+  EXPECT_EQ(at_flush.flushing, at_flush.sent - at_flush.delivered);
+  produce(1, 200);
+  ASSERT_TRUE(site_->Until([&] { return producer->deliveries().flushing == 0; }));
+  EXPECT_GE(producer->deliveries().delivered, 10U);
+  EXPECT_EQ(Offsets({{topic, 0}}, KafkaAdmin::When::kLatest), std::vector<int64_t>{10});
+  produce(0, 5);
+  producer->Flush();
+  ASSERT_TRUE(site_->Until([&] { return producer->deliveries().flushing == 0; }));
+  EXPECT_EQ(producer->deliveries().delivered, sent) << "all of them came before the second flush";
+}
+
 TEST_P(KafkaClients, AKeyGoesToThePartitionOfJavasPartitioner) {
   const std::string topic = Create("keys", 7);
   const std::unique_ptr<KafkaProducer> producer = Producer();

@@ -370,10 +370,14 @@ class SimKafka::SimConsumer final : public KafkaConsumer, private HeaderReader {
 
 /// What batches under way share with the producer. Per partition one batch travels at a time.
 struct SimKafka::ProducerState : std::enable_shared_from_this<ProducerState> {
-  using Batch = std::vector<std::shared_ptr<SimRecord>>;
+  struct Queued {
+    std::shared_ptr<SimRecord> record;
+    uint64_t flushes = 0;  // that it came after
+  };
+  using Batch = std::vector<Queued>;
   struct Lane {
     TopicPartition name;
-    std::deque<std::shared_ptr<SimRecord>> queue;
+    std::deque<Queued> queue;
     bool sending = false;
     uint64_t sequence = 0;
   };
@@ -438,7 +442,7 @@ struct SimKafka::ProducerState : std::enable_shared_from_this<ProducerState> {
       }
       uint64_t& newest = partition->sequences[id];
       if (append && newest < lane.sequence) {
-        for (const auto& record : *batch) cluster->Append(lane.name, *record);
+        for (const Queued& queued : *batch) cluster->Append(lane.name, *queued.record);
         newest = lane.sequence;
       }
       if (failure.ok() && cluster->lose_one_in > 0 && !closed &&
@@ -453,7 +457,10 @@ struct SimKafka::ProducerState : std::enable_shared_from_this<ProducerState> {
   }
 
   void Report(Lane& lane, const Batch& batch, const Status& failure) {
-    for (const auto& record : batch) bytes_queued -= BytesOf(*record);
+    for (const Queued& queued : batch) {
+      bytes_queued -= BytesOf(*queued.record);
+      if (queued.flushes < flushes) --deliveries.flushing;
+    }
     (failure.ok() ? deliveries.delivered : deliveries.failed) += batch.size();
     if (deliveries.first_error.ok()) deliveries.first_error = failure;
     lane.sending = false;
@@ -466,7 +473,7 @@ struct SimKafka::ProducerState : std::enable_shared_from_this<ProducerState> {
   const uint64_t id;
   std::map<TopicPartition, Lane> lanes;  // their places stay
   KafkaDeliveries deliveries;
-  uint64_t bytes_queued = 0, bytes_most = 0;
+  uint64_t bytes_queued = 0, bytes_most = 0, flushes = 0;
   std::string last_error;
   bool closed = false;
 };
@@ -496,7 +503,7 @@ class SimKafka::SimProducer final : public KafkaProducer {
     const TopicPartition name{std::string(record.topic), copy->partition};
     ProducerState::Lane& lane = state_->lanes[name];
     lane.name = name;
-    lane.queue.push_back(std::move(copy));
+    lane.queue.push_back({std::move(copy), state_->flushes});
     state_->bytes_queued += bytes;
     ++state_->deliveries.sent;
     if (!lane.sending)
@@ -509,7 +516,11 @@ class SimKafka::SimProducer final : public KafkaProducer {
   KafkaDeliveries deliveries() const override { return state_->deliveries; }
   Status status() const override { return Status::Ok(); }
   std::string last_error() const override { return state_->last_error; }
-  void Flush() override {}  // nothing lingers long
+  void Flush() override {  // nothing lingers long
+    KafkaDeliveries& deliveries = state_->deliveries;
+    deliveries.flushing = deliveries.sent - deliveries.delivered - deliveries.failed;
+    ++state_->flushes;
+  }
   void Start(const KafkaTransactionCall&) override {
     outcome_ = Status(Code::kPlanned, "the simulated Kafka has no transactions");
   }

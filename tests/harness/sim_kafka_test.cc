@@ -126,6 +126,22 @@ TEST(SimKafka, AClusterThatIsDownTakesRecordsLaterAndRefusesQuestions) {
   EXPECT_TRUE(admin->AllTopics(Seconds(1)).ok());
 }
 
+TEST(SimKafka, AFlushWaitsForASlowPartitionHoweverMuchOthersDeliver) {
+  SimWorld world(1);
+  SimKafka kafka(world);
+  kafka.CreateTopic("t", 2);
+  kafka.MoveLeader("t", 0, Seconds(5));
+  const Writer writer(kafka);
+  writer.Write(0, 2);
+  writer.producer->Flush();
+  for (int i = 1; i < 20; i += 2) writer.Write(i, 2);
+  world.RunFor(Seconds(4));
+  EXPECT_EQ(writer.producer->deliveries().delivered, 10U);
+  EXPECT_EQ(writer.producer->deliveries().flushing, 1U);
+  world.RunFor(Seconds(2));
+  EXPECT_EQ(writer.producer->deliveries().flushing, 0U);
+}
+
 TEST(SimKafka, AFailedBatchMayOrMayNotBeInTheLog) {
   std::set<size_t> sizes;
   for (uint64_t seed = 1; seed <= 20; ++seed) {
