@@ -86,6 +86,43 @@ std::string DecodeBase64(std::string_view text) {
   return bytes;
 }
 
+/// How many records may wait for their report: about a second of what the cluster takes, like the
+/// credits of the engine's own channels. Else a slow cluster has the client's whole queue before
+/// it, and each checkpoint waits until that is empty. It doubles at most once a period and shrinks
+/// at once.
+class InFlightWindow {
+ public:
+  /// How many more may be given away.
+  uint64_t Room(const KafkaDeliveries& deliveries, Duration now) {
+    if (now - since_ >= kWindowPeriod) Adapt(deliveries.delivered, now);
+    const uint64_t open = deliveries.sent - deliveries.delivered - deliveries.failed;
+    return open >= records_ ? 0 : records_ - open;
+  }
+  /// Records had to wait: only then says the rate what the cluster can take.
+  void Hit() { hit_ = true; }
+
+ private:
+  static constexpr uint64_t kRecordsLeast = 1024;
+  static constexpr Duration kWindowPeriod = Milliseconds(100);
+
+  void Adapt(uint64_t delivered, Duration now) {
+    if (hit_ && since_.us != 0) {
+      const double seconds = static_cast<double>((now - since_).us) / 1e6;
+      const auto a_second =
+          static_cast<uint64_t>(static_cast<double>(delivered - delivered_) / seconds);
+      records_ = std::max(kRecordsLeast, std::min(a_second, records_ * 2));
+    }
+    hit_ = false;
+    since_ = now;
+    delivered_ = delivered;
+  }
+
+  uint64_t records_ = kRecordsLeast;
+  bool hit_ = false;
+  Duration since_{};
+  uint64_t delivered_ = 0;  // at since_
+};
+
 class KafkaSink final : public Sink {
  public:
   explicit KafkaSink(SettingsRef settings) : settings_(std::move(settings)) {}
@@ -120,12 +157,17 @@ class KafkaSink final : public Sink {
     if (!settings_->dead_letters) context_->encoder().Encode(batch, rows_, encoding);
     WEIR_TRY(Bind(batch));
     uint32_t row = 0;
+    uint64_t room = window_.Room(producer_->deliveries(), context_->env().Steady());
     for (; row < batch.rows(); ++row) {
       if (encoding.Has(row)) continue;
+      if (room == 0) break;
       const Op op = op_ ? static_cast<Op>(op_->at<int32_t>(row)) : Op::kInsert;
       if (settings_->upsert && op == Op::kUpdateBefore) continue;
       Status status = Produce(row, settings_->upsert && op == Op::kDelete);
-      if (status.ok()) continue;
+      if (status.ok()) {
+        --room;
+        continue;
+      }
       if (status.code() == Code::kQueueFull) break;
       if (status.code() != Code::kLimit) return status.At("sink " + context_->node().id);
       errors.Add(row, RecordCode::kSinkTooLarge, status.message());
@@ -134,6 +176,7 @@ class KafkaSink final : public Sink {
       if (error.row < row) errors.Add(error.row, error.code, error.message);
     }
     if (row == batch.rows()) return Step::Done();
+    window_.Hit();
     Degraded();
     return Step::Wait(row);
   }
@@ -323,6 +366,7 @@ class KafkaSink final : public Sink {
   uint64_t bytes_ = 0;
   EncodedRows rows_;
   // Of the batch in hand.
+  InFlightWindow window_;
   std::optional<BoundColumn> op_, event_time_, key_;
   std::unique_ptr<JsonRowWriter> key_writer_;
   std::vector<Column> headers_;
