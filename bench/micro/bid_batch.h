@@ -31,9 +31,10 @@ inline Batch MakeBidBatch() {
     line.clear();
     const bench::Generator::Event event = generator.Append(k, line);
     if (event.kind != bench::EventKind::kBid) continue;
+    line.erase(0, line.find("\"bid\":{"));  // the other two objects are there as null
     const auto number = [&](const char* name) {
-      return static_cast<int64_t>(std::stoll(line.substr(
-          line.find(std::string("\"") + name + "\":") + std::string(name).size() + 3, 20)));
+      const std::string key = std::string("\"") + name + "\":";
+      return static_cast<int64_t>(std::stoll(line.substr(line.find(key) + key.size(), 20)));
     };
     rows.column(size_t{0}).Append(number("auction"));
     rows.column(size_t{1}).Append(number("bidder"));
