@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <mutex>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "engine/base/log.h"
@@ -264,6 +267,7 @@ std::vector<NodeValues> Attempt::Values() const {
     }
   }
   // Combiners count as the consuming node, in its task of the same number or else its first.
+  std::set<std::string> combining;
   for (const auto& values : values_) {
     if (values == nullptr) continue;
     for (const NodeValues& combined : values->combined) {
@@ -277,6 +281,19 @@ std::vector<NodeValues> Attempt::Values() const {
       for (size_t i = 0; i < kNodeCounts; ++i) into.counts[i] += combined.counts[i];
       for (size_t i = 0; i < kRecordCodes; ++i) into.errors[i] += combined.errors[i];
       into.unaccounted += combined.unaccounted;
+      combining.insert(combined.node_id);
+    }
+  }
+  // What one task combines goes to all tasks of the node: only their sum says something.
+  for (const std::string& node : combining) {
+    NodeValues* first = nullptr;
+    for (NodeValues& values : all) {
+      if (values.node_id != node) continue;
+      if (first == nullptr) {
+        first = &values;
+      } else {
+        first->unaccounted += std::exchange(values.unaccounted, 0);
+      }
     }
   }
   return all;
