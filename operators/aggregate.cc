@@ -23,7 +23,8 @@ constexpr int64_t kSlicesOpenMax = 10'000;
 constexpr StateIndex kSlices{0},
     kTimers{1};  // then `emitted` if results are revised, then one map per count(DISTINCT)
 constexpr std::string_view kDistinctRowField = "n";
-constexpr size_t kUnitKeysAim = 16'384;    // keys merged at once when a window fires
+constexpr size_t kUnitKeysAim = 16'384;              // keys merged at once when a window fires
+constexpr size_t kResultBytesAim = size_t{1} << 20;  // of one batch of results
 constexpr uint32_t kUnitGroupsGrowth = 4;  // what one unit found says little of the next ones
 
 /// Text of what gives the rows of the state their sense; another one is verdict `reset`.
@@ -628,8 +629,10 @@ class Aggregate final : public Operator {
     while (emit_at_ < merged_rows_.size()) {
       if (out.HasOutput(kMain)) return Emission::kNoRoom;
       const uint32_t room = std::max<uint32_t>(out.Rows(kMain).rows_max(), 1);
-      const uint32_t count =
-          static_cast<uint32_t>(std::min<size_t>(room, merged_rows_.size() - emit_at_));
+      const size_t row_bytes = std::max<size_t>(accounted_ / merged_rows_.size(), 1);
+      const auto count = static_cast<uint32_t>(
+          std::min<size_t>({room, merged_rows_.size() - emit_at_,
+                            std::max<size_t>(kResultBytesAim / row_bytes, 1)}));
       Batch results = Results(window_start, emit_at_, count);
       if (results && definition_.revises) {
         if (emitted_ != nullptr && Remember(window_start, results) == Ready::kWait)

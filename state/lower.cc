@@ -5,6 +5,8 @@
 namespace weir::state {
 namespace {
 
+constexpr size_t kRangeBytesMax = size_t{1} << 20;  // of a part of a range that a scan asked for
+
 /// A row to write and its place in the order of keys.
 struct Outgoing {
   uint64_t place;   // state, group, rank of the namespace
@@ -191,22 +193,26 @@ Status Lower::Read(ColdRead& read) {
   if (!read.key.empty()) from = codec.sorted() ? PrefixEnd(prefix) : prefix + '\0';
   read.end = true;
   std::string last;
-  return store_->Scan(
-      read.state, from, PrefixEnd(head), [&](std::string_view key, std::string_view value) {
-        std::string_view rest = value;
-        uint32_t key_bytes = 0;
-        int64_t touched = 0;
-        const std::string_view text = key.substr(head.size());
-        if (!codec.sorted() || !codec.DecodeHead(rest, &key_bytes, &touched))
-          key_bytes = static_cast<uint32_t>(text.size());
-        if (read.rows.size() >= read.rows_max && text.substr(0, key_bytes) != last) {
-          read.end = false;
-          return false;
-        }
-        last.assign(text.substr(0, key_bytes));
-        read.rows.emplace_back(std::string(text), std::string(value));
-        return true;
-      });
+  size_t bytes = 0;
+  return store_->Scan(read.state, from, PrefixEnd(head),
+                      [&](std::string_view key, std::string_view value) {
+                        std::string_view rest = value;
+                        uint32_t key_bytes = 0;
+                        int64_t touched = 0;
+                        const std::string_view text = key.substr(head.size());
+                        if (!codec.sorted() || !codec.DecodeHead(rest, &key_bytes, &touched))
+                          key_bytes = static_cast<uint32_t>(text.size());
+                        const bool full = read.rows.size() >= read.rows_max ||
+                                          (read.rows_max != SIZE_MAX && bytes >= kRangeBytesMax);
+                        if (full && text.substr(0, key_bytes) != last) {
+                          read.end = false;
+                          return false;
+                        }
+                        last.assign(text.substr(0, key_bytes));
+                        read.rows.emplace_back(std::string(text), std::string(value));
+                        bytes += text.size() + value.size();
+                        return true;
+                      });
 }
 
 Result<StateImage> Lower::Write(CheckpointId n) {
