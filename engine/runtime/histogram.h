@@ -13,6 +13,9 @@ namespace weir::runtime {
 
 inline constexpr std::array<double, 13> kLatencyBounds = {
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10};
+/// What a task's thread waits for: the aim is a millisecond.
+inline constexpr std::array<double, 14> kPauseBounds = {
+    0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1};
 inline constexpr std::array<double, 14> kCheckpointBounds = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1,
                                                              2,    5,    10,   30,  60,  300, 600};
 

@@ -244,7 +244,7 @@ struct TaskNode {
   bool retry = false;          // a wake came for a frame that waits
   uint64_t restored_rows = 0;  // conservation
   NodeCounters counters;
-  Histogram latency{kLatencyBounds}, alignment{kCheckpointBounds}, snapshot_sync{kCheckpointBounds},
+  Histogram latency{kLatencyBounds}, alignment{kCheckpointBounds}, snapshot_sync{kPauseBounds},
       snapshot_async{kCheckpointBounds}, snapshot_upload{kCheckpointBounds},
       sink_commit{kCheckpointBounds};
 
