@@ -52,7 +52,8 @@ weir_third_party(fmt PACKAGE libfmt-dev HEADER fmt/format.h SHARED fmt DEFINES F
 weir_third_party(spdlog PACKAGE libspdlog-dev HEADER spdlog/spdlog.h SHARED spdlog
   DEFINES SPDLOG_COMPILED_LIB SPDLOG_SHARED_LIB SPDLOG_FMT_EXTERNAL LINK weir_third_party::fmt Threads::Threads)
 # xxHash inlined: librdkafka.a carries the same symbols, a second static copy would not link; and short keys hash faster.
-weir_third_party(xxhash PACKAGE libxxhash-dev HEADER xxhash.h DEFINES XXH_INLINE_ALL)
+weir_third_party(xxhash PACKAGE libxxhash-dev HEADER xxhash.h DEFINES XXH_INLINE_ALL
+  "$<$<CONFIG:Debug>:XXH_NO_INLINE_HINTS=1>")  # GCC refuses its always_inline at -Og
 weir_third_party(protobuf_c PACKAGE libprotobuf-c-dev HEADER protobuf-c/protobuf-c.h STATIC protobuf-c)
 weir_third_party(pg_query PACKAGE libpg-query-dev HEADER pg_query.h STATIC pg_query
   LINK weir_third_party::protobuf_c Threads::Threads)

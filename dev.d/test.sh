@@ -19,7 +19,8 @@ ctest --test-dir "$WEIR_ROOT/build/release" --output-on-failure --no-tests=error
 if [[ -f $log ]]; then
   # GoogleTest prints "file:line: Skipped", then the reason.
   awk '/^[0-9]+\/[0-9]+ Test: / { name = $3 } take && NF { print "SKIPPED " name ": " $0; take = 0 }
-       /: Skipped$/ { take = 1 }' "$log"
+       /: Skipped$/ { take = 1 }
+       / \.\.\. skipped / { sub(/ \.\.\. skipped /, ": "); print "SKIPPED " $0 }' "$log"
 fi
 cat "$closing"
 exit "$status"

@@ -849,6 +849,10 @@ class Coordinator final : public JobCoordinator {
     size_t all = 0;
     for (const PlanChain& chain : plan_.chains) all += chain.parallelism;
     if (finished_.size() != all || (stop_requested_ && !drain_) || drained_) return;
+    // A short input ends between two looks at the bad records: none of its results is published
+    // before they were judged.
+    if (const Status status = threshold_.Judge(env_.Steady(), attempt_->Values()); !status.ok())
+      return HandleFailure(threshold_.last_node(), status, "task_failed");
     drained_ = true;
     if (!stop_requested_) SetState(JobState::kFinishing);
     if (pending_ || cleaning_) return;  // what is under way comes back through ContinueEnd

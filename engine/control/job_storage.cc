@@ -198,6 +198,7 @@ Status JobStorage::TakeOwner() {
 Status JobStorage::RenewOwner() { return store_.Put(job_ + "/OWNER", OwnerText()); }
 
 void JobStorage::ReleaseOwner() {
+  if (owner_token_.empty()) return;  // never taken: what is there is another's
   Result<std::optional<std::string>> text = ReadOptional(job_ + "/OWNER", kSmallFileBytesMax);
   if (text.ok() && *text && (*text)->find(owner_token_) != std::string::npos) {
     IgnoreStatus(store_.Remove(job_ + "/OWNER"), "a stale OWNER only delays the next start");

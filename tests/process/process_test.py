@@ -1,0 +1,467 @@
+#!/usr/bin/env python3
+"""The life of `weir run` as a process: exit codes and messages for bad input, faults and signals.
+
+Usage: process_test.py WEIR KAFKA_DIRECTORY [CASE...]
+
+Real processes, a real Kafka (the suite's broker, started with its secure listeners), a real disk that
+is full. Each case checks the documented exit code, that the message says what and where, and that
+nothing is lost: input = output + what was counted. Standard library only; Linux.
+"""
+
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+WEIR = pathlib.Path(sys.argv[1]).resolve()
+KAFKA = pathlib.Path(sys.argv[2])
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SECONDS_MAX = 60
+OK, PROBLEMS, USAGE, ENVIRONMENT, FAILED, STATE = 0, 1, 2, 4, 6, 7
+
+
+def broker():
+    return (KAFKA / "bootstrap").read_text().strip()
+
+
+def port_of_broker(offset):
+    return int(broker().rsplit(":", 1)[1]) + offset
+
+
+def closed_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def kafka_tool(*arguments, text=None):
+    subprocess.run([ROOT / "deploy" / "kafka" / "kafka.sh", "tool", *arguments, "--bootstrap-server", broker()],
+                   check=True, input=text, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+class Process:
+    """One `weir` process with its output in a file."""
+
+    def __init__(self, directory, arguments, env=None):
+        self.log = directory / f"log-{len(list(directory.glob('log-*')))}"
+        self.out = open(self.log, "wb")
+        self.process = subprocess.Popen([WEIR, *map(str, arguments)], cwd=directory, stdin=subprocess.DEVNULL, stdout=self.out,
+                                        stderr=subprocess.STDOUT, env=dict(os.environ, NO_COLOR="1", **(env or {})))
+
+    def output(self):
+        return self.log.read_text(errors="replace")
+
+    def end(self, seconds=SECONDS_MAX):
+        try:
+            code = self.process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"did not end within {seconds} s:\n{self.output()[-3000:]}") from None
+        self.out.close()
+        return code
+
+    def wait_for(self, text, seconds=SECONDS_MAX):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if text in self.output():
+                return
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise AssertionError(f"never said '{text}':\n{self.output()[-3000:]}")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.out.close()
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="weir-process-"))
+        self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
+        self.started = []
+
+    def tearDown(self):
+        for process in self.started:
+            if process.process.poll() is None:
+                process.kill()
+
+    def start(self, *arguments, env=None):
+        process = Process(self.directory, arguments, env)
+        self.started.append(process)
+        return process
+
+    def run_job(self, job, *arguments, env=None):
+        path = job if isinstance(job, pathlib.Path) else self.write(job)
+        return self.start("run", path, "--storage", f"file://{self.directory}/storage", "--state-dir", self.directory / "state",
+                          "--connect-timeout", "2s", *arguments, env=env)
+
+    def write(self, job, name="job.weir.json"):
+        path = self.directory / name
+        path.write_text(json.dumps(job, indent=1))
+        return path
+
+    def expect(self, process, code, *parts, seconds=SECONDS_MAX):
+        found = process.end(seconds)
+        output = process.output()
+        self.assertEqual(found, code, f"exit code\n{output[-3000:]}")
+        for part in parts:
+            self.assertIn(part, output)
+        self.assertNotIn("terminate called", output)
+        return output
+
+    def rows(self, name="out"):
+        """All lines of the finished files below `name`, parsed."""
+        lines = []
+        for path in sorted((self.directory / name).rglob("*")):
+            if path.is_file() and not path.name.startswith("."):
+                lines += [json.loads(line) for line in path.read_text().splitlines()]
+        return lines
+
+
+def numbers_job(rows, rate=None, **more):
+    """`rows` numbers into files, each once."""
+    source = {"type": "generator_source", "rate": f"{rate or 1000000}/s", "rows": rows, "schema": {"id": "int64"},
+              "fields": {"id": "_offset"}}
+    job = {"weir": 1, "name": "numbers", "execution": {"parallelism": 1, "checkpoint": {"interval": "200ms"}},
+           "nodes": {"numbers": source,
+                     "out": {"type": "file_sink", "inputs": ["numbers"], "path": "out", "format": {"type": "json"}}}}
+    job["execution"].update(more)
+    return job
+
+
+def kafka_job(connection, topic="nothing", sink=None):
+    return {"weir": 1, "name": "reader", "connections": {"main": {"type": "kafka", **connection}},
+            "nodes": {"lines": {"type": "kafka_source", "connection": "main", "topics": [topic], "start_from": "earliest",
+                                "stop_at": "latest", "format": {"type": "json"}, "schema": {"id": "int64"}},
+                      "out": sink or {"type": "blackhole_sink", "inputs": ["lines"]}}}
+
+
+PLAIN = {"security": {"protocol": "plaintext"}}
+
+
+class BrokenJobFiles(Case):
+    def check(self, name, content, code, *parts):
+        path = self.directory / name
+        path.write_bytes(content)
+        for verb in (("validate", path), ("run", path, "--storage", f"file://{self.directory}/storage")):
+            self.expect(self.start(*verb), code, *parts)
+
+    def test_a_file_that_is_not_there(self):
+        self.expect(self.run_job(self.directory / "absent.weir.json"), ENVIRONMENT, "absent.weir.json")
+
+    def test_a_directory(self):
+        self.expect(self.run_job(self.directory), ENVIRONMENT, str(self.directory))
+
+    def test_no_json(self):
+        self.check("a.weir.json", b"{ not json", PROBLEMS, "W01", "a.weir.json:1:")
+
+    def test_invalid_utf8(self):
+        self.check("a.weir.json", b'{"weir": 1, "name": "\xff\xfe"}', PROBLEMS, "W01", "a.weir.json:1:")
+
+    def test_ten_thousand_brackets(self):
+        self.check("a.weir.json", b'{"weir": ' + b"[" * 10_000 + b"]" * 10_000 + b"}", PROBLEMS, "W01")
+
+    def test_a_string_of_ten_megabytes(self):
+        self.check("a.weir.json", b'{"weir": 1, "name": "' + b"x" * 10_000_000 + b'"}', PROBLEMS, "W01")
+
+    def test_an_unknown_type_gets_a_suggestion(self):
+        job = numbers_job(1)
+        job["nodes"]["out"]["type"] = "file_sunk"
+        self.check("a.weir.json", json.dumps(job).encode(), PROBLEMS, "file_sunk", "file_sink")
+
+    def test_unknown_flag_is_usage(self):
+        self.expect(self.start("run", "a.weir.json", "--no-such-flag"), USAGE, "--no-such-flag")
+
+
+class Environment(Case):
+    def test_a_broker_that_is_not_there(self):
+        address = f"127.0.0.1:{closed_port()}"
+        started = time.monotonic()
+        self.expect(self.run_job(kafka_job({"brokers": address, **PLAIN})), ENVIRONMENT, address)
+        self.assertLess(time.monotonic() - started, 30)
+
+    def test_a_topic_that_is_not_there(self):
+        self.expect(self.run_job(kafka_job({"brokers": broker(), **PLAIN}, "no-such-topic-here")), ENVIRONMENT,
+                    "no-such-topic-here")
+
+    def test_a_wrong_password_is_named_and_not_shown(self):
+        connection = {"brokers": f"127.0.0.1:{port_of_broker(4)}",
+                      "security": {"protocol": "sasl_plaintext", "mechanism": "SCRAM-SHA-256", "username": "alice",
+                                   "password": "${secret:kafka}"}}
+        (self.directory / "secrets").mkdir()
+        (self.directory / "secrets" / "kafka").write_text("wr0ng-and-secret")
+        output = self.expect(self.run_job(kafka_job(connection), "--secrets-dir", self.directory / "secrets"), ENVIRONMENT)
+        self.assertRegex(output.lower(), "authentica|login|sasl")
+        self.assertNotIn("wr0ng-and-secret", output)
+
+    def test_storage_that_cannot_be_written(self):
+        (self.directory / "storage").write_text("a file where the storage should be")
+        self.expect(self.run_job(numbers_job(10)), ENVIRONMENT, "storage")
+        self.assertEqual(self.rows(), [])
+
+    def test_an_output_directory_that_cannot_be_made(self):
+        (self.directory / "out").write_text("a file where the directory should be")
+        process = self.run_job(numbers_job(10))
+        self.assertIn(process.end(), (ENVIRONMENT, FAILED))
+        self.assertIn("out", process.output())
+
+
+@unittest.skipUnless(os.geteuid() == 0, "SKIPPED: only root may mount the small disk that is to be full")
+class FullDisk(Case):
+    def setUp(self):
+        super().setUp()
+        self.disk = self.directory / "disk"
+        self.disk.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "weir-test", self.disk], capture_output=True, text=True)
+        if done.returncode != 0:
+            self.skipTest(f"SKIPPED: no small disk can be mounted here: {done.stderr.strip()}")
+        self.addCleanup(subprocess.run, ["umount", "-l", self.disk])
+
+    def once(self, process, rows):
+        self.expect(process, OK)
+        ids = sorted(row["id"] for row in self.rows("disk/out"))
+        self.assertEqual(ids, list(range(rows)))
+
+    def test_output_goes_on_once_there_is_room(self):
+        rows = 400_000  # more than 3 MiB of lines
+        job = numbers_job(rows, restart={"strategy": "none"})
+        job["nodes"]["out"]["path"] = str(self.disk / "out")
+        arguments = ("--allowed-paths", self.directory)
+        process = self.run_job(job, *arguments)
+        self.assertEqual(process.end(), FAILED, process.output()[-2000:])
+        self.assertRegex(process.output(), "(?i)no space|full")
+        subprocess.run(["mount", "-o", "remount,size=64m", self.disk], check=True)
+        self.once(self.run_job(job, *arguments), rows)
+
+    def test_storage_that_fills_up_harms_no_result(self):
+        rows = 300_000
+        job = numbers_job(rows, restart={"strategy": "none"})
+        job["nodes"]["out"]["path"] = str(self.disk / "out")
+        arguments = ("run", self.write(job), "--storage", f"file://{self.disk}/storage", "--state-dir", self.directory / "state",
+                     "--allowed-paths", self.directory)
+        (self.disk / "ballast").write_bytes(b"x" * (2 << 20))
+        process = self.start(*arguments)
+        self.assertNotEqual(process.end(), OK)
+        (self.disk / "ballast").unlink()
+        subprocess.run(["mount", "-o", "remount,size=64m", self.disk], check=True)
+        self.once(self.start(*arguments), rows)
+
+
+class BadRecords(Case):
+    GOOD = [f'{{"id": {i}, "ts": "2026-01-01T00:00:{i:02d}Z"}}' for i in range(10)]
+    BAD = ["{", '{"id": "x", "ts": "2026-01-01T00:00:00Z"}', '{"ts": "2026-01-01T00:00:00Z"}', "null", "\udcff\udcfe",
+           '{"id": 99, "ts": "2999-01-01T00:00:00Z"}', '{"id": 98, "ts": "not a time"}', '{"id": 97, "pad": "' + "x" * 20_000 + '"}']
+
+    def job(self, on_error, **more):
+        source = {"type": "file_source", "path": "in.ndjson", "format": {"type": "json", "max_record": "16KiB"}, "on_error": on_error,
+                  "schema": {"id": "int64", "ts": "timestamp"}, "event_time": {"field": "ts", "max_delay": "0s"}, **more}
+        return {"weir": 1, "name": "bad_records", "nodes": {
+            "lines": source, "out": {"type": "file_sink", "inputs": ["lines"], "path": "out", "format": {"type": "json"}}}}
+
+    def setUp(self):
+        super().setUp()
+        lines = []
+        for i, line in enumerate(self.GOOD):
+            lines.append(line)
+            if i < len(self.BAD):
+                lines.append(self.BAD[i])
+        (self.directory / "in.ndjson").write_bytes("".join(line + "\n" for line in lines).encode(errors="surrogateescape"))
+
+    def outcomes(self):
+        """Of the source's records, all tasks together."""
+        report = json.loads((self.directory / "report.json").read_text())
+        total = {}
+        for node in report["nodes"]:
+            if node["node_id"] == "lines":
+                self.assertEqual(node["unaccounted"], 0)
+                for name, count in (*node["outcomes"].items(), ("in", node["records_in"])):
+                    total[name] = total.get(name, 0) + count
+        return total
+
+    def test_dropped_records_are_counted(self):
+        job = self.job("drop", error_threshold={"ratio": 1.0})
+        self.expect(self.run_job(job, "--report", "report.json"), OK)
+        self.assertEqual(sorted(row["id"] for row in self.rows()), list(range(10)))
+        outcomes = self.outcomes()
+        self.assertEqual((outcomes["in"], outcomes["passed"], outcomes["error_dropped"]), (18, 10, 8))
+
+    def test_records_written_aside_can_be_read_again(self):
+        job = self.job("side_output", error_threshold={"ratio": 1.0})
+        job["nodes"]["aside"] = {"type": "file_sink", "inputs": ["lines.errors"], "path": "aside", "format": {"type": "json"}}
+        self.expect(self.run_job(job, "--report", "report.json"), OK)
+        self.assertEqual(sorted(row["id"] for row in self.rows()), list(range(10)))
+        outcomes = self.outcomes()
+        self.assertEqual(outcomes["error_side"] + outcomes["error_dropped"], len(self.BAD))
+        # The time far ahead of the clock has an option of its own, on_future, which drops.
+        self.assertEqual(len(self.rows("aside")), len(self.BAD) - 1)
+
+    def test_a_job_that_must_not_go_on_says_where(self):
+        job = self.job("fail")
+        job["execution"] = {"restart": {"strategy": "none"}}
+        output = self.expect(self.run_job(job), FAILED, "lines", "in.ndjson")
+        self.assertEqual(self.rows(), [])
+        self.assertRegex(output, r"on_error|decode|JSON")
+
+    def test_too_many_of_them_end_the_job(self):
+        job = self.job("drop", error_threshold={"ratio": 0.1, "over": "1m", "min_rows": 10})
+        job["execution"] = {"restart": {"strategy": "none"}}
+        self.expect(self.run_job(job), FAILED, "lines", "error_threshold")
+
+    def test_late_rows_are_counted_or_written_aside(self):
+        (self.directory / "in.ndjson").write_text("".join(
+            f'{{"id": {i}, "ts": "{ts}"}}\n' for i, ts in enumerate(
+                ["2026-01-01T00:00:01Z", "2026-01-01T00:05:00Z", "2026-01-01T00:00:02Z", "2026-01-01T00:05:01Z"])))
+        job = self.job("fail")
+        job["nodes"]["lines"]["rate"] = "20/s"  # a watermark after each row
+        job["nodes"]["counts"] = {"type": "aggregate", "inputs": ["lines"], "window": {"type": "tumbling", "size": "1m"},
+                                  "aggregates": {"n": "count(*)"}, "late": "side_output"}
+        job["nodes"]["out"]["inputs"] = ["counts"]
+        job["nodes"]["late"] = {"type": "file_sink", "inputs": ["counts.late"], "path": "late", "format": {"type": "json"}}
+        self.expect(self.run_job(job), OK)
+        self.assertEqual(sum(row["n"] for row in self.rows()) + len(self.rows("late")), 4)
+        self.assertEqual([row["id"] for row in self.rows("late")], [2])
+
+
+class Checkpoints(Case):
+    ROWS = 3000
+
+    def interrupted(self):
+        """A job stopped in the middle: at least three checkpoints lie in its storage."""
+        job = self.write(numbers_job(self.ROWS, rate=1000))
+        process = self.run_job(job)
+        end = time.monotonic() + SECONDS_MAX
+        while process.output().count("checkpoint completed") < 4 and time.monotonic() < end:
+            time.sleep(0.02)
+        process.process.send_signal(signal.SIGTERM)
+        self.expect(process, OK)
+        self.assertLess(len(self.rows()), self.ROWS)
+        return job
+
+    def test_a_stopped_job_goes_on_where_it_was(self):
+        for sent in (signal.SIGTERM, signal.SIGINT):
+            with self.subTest(sent):
+                job = self.write(numbers_job(self.ROWS, rate=2000))
+                process = self.run_job(job)
+                process.wait_for("checkpoint completed")
+                process.process.send_signal(sent)
+                self.expect(process, OK)
+                self.expect(self.run_job(job), OK)
+                self.assertEqual(sorted(row["id"] for row in self.rows()), list(range(self.ROWS)))
+                for name in ("out", "storage", "state"):
+                    shutil.rmtree(self.directory / name)
+
+    def test_a_second_signal_ends_it_at_once(self):
+        job = kafka_job({"brokers": broker(), **PLAIN})
+        job["nodes"]["lines"] = {"type": "generator_source", "rate": "10/s", "schema": {"id": "int64"}, "fields": {"id": "_offset"}}
+        job["execution"] = {"checkpoint": {"interval": "1h"}}
+        job["nodes"]["out"] = {"type": "blackhole_sink", "inputs": ["lines"], "rate": "1/s"}
+        del job["connections"]
+        process = self.run_job(job)
+        time.sleep(1)
+        process.process.send_signal(signal.SIGINT)
+        process.process.send_signal(signal.SIGINT)
+        self.assertIn(process.end(10), (130, OK))
+
+    def test_kills_at_any_time_of_a_start(self):
+        job = self.write(numbers_job(self.ROWS, rate=3000))
+        chance = random.Random(1)
+        for _ in range(10):
+            process = self.run_job(job)
+            time.sleep(chance.uniform(0, 0.3))
+            process.kill()
+        self.expect(self.run_job(job), OK)
+        self.assertEqual(sorted(row["id"] for row in self.rows()), list(range(self.ROWS)))
+
+    def test_a_flipped_bit_is_found_before_anything_runs(self):
+        job = self.interrupted()
+        written = len(self.rows())
+        files = [path for path in (self.directory / "storage").rglob("*")
+                 if path.is_file() and "chk" in path.parts and path.stat().st_size > 40]
+        self.assertTrue(files, list((self.directory / "storage").rglob("*")))
+        victim = max(files, key=lambda path: (path.stat().st_mtime, path.name))
+        content = bytearray(victim.read_bytes())
+        content[len(content) // 2] ^= 1
+        victim.write_bytes(content)
+        output = self.expect(self.run_job(job), STATE)
+        self.assertIn(victim.name, output)
+        self.assertEqual(len(self.rows()), written)
+
+    def test_an_incompatible_job_is_refused_with_its_verdict(self):
+        (self.directory / "in.ndjson").write_text("".join(f'{{"k": "a", "v": {i}, "ts": "2026-01-01T00:00:00Z"}}\n' for i in range(500)))
+        job = {"weir": 1, "name": "sums", "execution": {"checkpoint": {"interval": "200ms"}}, "nodes": {
+            "in": {"type": "file_source", "path": "in.ndjson", "rate": "100/s", "format": {"type": "json"},
+                   "schema": {"k": "string", "v": "int64", "ts": "timestamp"}, "event_time": {"field": "ts", "max_delay": "1s"}},
+            "sums": {"type": "aggregate", "inputs": ["in"], "key_by": ["k"], "window": {"type": "tumbling", "size": "1m"},
+                     "aggregates": {"total": "sum(v)"}},
+            "out": {"type": "file_sink", "inputs": ["sums"], "path": "out", "format": {"type": "json"}}}}
+        process = self.run_job(job)
+        process.wait_for("checkpoint completed")
+        process.process.send_signal(signal.SIGTERM)
+        self.expect(process, OK)
+        job["nodes"]["sums"]["key_by"] = ["v"]
+        self.expect(self.run_job(job), STATE, "sums")
+        job["nodes"]["sums"]["key_by"] = ["k"]
+        self.expect(self.run_job(job), OK)
+        self.assertEqual([row["total"] for row in self.rows()], [sum(range(500))])
+
+
+class TwoProcesses(Case):
+    def test_the_second_one_stays_out(self):
+        rows = 12_000  # longer than the other one watches until it has seen a sign of life
+        job = self.write(numbers_job(rows, rate=1000))
+        first = self.run_job(job)
+        first.wait_for("checkpoint completed")
+        # On the same storage, with the same state directory and with another one.
+        self.expect(self.run_job(job), STATE)
+        other = self.start("run", job, "--storage", f"file://{self.directory}/storage", "--state-dir", self.directory / "other")
+        self.expect(other, STATE)
+        self.expect(first, OK)
+        self.assertEqual(sorted(row["id"] for row in self.rows()), list(range(rows)))
+
+    def test_a_killed_one_leaves_the_way_free(self):
+        rows = 4000
+        job = self.write(numbers_job(rows, rate=2000))
+        first = self.run_job(job)
+        first.wait_for("checkpoint completed")
+        first.kill()
+        self.expect(self.run_job(job), OK)
+        self.assertEqual(sorted(row["id"] for row in self.rows()), list(range(rows)))
+
+
+class StopWithoutKafka(Case):
+    def test_a_stop_is_bounded_and_nothing_is_lost(self):
+        own = self.directory / "kafka"
+        script = ROOT / "deploy" / "kafka" / "kafka.sh"
+        with open(self.directory / "kafka.log", "w") as log:
+            subprocess.run([script, "up", "--dir", own, "--port", "0"], check=True, stdout=log, stderr=log)
+        self.addCleanup(subprocess.run, [script, "down", "--purge", "--dir", own], stdout=subprocess.DEVNULL)
+        address = (own / "bootstrap").read_text().strip()
+        job = numbers_job(1_000_000, rate=500)
+        job["connections"] = {"main": {"type": "kafka", "brokers": address, **PLAIN}}
+        job["execution"]["checkpoint"]["timeout"] = "3s"
+        job["nodes"]["out"] = {"type": "kafka_sink", "inputs": ["numbers"], "connection": "main", "topic": "numbers",
+                               "create": {"partitions": 1}, "format": {"type": "json"}}
+        process = self.run_job(job, "--stop-timeout", "2s", "--cancel-timeout", "2s")
+        process.wait_for("checkpoint completed")
+        os.kill(int((own / "kafka.pid").read_text()), signal.SIGKILL)
+        time.sleep(0.5)
+        process.process.send_signal(signal.SIGTERM)
+        code = process.end(45)
+        self.assertEqual(code, STATE, process.output()[-3000:])
+        self.assertIn("checkpoint", process.output())
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)
