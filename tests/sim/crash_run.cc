@@ -128,12 +128,19 @@ class CrashRun {
     return report_;
   }
 
+  /// One process whose `n`-th file call fails, alone or with all after it, a power loss, and one
+  /// that runs to the end.
+  CrashRunReport FailAt(uint64_t n, bool from_there) {
+    report_.failure = FailAtCall(n, from_there);
+    return report_;
+  }
+
  private:
   uint64_t Draw(uint64_t least, uint64_t most) {
     return least + world_.Random() % (most - least + 1);
   }
 
-  std::string Run() {
+  std::string Prepare() {
     report_.input_rows = Draw(100, 2000);
     rate_ = std::max<uint64_t>(20, report_.input_rows / Draw(1, 8));
     interval_ = Milliseconds(static_cast<int64_t>(Draw(20, 500)));
@@ -144,12 +151,52 @@ class CrashRun {
           !status.ok())
         return status.ToString();
     }
+    return {};
+  }
+
+  std::string Run() {
+    if (std::string failure = Prepare(); !failure.empty()) return failure;
     const uint64_t crashes = Draw(1, kCrashesMax);
     for (uint64_t i = 0; i < crashes; ++i) {
       bool finished = false;
       if (std::string failure = LiveAndDie(finished); !failure.empty()) return failure;
       if (finished) break;
     }
+    return RunToTheEnd();
+  }
+
+  std::string FailAtCall(uint64_t n, bool from_there) {
+    if (std::string failure = Prepare(); !failure.empty()) return failure;
+    FaultEnv& faults = world_.faults();
+    {
+      JobProcess process(world_, "process-0", nullptr);
+      FaultPlan plan;
+      plan.fail_at = n;
+      plan.fail_from_there = from_there;
+      faults.SetPlan(std::move(plan));
+      const std::string start = StartProcess(process);
+      if (!start.empty() && !faults.hit()) return start;
+      if (start.empty()) {
+        if (!world_.RunUntil([&] { return process.ended() || (from_there && faults.hit()); },
+                             kSimRunMax))
+          return process.Hanging();
+        had_head_ |= process.status().attempt.value != 0;
+      }
+      report_.file_faults += faults.hit() ? 1 : 0;
+      report_.file_calls = faults.calls();
+      faults.SetPlan({});
+      world_.PowerLoss(PowerLossKeeps::kNothingUnsynced);
+    }
+    {
+      const std::unique_ptr<Env> looker = world_.StartProcess("looker");
+      if (std::string failure = CheckHead(*looker, had_head_); !failure.empty()) return failure;
+      if (std::string failure = Check(*looker, expected_, /*complete=*/false); !failure.empty())
+        return failure;
+    }
+    return RunToTheEnd();
+  }
+
+  std::string RunToTheEnd() {
     JobProcess process(world_, "last", nullptr);
     if (std::string failure = StartProcess(process); !failure.empty()) return failure;
     if (!world_.RunUntil([&] { return process.ended(); }, kSimRunMax)) return process.Hanging();
@@ -236,5 +283,8 @@ class CrashRun {
 }  // namespace
 
 CrashRunReport RunWithCrashes(uint64_t seed) { return CrashRun(seed).Go(); }
+CrashRunReport RunWithFaultAt(uint64_t seed, uint64_t n, bool from_there) {
+  return CrashRun(seed).FailAt(n, from_there);
+}
 
 }  // namespace weir

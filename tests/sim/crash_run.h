@@ -22,8 +22,14 @@ struct CrashRunReport {
   uint64_t steps = 0, checkpoints = 0;
   uint32_t processes = 0, kills = 0, power_losses = 0, file_faults = 0;
   uint64_t input_rows = 0;
+  uint64_t file_calls = 0;  // of the process with the fault
 };
 
 CrashRunReport RunWithCrashes(uint64_t seed);
+
+/// One process whose `n`-th file call fails, alone or (`from_there`) with all after it, as on a
+/// disk that is full for good; then a power loss that keeps nothing unsynced, and a process that
+/// runs to the end.
+CrashRunReport RunWithFaultAt(uint64_t seed, uint64_t n, bool from_there);
 
 }  // namespace weir

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -51,6 +52,27 @@ TEST(CrashRun, EveryRowIsThereExactlyOnceHoweverOftenProcessesDie) {
       static_cast<unsigned long long>(kills), static_cast<unsigned long long>(losses),
       static_cast<unsigned long long>(faults), static_cast<unsigned long long>(checkpoints));
   EXPECT_GT(checkpoints + runs, runs);
+}
+
+// Each of the first hundred file calls of a process, most of them of its start, then some of every
+// later part of its life.
+TEST(CrashRun, NoFileCallThatFailsMakesAResultWrong) {
+  if (std::getenv("WEIR_SIM_LOG") == nullptr) ConfigureLog(LogLevel::kError, LogFormat::kText);
+  constexpr uint64_t kSeed = 5, kEach = 100, kLaterStep = 17, kFullStep = 3;
+  uint64_t faults = 0, calls = 0;
+  const auto run = [&](uint64_t n, bool from_there) {
+    const CrashRunReport report = RunWithFaultAt(kSeed, n, from_there);
+    EXPECT_EQ(report.failure, "") << "file call " << n
+                                  << (from_there ? " and all after it fail" : " fails");
+    faults += report.file_faults;
+    calls = std::max(calls, report.file_calls);
+  };
+  for (uint64_t n = 1; n <= kEach; ++n) run(n, false);
+  EXPECT_EQ(faults, kEach) << "the run has fewer file calls than are to fail";
+  for (uint64_t n = kEach + 1; n <= calls; n += kLaterStep) run(n, false);
+  for (uint64_t n = 1; n <= kEach; n += kFullStep) run(n, true);
+  std::printf("%llu faults in a run of %llu file calls\n", static_cast<unsigned long long>(faults),
+              static_cast<unsigned long long>(calls));
 }
 
 }  // namespace
