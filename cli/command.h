@@ -2,7 +2,7 @@
 // One command of `weir`: a file cli/<verb>.cc adds its sub-command to the parser and runs it. Main
 // thread.
 //
-// A command answers an exit code (job-format 8): 0 done, 1 problems in the job, 2 usage, 4
+// A command answers an exit code: 0 done, 1 problems in the job, 2 usage, 4
 // environment, 6 job failed, 7 state, 8 fail-closed, 130 second signal. Results go to standard
 // output, problems and logs to standard error.
 

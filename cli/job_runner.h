@@ -1,5 +1,5 @@
 #pragma once
-// RunJob: the life of `weir run` (operations 1.1): check, restore, say what holds, run with the
+// RunJob: the life of `weir run`: check, restore, say what holds, run with the
 // live line, stop with a final checkpoint. Main thread; blocks until the job has ended. Answers the
 // exit code.
 

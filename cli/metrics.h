@@ -1,5 +1,5 @@
 #pragma once
-// JobMetrics: what /metrics shows (operations 4), made at scrape time from the tasks' values and
+// JobMetrics: what /metrics shows, made at scrape time from the tasks' values and
 // the job's status: nothing here is on a data path. A scrape calls Collect on a server thread; the
 // coordinator must outlive it.
 

@@ -1,5 +1,5 @@
 #pragma once
-// ProcessConfig: the settings of a process (operations 3.2), each from its flag, else WEIR_<NAME>,
+// ProcessConfig: the settings of a process, each from its flag, else WEIR_<NAME>,
 // else the default. Main thread, then constant.
 
 #include <CLI/CLI.hpp>

@@ -1,5 +1,5 @@
 #pragma once
-// The shape of `tests` in a job file (job-format 7): known members, steps of one kind each, sources
+// The shape of `tests` in a job file: known members, steps of one kind each, sources
 // and ports that exist.
 
 #include "engine/base/json.h"

@@ -1,6 +1,6 @@
 #pragma once
 // Jobs: the text of a job file becomes a typed logical graph and a physical plan, or all of its
-// problems at once (job-format 8). Called by the commands of the CLI, the HTTP API and tests, on
+// problems at once. Called by the commands of the CLI, the HTTP API and tests, on
 // any thread; pure but for RunProbes.
 //
 //   CompiledJob job = CompileJob(text, {.registry = &registry, .file = "clicks.weir.json"});
@@ -134,10 +134,10 @@ std::string PlanText(const PhysicalPlan& plan, const PlanTextOptions& options);
 /// One line per sink: "stats_out: at_least_once, visible in milliseconds".
 std::vector<std::string> SinkPromises(const PhysicalPlan& plan);
 
-/// JSON Schema of job files, draft-07 (job-format 9).
+/// JSON Schema of job files, draft-07.
 Json JobSchema(const Registry& registry);
 
-// Upgrades (job-format 10).
+// Upgrades.
 /// What a checkpoint remembers of its job: node ids, types, states, keys, what sources read and
 /// sinks promise.
 Json DescribeForUpgrade(const PhysicalPlan& plan);

@@ -1,6 +1,5 @@
 #pragma once
-// From logical graph to physical plan: parallelism, ways of rows, chains (job-format 5.1, contracts
-// 3).
+// From logical graph to physical plan: parallelism, ways of rows, chains.
 
 #include "engine/api/problems.h"
 #include "jobs/jobs.h"

@@ -7,7 +7,7 @@
 namespace weir::jobs {
 namespace {
 
-constexpr uint64_t kChannelShareBytesMax = uint64_t{256} << 10;  // semantics 12
+constexpr uint64_t kChannelShareBytesMax = uint64_t{256} << 10;  // as the engine grants
 constexpr uint64_t kChannelShareBytesMin =
     uint64_t{4} << 10;  // below it a channel carries less than a batch of small rows
 

@@ -143,7 +143,7 @@ class StateWriter final : public BytesWriter {
   KeyedState& state_;
 };
 
-/// Windowed aggregation over slices (semantics 2, 3, 6). A row changes one slice accumulator; a
+/// Windowed aggregation over slices. A row changes one slice accumulator; a
 /// window's result merges its slices when its end fires. Timers are per key group and instant: at t
 /// fires the window whose last instant is t, then goes the slice whose clean-up is due at t.
 class Aggregate final : public Operator {

@@ -52,7 +52,7 @@ class Count final : public Accumulator {
 };
 
 /// Exact sum of integers or unscaled decimals in 192 bits: no input order can make it overflow on
-/// the way (semantics 6).
+/// the way.
 struct WideSum {
   static void Add(StateRow* row, const Slot& low, const Slot& high, Int128 value,
                   int64_t value_high) {

@@ -1,5 +1,5 @@
 #pragma once
-// Accumulators of aggregate functions (semantics 6), kept in the fields of a state row: one per
+// Accumulators of aggregate functions, kept in the fields of a state row: one per
 // aggregate call, updated a batch at a time, merged over the slices of a window, finished into a
 // column. For the aggregating operators of this folder. W; an accumulator is immutable and shared
 // by all rows.

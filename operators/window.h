@@ -1,5 +1,5 @@
 #pragma once
-// Windows and slices of event time (semantics 2): tumbling and sliding windows over int64
+// Windows and slices of event time: tumbling and sliding windows over int64
 // microseconds, and the slices that overlapping windows share (Cutty; Flink's SliceAssigners). Pure
 // arithmetic, header only, for the windowed operators of this folder. Any thread.
 
@@ -56,7 +56,7 @@ struct Windows {
   /// True if some window ends so that its last instant is `time`; then it starts at time + 1 -
   /// size.
   bool IsMaxTime(int64_t time) const { return FloorMod(time + 1 - size - offset, every) == 0; }
-  /// Slices that stay open at most at one time, for the bound of semantics 2.
+  /// Slices that stay open at most at one time, for their bound.
   int64_t SlicesOpen(int64_t lateness) const {
     const int64_t per_window = size % every == 0 ? size / every : 2 * (size / every) + 1;
     return SatAdd(per_window, lateness / every * (size % every == 0 ? 1 : 2));

@@ -25,7 +25,7 @@ struct StateView {
 };
 
 /// The view of one image: what the compaction filter sees from the moment that image is taken
-/// (reliability 5.4).
+///.
 struct ImageView {
   GroupRange groups;
   int64_t watermark = INT64_MIN;

@@ -2,7 +2,7 @@
 // Index: open addressing from (hash, key bytes) to items of one slice: linear probing over 16-byte
 // slots with the whole hash in them, so that growing reads no item, and removal by shifting back,
 // so that there are no tombstones. Position from the hash's low bits: its high ones are the key
-// group (semantics 9). W only; keeps pointers, owns nothing.
+// group. W only; keeps pointers, owns nothing.
 
 #include <cstdint>
 #include <string_view>

@@ -1,7 +1,7 @@
 #pragma once
 // The RocksDB backend's ColdStore: one database per task in a directory of its own, a column family
 // per state, no write-ahead log: a crash discards the directory, and an image stands at a barrier
-// because Lower writes nothing else before it (reliability 5.4). P.
+// because Lower writes nothing else before it. P.
 //
 // Traps of RocksDB 7.8 that shape this: no DeleteRange, no atomic_flush, no Resume after a
 // background error, ingestion only into a database that has not been written to; format_version 5

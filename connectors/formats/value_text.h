@@ -1,5 +1,5 @@
 #pragma once
-// Values as text, the part that formats share (job-format 4.8): "read exactly, or not at all".
+// Values as text, the part that formats share: "read exactly, or not at all".
 // Readers answer null, or the reason why the text is no value of the column: a constant that
 // completes "expected int32: <reason>". Pure functions but TimestampReader, which keeps the last
 // day it met; one thread.

@@ -1,7 +1,7 @@
 #pragma once
 // CheckpointStore: the files of one storage, file:// or s3://. Names are relative to its root, with
 // '/'. P, safe from several threads. A failed call leaves nothing under the name. What is complete
-// is decided by HEAD alone (reliability 5), never by List.
+// is decided by HEAD alone, never by List.
 
 #include <cstdint>
 #include <functional>

@@ -1,5 +1,5 @@
 #pragma once
-// Clients: Kafka and HTTP, real or simulated (contracts 10). Calls on W never block: they start
+// Clients: Kafka and HTTP, real or simulated. Calls on W never block: they start
 // something, answers are collected after a wake. The real ones hide their library's threads, die in
 // a reaper thread, and account their queues. Addresses and secrets never appear in messages beyond
 // host:port.

@@ -84,9 +84,8 @@ class OperatorContext : public NodeContext {
   virtual LogState& log(StateIndex state) = 0;
   virtual TimerState& timers(StateIndex state) = 0;
   virtual ListState& list(StateIndex state) = 0;
-  virtual EventTime watermark() const = 0;  // W of this node
-  virtual EventTime watermark(
-      KeyGroup group) const = 0;  // judges lateness: max(W, F[group]) (semantics 1.7)
+  virtual EventTime watermark() const = 0;                // W of this node
+  virtual EventTime watermark(KeyGroup group) const = 0;  // judges lateness: max(W, F[group])
   /// Output watermark = min(W, latest) from now on. Not saved: set in Open.
   virtual void HoldWatermark(EventTime latest) = 0;
 };

@@ -1,5 +1,5 @@
 #pragma once
-// Which properties of the Kafka client a job may set (reliability 4.4): an allow-list, because some
+// Which properties of the Kafka client a job may set: an allow-list, because some
 // of them load code, run commands, read or write files, or switch safety off. Every property of the
 // linked client library has an entry here; a test fails when a new library version brings one
 // without. Read by the validator of connections and by the client. Pure data; any thread.

@@ -1,5 +1,5 @@
 #pragma once
-// Keyed state as operators see it (contracts 4): declared in the registry entry, reached a whole
+// Keyed state as operators see it: declared in the registry entry, reached a whole
 // batch of keys at a time. W; never blocks: a row that lies on disk is ordered and the call answers
 // kWait (nothing changed; return Step::Wait, the same call comes again). Row pointers live until
 // the operator's call returns. The task extracts keys, orders cold rows ahead, snapshots, evicts.

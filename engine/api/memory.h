@@ -1,5 +1,5 @@
 #pragma once
-// Memory: one number per process (memory_limit), governed by accounted bytes (contracts 9). The
+// Memory: one number per process (memory_limit), governed by accounted bytes. The
 // governor hands out at most 80 % of it and refuses a reservation that does not fit. An account
 // belongs to one task and purpose and has one writer; target() may be read by any thread.
 

@@ -15,7 +15,7 @@
 
 namespace weir {
 
-/// Classes of conservation (semantics 15): each input row ends in exactly one. Errors are counted
+/// Classes of conservation: each input row ends in exactly one. Errors are counted
 /// by the task from RowErrors.
 enum class Outcome : uint8_t {
   kPassed,

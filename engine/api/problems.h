@@ -1,5 +1,5 @@
 #pragma once
-// Problems: everything found wrong in a job file, collected in one pass (job-format 8). Added by
+// Problems: everything found wrong in a job file, collected in one pass. Added by
 // the JSON scanner, the shape checker, `infer` functions and probes; the front end sorts them by
 // place, adds lines and carets, and prints text or JSON. One thread.
 

@@ -1,7 +1,7 @@
 #pragma once
 // Registry: the one source of node types and formats. An entry carries options, ports, schema
 // inference, keys, states and factory; the validator, the JSON Schema, the reference pages, `weir
-// explain` and the planner all read it, so adding a type touches nothing else (contracts 7). Filled
+// explain` and the planner all read it, so adding a type touches nothing else. Filled
 // once at start by the generated RegisterOperators / RegisterConnectors, then immutable; any
 // thread.
 
@@ -90,7 +90,7 @@ enum class WhenIdle : uint8_t { kExclude, kAdvance };
 enum class OnFuture : uint8_t { kDrop, kFail, kSideOutput };
 enum class OnError : uint8_t { kFail, kDrop, kSideOutput };
 
-/// Sources and assign_event_time: the task runs semantics 1.2 on the output.
+/// Sources and assign_event_time: the task makes watermarks of the output.
 struct EventTimeSpec {
   Expression field;  // over the node's planned columns; empty: the record's own timestamp
   Duration max_delay{};
@@ -143,7 +143,7 @@ struct NodeShape {
   bool passes_metadata =
       false;  // its outputs carry the input's metadata columns only (project): likewise for those
   std::optional<uint32_t> parallelism_max;  // 1: a single task (print, aggregate without key)
-  bool exact_conservation = true;           // semantics 15
+  bool exact_conservation = true;           // classes of outcomes add up to the input
   Guarantee guarantee = Guarantee::kNone;   // sinks
   std::string visibility;  // sinks: "visible in milliseconds", "visible once per checkpoint"
 };
@@ -291,7 +291,7 @@ class NodeConfig {
   /// Schema, metadata columns, event time of a source from `schema`, `event_time`, `on_future`;
   /// `metadata`: those the source can fill.
   void InferSource(NodeShape& shape, const std::vector<std::string>& metadata) const;
-  /// The port `errors` with the columns of job-format 2.4, if on_error or on_future asks for it.
+  /// The port `errors` with the columns of an error row, if on_error or on_future asks for it.
   /// Called by the engine for every node after infer.
   static SchemaRef ErrorsSchema();
 

@@ -7,7 +7,7 @@
 //
 // Order: Open; Write*, Prepare(n), Prepared(n)*, then Commit(n) or Abort(n); one checkpoint at a
 // time; rows of n + 1 may be written meanwhile. Outside effects are named by (incarnation, lane, n,
-// number), so each call can be repeated after a crash. See reliability 2.
+// number), so each call can be repeated after a crash.
 
 #include <cstdint>
 #include <functional>

@@ -26,7 +26,7 @@ inline constexpr size_t kSplitPositionBytesMax = 1024;
 
 /// A Kafka partition, a file, a stripe of a generator.
 struct SplitState {
-  std::string id;                       // stable over restarts; decides the task (semantics 9)
+  std::string id;                       // stable over restarts; decides the task
   std::string position;                 // where to go on: the source's own text
   EventTime max_ts = EventTime::Min();  // the task's
   bool idle = false;                    // the task's
@@ -43,14 +43,14 @@ class SplitEnumerator {
   virtual Result<std::vector<SplitState>> Discover() = 0;
   virtual bool complete() const = 0;  // bounded: no further split will come
   virtual Duration discovery_interval() const { return Seconds(10); }
-  /// Which task reads a split: a function of its id alone (semantics 9). Kafka partitions are dealt
+  /// Which task reads a split: a function of its id alone. Kafka partitions are dealt
   /// by topic and number.
   virtual TaskIndex TaskOf(const SplitState& split, uint32_t parallelism) const {
     return TaskOfSplit(split.id, parallelism);
   }
 };
 
-/// The idle clock runs only in kCaughtUp (semantics 1.3).
+/// The idle clock runs only in kCaughtUp.
 enum class SplitStatus : uint8_t { kBehind, kCaughtUp, kUnreachable, kEnded };
 
 /// One Poll's harvest; the task's.

@@ -1,6 +1,6 @@
 #pragma once
 // Structured logs: a constant message and fields as pairs, one line per event on stderr (text on a
-// terminal, else JSON; operations 3.3).
+// terminal, else JSON).
 //   WEIR_LOG(kInfo, "checkpoint completed", {"job", job}, {"bytes", bytes});
 // Any thread; never per row: repeated faults use WEIR_LOG_EVERY_MS. Values are escaped to one line;
 // secrets are never passed (type Secret prints ***).

@@ -1,5 +1,5 @@
 #pragma once
-// The one list of metrics: name, type, labels by scope, meaning (operations 4). The exposition
+// The one list of metrics: name, type, labels by scope, meaning. The exposition
 // takes help and type from here, the reference page is made from it, and tests compare it with what
 // a running job exports. Names are a public interface: changing one needs a release note. Constant;
 // any thread. Scopes: J = job_name; N = J and node_id; T = N and task; P = of the process.

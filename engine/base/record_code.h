@@ -1,5 +1,5 @@
 #pragma once
-// RecordCode: why a record is bad (job-format 2.4). Stable text in dead letters, logs and metrics;
+// RecordCode: why a record is bad. Stable text in dead letters, logs and metrics;
 // the class before the dot is the label `kind` of weir_node_errors_total.
 
 #include <cstdint>

@@ -133,7 +133,7 @@ std::string PublishedNote(const PhysicalPlan& plan, const std::string& manifest)
   return plan.job + "/" + ParentDirectory(manifest) + "/PUBLISHED";
 }
 
-/// Task parts, manifest, read-back, HEAD (reliability 5.2, steps 3 and 4). Pool.
+/// Task parts, manifest, read-back, HEAD. Pool.
 Result<Published> Publish(Shared& shared, const Head& head, const std::string& cluster,
                           Attempt attempt, Pending pending) {
   const PhysicalPlan& plan = *shared.options.plan;

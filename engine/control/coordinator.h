@@ -1,7 +1,7 @@
 #pragma once
 // JobCoordinator: the life of one job: takes the job's HEAD, restores, starts an attempt, drives
 // periodic checkpoints and their publication, finds new splits, judges error thresholds, restarts
-// after failures, and ends with a last checkpoint (reliability 2.3, 5, 6; semantics 10, 11, 14).
+// after failures, and ends with a last checkpoint.
 // One loop thread of the Env runs everything here; what blocks goes to the pool and comes back as
 // an event. The public methods may be called from any thread. Errors end in JobStatus::failure. The
 // objects in the options must outlive the coordinator.
@@ -99,7 +99,7 @@ class JobCoordinator {
   virtual Duration last_turn() const = 0;
 };
 
-/// Process exit code of an ended job (job-format 8).
+/// Process exit code of an ended job.
 int ExitCodeOf(const JobStatus& status);
 
 }  // namespace weir::control

@@ -1,6 +1,6 @@
 #pragma once
 // JobStorage: one job's place in a storage: which HEAD counts, how it moves, who owns the job, and
-// the cluster's id (reliability 5.1, 5.2). HEAD moves only by creating the next HEAD.<sequence>
+// the cluster's id. HEAD moves only by creating the next HEAD.<sequence>
 // exclusively, so whoever was paused loses, whatever it believes. OWNER and LOST are courtesies,
 // never the proof. All calls block (pool threads); one caller at a time. Errors: kFenced when
 // somebody else has moved HEAD, kLocked when another process runs the job, kCorruption naming the

@@ -1,5 +1,5 @@
 #pragma once
-// Manifest and Head: the two files that say what a complete checkpoint is (reliability 5.1). A
+// Manifest and Head: the two files that say what a complete checkpoint is. A
 // manifest lists every file of checkpoint N with length and hash; a head names one manifest. Both
 // are JSON lines closed by a line with the SHA-256 of all before it: without a valid seal they do
 // not exist. Plain data and pure functions; any thread. Everything read from a storage is bounded

@@ -1,5 +1,5 @@
 #pragma once
-// Retention: which checkpoints are kept and which files may go (reliability 5.5). References are
+// Retention: which checkpoints are kept and which files may go. References are
 // rebuilt from the manifests at start; a shared file stays as long as a retained manifest names it.
 // Manifests go first, files after. Calls block (pool); the coordinator runs them only while no
 // checkpoint is pending, so a file that a task is just about to name again is never deleted.

@@ -1,7 +1,7 @@
 #pragma once
 // SplitDiscovery: the enumerators of a job's sources for one attempt. Opens them with the restored
 // splits, asks for new ones, and deals splits to tasks by the enumerator's rule, which is a
-// function of the split's id alone (semantics 9). Open and Discover block (pool), one caller at a
+// function of the split's id alone. Open and Discover block (pool), one caller at a
 // time; TakeShares and the rest are the coordinator's.
 
 #include <map>

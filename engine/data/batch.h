@@ -124,7 +124,7 @@ class Column {
   std::shared_ptr<const Arenas> arenas_;
 };
 
-/// Keys of a batch, row by row, as views (contracts 4): hash and canonical bytes (key_encoding.h),
+/// Keys of a batch, row by row, as views: hash and canonical bytes (key_encoding.h),
 /// event time for TTL, NULL-key rows.
 struct KeyBatch {
   std::span<const uint64_t> hash;
@@ -206,7 +206,7 @@ struct Batch {
 Batch Concat(std::span<const Batch> batches);
 
 /// A Take that keeps changelogs right: where only one half of an update_before/update_after pair is
-/// selected, or the batch's border cuts the pair, a half becomes delete or insert (semantics 7.2).
+/// selected, or the batch's border cuts the pair, a half becomes delete or insert.
 /// Without an `_op` column a plain Take.
 Batch TakeChanges(const Batch& batch, const Selection& selection);
 

@@ -1,5 +1,5 @@
 #pragma once
-// The one encoding of batches: wire, in-flight section of snapshots, savepoints (contracts 8).
+// The one encoding of batches: wire, in-flight section of snapshots, savepoints.
 // Self-describing (schema first), little-endian, bounded: a damaged text never makes the decoder
 // allocate more than the text's own size times a constant. Format: docs/formats/batch.md. Any
 // thread.

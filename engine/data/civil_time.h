@@ -1,5 +1,5 @@
 #pragma once
-// Text of timestamps, dates and durations as job-format 4.8 reads and writes them, and the calendar
+// Text of timestamps, dates and durations as jobs and formats read and write them, and the calendar
 // behind them. Pure functions; any thread.
 
 #include <cstdint>

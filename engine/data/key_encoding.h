@@ -1,5 +1,5 @@
 #pragma once
-// Canonical key bytes and key groups (semantics 9): part of the state format, so never changed
+// Canonical key bytes and key groups: part of the state format, so never changed
 // within level 1. Bytes sort like the values; int32, date and the int64 kinds encode alike, so
 // widening keeps them. Pure functions; any thread.
 

@@ -2,7 +2,7 @@
 // RowBuilder: builds one batch row by row, or column by column. Owned by the task (operators meet
 // it through Output) or by a decoder's caller; one thread. Every row sets every column once, in any
 // order, then FinishRow; CancelRow takes an unfinished row back. Memory is kept between batches.
-// `full()` is the edge's limit of rows and bytes (semantics 12): a row that passes it is still
+// `full()` is the edge's limit of rows and bytes: a row that passes it is still
 // kept, the next one belongs into another batch.
 
 #include <cstdint>

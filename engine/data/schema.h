@@ -58,7 +58,7 @@ class Schema {
 };
 using SchemaRef = std::shared_ptr<const Schema>;
 
-/// True for the names of job-format 2.3 that a schema may not declare; they are not written by
+/// True for the names of metadata that a schema may not declare; they are not written by
 /// sinks.
 bool IsMetadataColumn(std::string_view name);
 

@@ -1,6 +1,6 @@
 #pragma once
 // StreamItem: what travels on a channel: a batch, or a control item that uses no credit but keeps
-// its place (semantics 12). A value.
+// its place. A value.
 
 #include <cstdint>
 #include <string>

@@ -1,5 +1,5 @@
 #pragma once
-// Types of columns (job-format 2.1) and their layout in memory: Arrow's, with three deviations of
+// Types of columns and their layout in memory: Arrow's, with three deviations of
 // docs/adr/0003: bool is a byte, Utf8View carries a pointer instead of (buffer, offset), and
 // validity is 64-bit words. Nested kinds have names here already; version 1 does not build columns
 // of them. Values; any thread.

@@ -1,5 +1,5 @@
-// Aggregate calls: their arguments are bound over the input, their result types are those of
-// semantics 6; equal calls share one accumulator.
+// Aggregate calls: their arguments are bound over the input, their result types follow from them
+// alone; equal calls share one accumulator.
 
 #include <algorithm>
 

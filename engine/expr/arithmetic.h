@@ -1,5 +1,5 @@
 #pragma once
-// Arithmetic of numbers and times: which result type an operator has (job-format 3.2) and the
+// Arithmetic of numbers and times: which result type an operator has and the
 // kernel for it. Operands come with the common type already (decimals with their own precision and
 // scale). Called by the binder.
 

@@ -1,6 +1,6 @@
 #pragma once
 // Binder: from a syntax tree to typed nodes against a scope: names, the common types of
-// job-format 3.2, the allow-list of functions, folding of constants. One binder per text; one
+// operands, the allow-list of functions, folding of constants. One binder per text; one
 // thread. Every method that makes a node answers null after it has reported a problem, and null
 // operands make null results, so all problems of a text come out at once and none of them twice.
 
@@ -45,7 +45,7 @@ struct Function {
 const Function* FindFunction(std::string_view name);
 std::span<const Function> FunctionTable();
 
-/// The common type of job-format 3.2; kNull takes the other. Empty: none.
+/// The common type of two operands; kNull takes the other. Empty: none.
 std::optional<Type> CommonType(const Type& a, const Type& b);
 /// A type name as casts spell it, Weir's or SQL's, without parameters: "bigint". Decimal comes
 /// without precision.

@@ -1,5 +1,5 @@
 #pragma once
-// CAST: which casts exist, their kernels, and the text forms of values (job-format 3): blanks
+// CAST: which casts exist, their kernels, and the text forms of values: blanks
 // around a number are allowed, fractions round half away from zero, what does not fit is a row
 // error. Pure; any thread.
 

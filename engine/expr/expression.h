@@ -1,5 +1,5 @@
 #pragma once
-// Expression: one SQL scalar expression (job-format 3), parsed by libpg_query, bound and typed
+// Expression: one SQL scalar expression, parsed by libpg_query, bound and typed
 // against a Scope, evaluated a batch at a time over columns. Total and deterministic: no clock, no
 // I/O, no unbounded work. A row that cannot be computed goes into RowErrors and its value is NULL.
 // Immutable after binding and cheap to copy (shared tree), so one compiled expression serves all
@@ -168,7 +168,7 @@ struct FunctionDoc {
 };
 std::span<const FunctionDoc> Functions();
 
-/// Damerau-Levenshtein <= 2 or a common prefix, best first, at most three (job-format 8).
+/// Damerau-Levenshtein <= 2 or a common prefix, best first, at most three.
 std::vector<std::string> Suggest(std::string_view word, std::span<const std::string> known);
 
 /// Constants and casts for tools: parses `text` as a literal of `type` by the rules of CAST. Empty:

@@ -1,5 +1,5 @@
 #pragma once
-// Codes of problems that expressions can have, W04xx of job-format 8, one line each; W0509 is the
+// Codes of problems that expressions can have, W04xx, one line each; W0509 is the
 // clock's. `weir explain CODE` prints their pages.
 
 namespace weir {

@@ -197,7 +197,7 @@ Status Attempt::Wire() {
       spec.share_bytes = share;
       spec.pool_bytes = channels == 0 ? 0 : floating * inputs / channels;
       if (inputs != 0) {
-        // Windows with their overdraft, and the reserve for one large row (semantics 12.1).
+        // Windows with their overdraft, and the reserve for one large row.
         const size_t reserve =
             std::min<size_t>(plan_.row_bytes_max(), budget / std::max<size_t>(1, channels));
         WEIR_ASSIGN(spec.queues, options_.memory->Open(plan_.job + "/channels", MemoryKind::kQueues,

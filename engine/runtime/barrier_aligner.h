@@ -1,5 +1,5 @@
 #pragma once
-// BarrierAligner: aligned barriers of semantics 11 over the input channels of one task. Pure; W.
+// BarrierAligner: aligned barriers over the input channels of one task. Pure; W.
 // The task tells it what it finds on the inputs and asks what is blocked and whether a checkpoint
 // is ready; taking the checkpoint, and sending barriers and cancels on, is the task's work.
 

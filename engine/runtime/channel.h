@@ -1,5 +1,5 @@
 #pragma once
-// Channel: the bounded way from one producer task to one consumer task (semantics 12). Rows take
+// Channel: the bounded way from one producer task to one consumer task. Rows take
 // credit, in rows and bytes; control items take none but keep their place. One SPSC queue of items
 // forward, cumulative counters of credit back. A ChannelSender belongs to the producer's task and a
 // ChannelReceiver to the consumer's (one thread each, they may be the same); a remote channel is

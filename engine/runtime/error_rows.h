@@ -1,5 +1,5 @@
 #pragma once
-// Rows of the port `errors` (job-format 2.4), built by the task: dead letters of bad records and
+// Rows of the port `errors`, built by the task: dead letters of bad records and
 // rows. Messages and raw bytes are cut to their bounds. W.
 
 #include <cstdint>

@@ -53,7 +53,7 @@ class Exchange {
 bool SplitsUpdates(const PortShape& producer, const Schema& schema,
                    const std::vector<Expression>& hash_keys);
 
-/// update_before -> delete, update_after -> insert (semantics 7.2). A batch without `_op` stays as
+/// update_before -> delete, update_after -> insert. A batch without `_op` stays as
 /// it is; keys are dropped.
 Batch WithoutUpdates(const Batch& batch);
 

@@ -1,5 +1,5 @@
 #pragma once
-// InputFlow: how much may be in flight towards one task (semantics 12.4, after Flink's
+// InputFlow: how much may be in flight towards one task (after Flink's
 // BufferDebloater). Every 200 ms it measures what the task consumed in its non-idle time, and sizes
 // the sum of its channels' windows to one second of that rate. Pure but for the clock readings
 // given; W.

@@ -1,5 +1,5 @@
 #pragma once
-// Keys of batches (contracts 3, "Keys"): evaluated once per row, shipped with the rows over
+// Keys of batches: evaluated once per row, shipped with the rows over
 // exchanges, checked against the owned key groups. Pure; W.
 
 #include <memory>

@@ -1,5 +1,5 @@
 #pragma once
-// ProcessMemoryGovernor: the one memory number of a process (contracts 9). Hands out at most 80 %
+// ProcessMemoryGovernor: the one memory number of a process. Hands out at most 80 %
 // of the limit (at least 64 MiB stay free), refuses a reservation that no longer fits, and gives
 // each account a target: its reservation, and of what nobody has reserved or uses beyond its
 // reservation an equal part for each account of hot state: hot rows make room for what others need.

@@ -109,7 +109,7 @@ class BasicContext : public Context {
 };
 
 /// Event time of one node: W, what it has announced, and the floors of its key groups
-/// (semantics 1.7).
+///.
 struct NodeTime {
   EventTime watermark = EventTime::Min();
   EventTime hold = EventTime::Max();
@@ -171,7 +171,7 @@ class SinkTaskContext final : public BasicContext<SinkContext> {
 };
 
 /// The consuming node's combiner inside the producer's task: it counts, and fails, as part of that
-/// node (contracts 3).
+/// node.
 struct CombineStep {
   CombineStep(const PlanNode& consumer_node, NodeInfo info, TaskServices& services,
               const std::vector<Expression>& keys);
@@ -194,7 +194,7 @@ struct Target {
   bool rewrites_updates = false;
 };
 
-/// A protocol of one lane, run as a tasklet of its own beside the sink (contracts 6).
+/// A protocol of one lane, run as a tasklet of its own beside the sink.
 struct CommitLane {
   CommitLane(NodeInfo info, TaskServices& services, LaneId lane, const NodeConfig& config,
              SchemaRef input);

@@ -1,5 +1,5 @@
 #pragma once
-// TaskSnapshot: what one task holds at barrier n beside its keyed state's files (contracts 8), and
+// TaskSnapshot: what one task holds at barrier n beside its keyed state's files, and
 // TaskRestore: what a task of a new attempt is given, merged from the snapshots whose key groups
 // overlap its own. Plain data: made by the task (W, by handle), encoded on P, read by control and
 // `weir ckpt`.

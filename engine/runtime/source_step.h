@@ -1,5 +1,5 @@
 #pragma once
-// SourceStep: the source side of a task (contracts 5): polls, decodes right after the poll, adds
+// SourceStep: the source side of a task: polls, decodes right after the poll, adds
 // metadata columns and event time, runs the splits' clocks, keeps the positions. What one poll
 // brought is a harvest of ready batches; the position that a checkpoint saves moves only when the
 // harvest has gone down. The task drives it (W) and forwards the marks.

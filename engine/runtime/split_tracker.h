@@ -1,5 +1,5 @@
 #pragma once
-// SplitTracker: event time of one source task, split by split (semantics 1.2, 1.3): the watermark
+// SplitTracker: event time of one source task, split by split: the watermark
 // generator, the idle clock and the valve over its splits. Also serves assign_event_time, with one
 // split. Pure but for the clock readings it is given; W. The task tells it about rows, reports and
 // time, and forwards the marks that it appends.

@@ -493,7 +493,7 @@ void Task::OnBarrier(size_t input, CheckpointId n) {
 }
 
 /// While a call is under way: marks are read ahead, so that a barrier with nothing but marks before
-/// it is found (contracts 3.2).
+/// it is found.
 bool Task::ReadAhead() {
   bool found = false;
   for (size_t i = 0; i < inputs_.size(); ++i) {

@@ -1,10 +1,10 @@
 #pragma once
 // Task: one parallel instance of a chain, as a tasklet of one worker: the state machine of
-// contracts 3. Run() does up to about a millisecond of work, never blocks, and says why it stopped.
-// A chain is called from one explicit stack of frames, never by recursion. Threads: Create by the
-// attempt; Open on P; Run and everything below it on the task's worker (W); Put, TakeValues from
-// any thread. Pool jobs hold a share of the task, so its objects are destroyed after the last of
-// them.
+// input, timers, marks and checkpoints. Run() does up to about a millisecond of work, never blocks,
+// and says why it stopped. A chain is called from one explicit stack of frames, never by recursion.
+// Threads: Create by the attempt; Open on P; Run and everything below it on the task's worker (W);
+// Put, TakeValues from any thread. Pool jobs hold a share of the task, so its objects are destroyed
+// after the last of them.
 
 #include <atomic>
 #include <deque>

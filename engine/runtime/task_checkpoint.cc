@@ -1,4 +1,4 @@
-// The part of Task that takes checkpoints (contracts 3.2): when one is ready, what is frozen on W,
+// The part of Task that takes checkpoints: when one is ready, what is frozen on W,
 // what is written on P, the one ack.
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// The part of Task that applies `on_error` (job-format 2.4) to bad records and rows, of sources,
+// The part of Task that applies `on_error` to bad records and rows, of sources,
 // operators, sinks and combiners alike.
 
 #include <algorithm>
@@ -101,7 +101,7 @@ Status Task::ApplyCombineErrors(CombineStep& combine, const Batch& batch, RowErr
 }
 
 /// assign_event_time: the operator has set the column; rows too far ahead leave, the others move
-/// the generator (semantics 1.2).
+/// the generator.
 Batch Task::OutputTimes(TaskNode& node, Batch batch) {
   const EventTimeSpec& spec = *node.plan.shape.event_time;
   const std::optional<ColumnIndex> column = batch.schema().Find(kEventTimeColumn);

@@ -1,5 +1,5 @@
 // The part of Task that makes it: objects and state on P, restored time and rows on W
-// (contracts 3.4), and the copy of its values for the metrics.
+//, and the copy of its values for the metrics.
 
 #include <algorithm>
 #include <utility>

@@ -1,5 +1,5 @@
 #pragma once
-// TimeAccount: where the time of one task goes (semantics 13). Readings of the steady clock cut
+// TimeAccount: where the time of one task goes. Readings of the steady clock cut
 // time into pieces without gaps: each piece is booked once, so busy, idle and backpressured add up
 // to wall time, and the parts of busy add up to busy. One writer (W).
 

@@ -1,5 +1,5 @@
 #pragma once
-// WatermarkMerger: the watermark valve of semantics 1.4, one pure class for splits of a source task
+// WatermarkMerger: the watermark valve, one pure class for splits of a source task
 // and for channels of any other task. It joins the watermarks, idleness and ends of n inputs to one
 // stream of marks that never goes back, leaves idle inputs out, and takes a returning input in
 // again only when it has caught up. The task calls it (W) and forwards the marks that it appends.

@@ -1,4 +1,4 @@
-// Texts that mean harm: the rows J01 ... J30 that concern a job file (reliability 8). What is
+// Texts that mean harm: the rows J01 ... J30 that concern a job file. What is
 // shown: problems with codes, and no crash; the sanitizer builds run the same.
 
 #include <gmock/gmock.h>

@@ -16,7 +16,7 @@ const Mark kIdleMark{Mark::Kind::kIdle};
 const Mark kActiveMark{Mark::Kind::kActive};
 const Mark kEndMark{Mark::Kind::kEnd};
 
-/// Walks every sequence of events up to `depth` and checks the invariants of semantics 1.4 after
+/// Walks every sequence of events up to `depth` and checks the invariants of the valve after
 /// each.
 class Enumeration {
  public:
