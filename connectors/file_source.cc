@@ -8,6 +8,7 @@
 #include <atomic>
 #include <charconv>
 #include <map>
+#include <set>
 
 #include "connectors/decompressor.h"
 #include "connectors/file_paths.h"
@@ -120,7 +121,11 @@ class FileEnumerator final : public SplitEnumerator {
       known_[split.id] = position.identity;
       // Followed files are found again by their inode, which the source does; one that was read
       // whole may be gone.
-      if (settings_->follow || position.ended) continue;
+      if (settings_->follow) {
+        WEIR_TRY(LookForReplaced(split.id, position.identity));
+        continue;
+      }
+      if (position.ended) continue;
       const Result<bool> same = IsSame(*env_, split.id, position.identity);
       if (!same.ok()) return same.status().At("file of the checkpoint");
       if (!*same) {
@@ -165,6 +170,16 @@ class FileEnumerator final : public SplitEnumerator {
   Duration discovery_interval() const override { return settings_->discovery_interval; }
 
  private:
+  /// While nobody held the file open its inode may have been given to another one.
+  Status LookForReplaced(const std::string& id, const FileIdentity& saved) {
+    const Result<FileIdentity> now = Identify(*env_, PathOf(id, true), saved.prefix_bytes);
+    if (!now.ok()) return now.status().code() == Code::kNotFound ? Status::Ok() : now.status();
+    if (now->device == saved.device && now->inode == saved.inode &&
+        (now->prefix_bytes != saved.prefix_bytes || now->hash != saved.hash))
+      replaced_.insert(id);
+    return Status::Ok();
+  }
+
   /// True if a known file is this one; else `id` is a new name for it.
   Result<bool> Known(const Path& path, const FileIdentity& identity, std::string* id) {
     int generation = 0;
@@ -173,8 +188,8 @@ class FileEnumerator final : public SplitEnumerator {
       const Result<bool> same = IsSame(*env_, path, known);
       if (same.ok() && *same) return true;
       // Truncated and written anew under the same name is the source's affair, which holds the file
-      // open.
-      if (PathOf(known_id, true) == path) return true;
+      // open; unless that happened before it opened the file.
+      if (PathOf(known_id, true) == path && !replaced_.contains(known_id)) return true;
       ++generation;
     }
     *id = FollowId(path, identity, generation);
@@ -184,6 +199,7 @@ class FileEnumerator final : public SplitEnumerator {
   const SettingsRef settings_;
   Env* env_ = nullptr;
   std::map<std::string, FileIdentity> known_;
+  std::set<std::string> replaced_;  // of the restored ones: another file has the inode now
   bool looked_ = false;
 };
 
@@ -264,8 +280,12 @@ struct FileReader {
 
   Status FindByInode() {
     const Result<DirectoryEntry> entry = env->Stat(path);
-    if (entry.ok() && entry->inode == identity.inode && entry->device == identity.device)
-      return Status::Ok();
+    if (entry.ok() && entry->inode == identity.inode && entry->device == identity.device) {
+      WEIR_ASSIGN(const bool same, IsSame(*env, path, identity));
+      if (same) return Status::Ok();
+      return Status(Code::kNotFound, "file '" + path + "' was replaced: another one has its inode",
+                    Fault::kExternal, Retry::kNever);
+    }
     WEIR_ASSIGN(const std::vector<DirectoryEntry> entries, env->List(ParentOf(path)));
     for (const DirectoryEntry& one : entries) {
       if (one.inode == identity.inode && one.device == identity.device && !one.directory) {
@@ -354,6 +374,8 @@ class FileSource final : public Source {
       const SplitIndex number{static_cast<uint32_t>(index)};
       if (split.ended) {
         if (!split.end_reported) ReportSplit(split, number, out);
+        // A followed file is held open, so that no other one gets its inode while it is known.
+        if (!settings_->follow) split.reader.reset();
         continue;
       }
       if (open == open_max) break;

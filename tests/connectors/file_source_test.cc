@@ -186,6 +186,48 @@ TEST_F(FileSourceTest, FollowsGrowth) {
   EXPECT_THAT(run->Values(), ElementsAre("1", "22", "3"));
 }
 
+/// The inode of a file that was rotated away and removed is soon another file's.
+TEST_F(FileSourceTest, ReadsTheFileThatTookTheInodeOfAnotherOneWhole) {
+  for (const bool ended : {false, true}) {
+    Put("app.log", "1\n2\n", false);
+    Status status;
+    auto run = Start("app.log", R"(, "follow": true)", {}, &status);
+    ASSERT_TRUE(run->PollUntil([&] { return run->out.records.size() == 2; }).ok());
+    std::vector<SplitState> restored = run->Positions();
+    run.reset();
+    if (ended) restored[0].position.replace(restored[0].position.find("/0/"), 3, "/1/");
+    // The same inode, as if it had been given out again; longer than what was read of the old one.
+    Put("app.log", "10\n20\n30\n", false);
+    run = Start("app.log", R"(, "follow": true)", restored, &status);
+    ASSERT_TRUE(status.ok()) << status.ToString();
+    ASSERT_THAT(run->splits, SizeIs(2)) << "ended: " << ended;
+    EXPECT_NE(run->splits[0].id, run->splits[1].id);
+    ASSERT_TRUE(run->PollUntil([&] { return run->out.records.size() >= 3; }).ok());
+    EXPECT_THAT(run->Values(), ElementsAre("10", "20", "30"));
+    EXPECT_EQ(run->out.reports[0].status, SplitStatus::kEnded);
+    // Known from now on: neither another look nor a restart reads it again.
+    ASSERT_TRUE(run->Discover().ok());
+    EXPECT_THAT(run->splits, SizeIs(2));
+    const std::vector<SplitState> again = run->Positions();
+    run = Start("app.log", R"(, "follow": true)", again, &status);
+    ASSERT_TRUE(status.ok()) << status.ToString();
+    EXPECT_THAT(run->splits, SizeIs(2));
+  }
+}
+
+TEST_F(FileSourceTest, ClosesFilesThatItHasRead) {
+  const auto open_files = [] {
+    return std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator());
+  };
+  for (int i = 0; i < 50; ++i) Put(std::to_string(i) + ".txt", "1\n", false);
+  const auto before = open_files();
+  Status status;
+  const auto run = Start("*.txt", "", {}, &status);
+  ASSERT_TRUE(run->PollUntil([&] { return run->AllEnded(); }).ok());
+  EXPECT_THAT(run->Values(), SizeIs(50));
+  EXPECT_LE(open_files() - before, 4);
+}
+
 TEST_F(FileSourceTest, RefusesPathsOutsideOfTheAllowedOnes) {
   const auto codes = [](const std::string& path) {
     return MakeNode("file_source",
