@@ -44,6 +44,7 @@ class ItemList final : public ListState {
   void Remove(ListId item) override { items_.erase(item.value); }
   std::vector<std::pair<ListId, std::string>> Items() const override {
     std::vector<std::pair<ListId, std::string>> items;
+    items.reserve(items_.size());
     for (const auto& [id, item] : items_) items.emplace_back(ListId{id}, item);
     return items;
   }

@@ -173,11 +173,11 @@ OnError NodeConfig::on_error() const {
 }
 
 Scope NodeConfig::scope() const {
-  static const SchemaRef nothing = std::make_shared<const Schema>();
+  static const SchemaRef kNothing = std::make_shared<const Schema>();
   Scope scope;
   for (const Input& input : inputs_) {
     scope.inputs.push_back(
-        {input.alias, input.shape.schema == nullptr ? nothing : input.shape.schema});
+        {input.alias, input.shape.schema == nullptr ? kNothing : input.shape.schema});
   }
   scope.parameters = job_->parameters;
   return scope;
@@ -308,8 +308,8 @@ std::optional<DeclaredType> ParseDeclaredType(const NodeConfig& config, const st
   }
   const std::optional<Type> type = ParseType(name);
   if (!type) {
-    static const std::vector<std::string> names(kTypeNames.begin(), kTypeNames.end());
-    const std::vector<std::string> near = Suggest(name, names);
+    static const std::vector<std::string> kNames(kTypeNames.begin(), kTypeNames.end());
+    const std::vector<std::string> near = Suggest(name, kNames);
     Problem problem;
     problem.code = "W0404";
     problem.message = "'" + std::string(text) + "' is not a type";
@@ -332,11 +332,12 @@ std::optional<DeclaredType> ParseDeclaredType(const NodeConfig& config, const st
 /// empty after a problem.
 Expression BindEventTime(const NodeConfig& config, const std::vector<SourceColumn>& columns) {
   std::vector<Field> fields;
+  fields.reserve(columns.size());
   for (const SourceColumn& column : columns) fields.push_back(column.field);
   Scope scope;
   scope.inputs.push_back({config.id(), std::make_shared<const Schema>(std::move(fields))});
   scope.parameters = config.job().parameters;
-  const Expression field = config.Bind("event_time/field", scope, {});
+  Expression field = config.Bind("event_time/field", scope, {});
   if (field && field.type().kind != TypeKind::kTimestamp) {
     config.Error("event_time/field", "W0502",
                  "event time must be a timestamp, this is " + field.type().ToString(),
@@ -486,7 +487,7 @@ void NodeConfig::InferSource(NodeShape& shape, const std::vector<std::string>& m
 }
 
 SchemaRef NodeConfig::ErrorsSchema() {
-  static const SchemaRef schema = std::make_shared<const Schema>(std::vector<Field>{
+  static const SchemaRef kSchema = std::make_shared<const Schema>(std::vector<Field>{
       {"node_id", Type::Of(TypeKind::kString), false},
       {"code", Type::Of(TypeKind::kString), false},
       {"message", Type::Of(TypeKind::kString), false},
@@ -500,7 +501,7 @@ SchemaRef NodeConfig::ErrorsSchema() {
       {"truncated", Type::Of(TypeKind::kBool), false},
       {"at", Type::Of(TypeKind::kTimestamp), false},
   });
-  return schema;
+  return kSchema;
 }
 
 Result<std::unique_ptr<Decoder>> NodeConfig::MakeDecoder(

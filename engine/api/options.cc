@@ -10,7 +10,7 @@ namespace weir {
 namespace {
 
 const std::vector<Option>& EventTimeFields() {
-  static const std::vector<Option> fields = {
+  static const std::vector<Option> kFields = {
       {.name = "field",
        .type = OptionType::kExpression,
        .doc = "Column or expression over the declared columns, a timestamp. Kafka: without it the "
@@ -45,7 +45,7 @@ const std::vector<Option>& EventTimeFields() {
        .doc = "Keeps sources together in event time.",
        .since = "planned"},
   };
-  return fields;
+  return kFields;
 }
 
 std::vector<Option> CommonOptions(const NodeType& type) {
@@ -164,7 +164,7 @@ std::vector<Option> OptionsOf(const FormatType& format) {
 }
 
 std::span<const ConnectionType> ConnectionTypes() {
-  static const std::vector<ConnectionType> types = {
+  static const std::vector<ConnectionType> kTypes = {
       {.name = "kafka",
        .doc = "Brokers of one Kafka cluster.",
        .options =
@@ -219,7 +219,7 @@ std::span<const ConnectionType> ConnectionTypes() {
       {.name = "redis", .doc = "A Redis server.", .options = {}, .planned = true},
       {.name = "mqtt", .doc = "An MQTT broker.", .options = {}, .planned = true},
   };
-  return types;
+  return kTypes;
 }
 
 const ConnectionType* FindConnectionType(std::string_view name) {

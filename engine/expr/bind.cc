@@ -1191,7 +1191,7 @@ NodeRef Binder::BindNullIf(const PgQuery__Node* node) {
 }
 
 std::optional<Type> Binder::TypeFromText(std::string_view text) const {
-  if (const std::optional<Type> type = ParseType(text)) return type;
+  if (std::optional<Type> type = ParseType(text)) return type;
   const std::optional<TypeKind> kind = TypeByName(text.substr(0, text.find('(')));
   if (!kind) return std::nullopt;
   if (*kind != TypeKind::kDecimal)
@@ -1211,6 +1211,7 @@ std::optional<Type> Binder::TypeOf(const PgQuery__TypeName& name, const PgQuery_
   const std::optional<TypeKind> kind = TypeByName(spelled);
   if (!kind || name.setof != 0) {
     std::vector<std::string> known;
+    known.reserve(kTypeNames.size());
     for (const NameOfType& entry : kTypeNames) known.emplace_back(entry.name);
     const std::vector<std::string> close = Suggest(spelled, known);
     Problem(at, kProblemCast, "there is no type " + Quoted(spelled),

@@ -19,27 +19,27 @@ std::vector<Function> MakeTable() {
 }  // namespace
 
 std::span<const Function> FunctionTable() {
-  static const std::vector<Function> table = MakeTable();
-  return table;
+  static const std::vector<Function> kTable = MakeTable();
+  return kTable;
 }
 
 const Function* FindFunction(std::string_view name) {
-  static const std::unordered_map<std::string_view, const Function*> by_name = [] {
+  static const std::unordered_map<std::string_view, const Function*> kByName = [] {
     std::unordered_map<std::string_view, const Function*> map;
     for (const Function& function : FunctionTable()) map.emplace(function.doc.name, &function);
     return map;
   }();
-  const auto found = by_name.find(name);
-  return found == by_name.end() ? nullptr : found->second;
+  const auto found = kByName.find(name);
+  return found == kByName.end() ? nullptr : found->second;
 }
 
 std::span<const FunctionDoc> Functions() {
-  static const std::vector<FunctionDoc> docs = [] {
+  static const std::vector<FunctionDoc> kDocs = [] {
     std::vector<FunctionDoc> list;
     for (const Function& function : FunctionTable()) list.push_back(function.doc);
     return list;
   }();
-  return docs;
+  return kDocs;
 }
 
 void AddPlanned(std::vector<Function>& table) {

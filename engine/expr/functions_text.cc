@@ -365,6 +365,7 @@ void JoinLoop(const KernelCall& call) {
   TextArena arena;
   std::string result;
   std::vector<TextReader> readers;
+  readers.reserve(call.arguments.size());
   for (const Vector& argument : call.arguments) readers.emplace_back(argument);
   call.rows.ForEach([&](uint32_t row) {
     if (kSeparated && !call.arguments[0].IsValid(row)) return call.SetNull(row);

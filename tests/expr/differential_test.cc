@@ -50,10 +50,10 @@ struct TestColumn {
   Kind kind;
 };
 const std::vector<TestColumn>& Columns() {
-  static const std::vector<TestColumn> columns = {
+  static const std::vector<TestColumn> kColumns = {
       {"i", Kind::kInt},  {"j", Kind::kInt},  {"k", Kind::kInt}, {"b", Kind::kBool},
       {"c", Kind::kBool}, {"s", Kind::kText}, {"t", Kind::kText}};
-  return columns;
+  return kColumns;
 }
 
 class Generator {
@@ -96,7 +96,7 @@ class Generator {
     const bool null = Pick(6) == 0;
     if (kind == Kind::kInt) {
       if (null) return {kind, "NULL::int64", [](const Row&) { return Outcome::Null(); }};
-      static const std::vector<std::pair<std::string, int64_t>> literals = {
+      static const std::vector<std::pair<std::string, int64_t>> kLiterals = {
           {"0::int64", 0},
           {"1::int64", 1},
           {"(-1)::int64", -1},
@@ -104,7 +104,7 @@ class Generator {
           {"9223372036854775807", INT64_MAX},
           {"(-9223372036854775807 - 1)", INT64_MIN},
           {"123::int64", 123}};
-      const auto& [sql, value] = literals[Pick(static_cast<uint32_t>(literals.size()))];
+      const auto& [sql, value] = kLiterals[Pick(static_cast<uint32_t>(kLiterals.size()))];
       return {kind, sql, [number = value](const Row&) { return Outcome::Of(number); }};
     }
     if (kind == Kind::kBool) {
@@ -114,9 +114,9 @@ class Generator {
               [value](const Row&) { return Outcome::Of(value ? 1 : 0); }};
     }
     if (null) return {kind, "NULL::string", [](const Row&) { return Outcome::Null(); }};
-    static const std::vector<std::string> literals = {
+    static const std::vector<std::string> kLiterals = {
         "", "a", "12", "abcdefghijkl", "abcdefghijklm", "x longer text than a view holds"};
-    const std::string value = literals[Pick(static_cast<uint32_t>(literals.size()))];
+    const std::string value = kLiterals[Pick(static_cast<uint32_t>(kLiterals.size()))];
     return {kind, "'" + value + "'", [value](const Row&) { return Outcome::Of(value); }};
   }
 
@@ -326,8 +326,8 @@ class Generator {
                     return x.null || low.null || high.null ? Outcome::Null() : Outcome::Of(1);
                   }};
         }
-        static const std::vector<std::string> signs = {"=", "<>", "<", "<=", ">", ">="};
-        return Strict2(Kind::kBool, "(" + a.sql + " " + signs[which] + " " + b.sql + ")", a, b,
+        static const std::vector<std::string> kSigns = {"=", "<>", "<", "<=", ">", ">="};
+        return Strict2(Kind::kBool, "(" + a.sql + " " + kSigns[which] + " " + b.sql + ")", a, b,
                        [kind, which](const Outcome& x, const Outcome& y) {
                          const int order = Order(x, y, kind);
                          const bool holds = which == 0   ? order == 0

@@ -58,8 +58,8 @@ std::string Normalised(std::string text, const Type& type) {
 
 /// Where Weir differs on purpose: expression, and why.
 const std::map<std::string, std::string>& Differences() {
-  static const std::map<std::string, std::string> differences = {};
-  return differences;
+  static const std::map<std::string, std::string> kDifferences = {};
+  return kDifferences;
 }
 
 TEST(Postgres, AnswersTheSame) {
