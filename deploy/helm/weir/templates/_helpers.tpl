@@ -1,0 +1,111 @@
+{{/* Name of every object: RELEASE-weir, or RELEASE where that has the word already. It always holds "weir": the alert WeirTargetDown looks for it. */}}
+{{- define "weir.name" -}}
+{{- if contains .Chart.Name .Release.Name -}}{{ .Release.Name | trunc 52 | trimSuffix "-" }}{{- else -}}{{ .Release.Name | trunc 47 | trimSuffix "-" }}-{{ .Chart.Name }}{{- end -}}
+{{- end }}
+
+{{/* What never changes over the life of a release: selectors are immutable. */}}
+{{- define "weir.selector" -}}
+app.kubernetes.io/name: weir
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: job
+{{- end }}
+
+{{- define "weir.labels" -}}
+{{ include "weir.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: weir
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{/* Labels of what the Prometheus operator selects; the user's win. */}}
+{{- define "weir.monitoringLabels" -}}
+{{ toYaml (merge (deepCopy .Values.monitoring.labels) (include "weir.labels" . | fromYaml)) }}
+{{- end }}
+
+{{/* The user's annotations win. */}}
+{{- define "weir.podAnnotations" -}}
+{{- $own := dict "kubectl.kubernetes.io/default-container" "weir" -}}
+{{- if not .Values.existingConfigMap -}}
+{{- $_ := set $own "weir.dev/job-checksum" (include "weir.job" . | sha256sum) -}}
+{{- end -}}
+{{- if not (and .Values.monitoring.podMonitor (include "weir.operator" .)) -}}
+{{- $own = merge $own (dict "prometheus.io/scrape" "true" "prometheus.io/port" "8081" "prometheus.io/path" "/metrics") -}}
+{{- end -}}
+{{ toYaml (merge (deepCopy .Values.podAnnotations) $own) }}
+{{- end }}
+
+{{- define "weir.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{/* The job's text; empty when it lies in a ConfigMap that is not the chart's. */}}
+{{- define "weir.job" -}}
+{{- if and .Values.job .Values.existingConfigMap -}}{{ fail "job and existingConfigMap: give one of them" }}{{- end -}}
+{{- if not .Values.existingConfigMap -}}
+{{- $text := .Values.job | default (.Files.Get "files/hello.weir.json") -}}
+{{- $job := mustFromJson $text -}}
+{{- if not (kindIs "map" $job) -}}{{ fail "job: a job is a JSON object" }}{{- end -}}
+{{- if not $job.name -}}{{ fail "job: the job has no name" }}{{- end -}}
+{{- $text -}}
+{{- end -}}
+{{- end }}
+
+{{- define "weir.jobName" -}}
+{{- $text := include "weir.job" . -}}
+{{- if .Values.jobName -}}{{ .Values.jobName }}{{- else if $text -}}{{ (mustFromJson $text).name }}{{- end -}}
+{{- end }}
+
+{{- define "weir.jobConfigMap" -}}
+{{ .Values.existingConfigMap | default (printf "%s-job" (include "weir.name" .)) }}
+{{- end }}
+
+{{- define "weir.operator" -}}
+{{- if .Capabilities.APIVersions.Has "monitoring.coreos.com/v1" -}}true{{- end -}}
+{{- end }}
+
+{{/* What makes the restricted Pod Security Standard; the test pod has the same. */}}
+{{- define "weir.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: { type: RuntimeDefault }
+{{- end }}
+
+{{- define "weir.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: { drop: [ALL] }
+{{- end }}
+
+{{/* Volumes and mounts that the job's files come through: the job and the secrets. */}}
+{{- define "weir.inputVolumes" -}}
+- name: job
+  configMap: { name: {{ include "weir.jobConfigMap" . | quote }} }
+{{- range .Values.secrets }}
+- name: {{ printf "secret-%s" (. | replace "." "-") | trunc 63 | trimSuffix "-" }}
+  secret: { secretName: {{ . | quote }}, defaultMode: 0440 }
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "weir.inputMounts" -}}
+- { name: job, mountPath: /etc/weir/job, readOnly: true }
+{{- range .Values.secrets }}
+- { name: {{ printf "secret-%s" (. | replace "." "-") | trunc 63 | trimSuffix "-" }}, mountPath: {{ printf "/etc/weir/secrets/%s" . | quote }}, readOnly: true }
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "weir.params" -}}
+{{- range $name, $value := .Values.params }}
+- -p
+- {{ printf "%s=%v" $name $value | quote }}
+{{- end }}
+{{- end }}
