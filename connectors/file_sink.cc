@@ -148,7 +148,8 @@ class FileSink final : public Sink {
   }
 
   Result<Step> Write(const Batch& batch, RowErrors& errors) override {
-    WEIR_ASSIGN(const bool free, WriteQueue());
+    // Rows behind a barrier must not get into a file that lies before it.
+    WEIR_ASSIGN(const bool free, cut_ ? WriteQueue() : Cut());
     if (!free) return Step::Wait(0);
     if (open_ && context_->env().Steady() - opened_at_ >= settings_->roll_every) Close();
     RowErrors encoding;
@@ -172,7 +173,7 @@ class FileSink final : public Sink {
     return Step::Done();
   }
 
-  Status OnWake() override { return WriteQueue().status(); }
+  Status OnWake() override { return cut_ ? WriteQueue().status() : Cut().status(); }
 
   void Prepare(CheckpointId) override {
     cut_ = false;
@@ -181,28 +182,22 @@ class FileSink final : public Sink {
 
   Result<std::optional<LaneState>> Prepared(CheckpointId n) override {
     if (!cut_) {
-      WEIR_ASSIGN(const bool written, WriteQueue());
-      if (!written) return std::optional<LaneState>();
-      while (!partitions_.empty()) {
-        WEIR_ASSIGN(const bool taken, FlushPartition(partitions_.begin()));
-        if (!taken) return std::optional<LaneState>();
-      }
-      if (open_) Close();
-      cut_ = true;
+      WEIR_ASSIGN(const bool cut, Cut());
+      if (!cut) return std::optional<LaneState>();
     }
-    for (const uint64_t ticket : tickets_) {
+    for (const uint64_t ticket : cut_tickets_) {
       WEIR_ASSIGN(const bool durable, context_->segments().Durable(ticket));
       if (!durable) return std::optional<LaneState>();
     }
-    tickets_.clear();
+    cut_tickets_.clear();
     if (!renamed_->done.load(std::memory_order_acquire)) return std::optional<LaneState>();
     std::erase_if(listed_,
                   [&](const PartFile& file) { return renamed_->parts.contains(file.part); });
-    for (PartFile& file : closed_) {
+    for (PartFile& file : cut_off_) {
       file.checkpoint = n.value;
       listed_.push_back(file);
     }
-    closed_.clear();
+    cut_off_.clear();
     std::optional<LaneState> state = LaneState{context_->lane(), HandleOf(listed_)};
     return state;
   }
@@ -210,6 +205,11 @@ class FileSink final : public Sink {
   /// Files that the checkpoint would have named are closed already: they go into the next one,
   /// under its number.
   void Abort(CheckpointId n) override {
+    cut_ = true;
+    closed_.insert(closed_.end(), cut_off_.begin(), cut_off_.end());
+    cut_off_.clear();
+    tickets_.insert(tickets_.end(), cut_tickets_.begin(), cut_tickets_.end());
+    cut_tickets_.clear();
     std::vector<PartFile> kept;
     for (PartFile& file : listed_) {
       (file.checkpoint == n.value ? closed_ : kept).push_back(std::move(file));
@@ -221,6 +221,7 @@ class FileSink final : public Sink {
     SinkProgress progress;
     progress.bytes = bytes_;
     for (const PartFile& file : listed_) progress.bytes_waiting += file.bytes;
+    for (const PartFile& file : cut_off_) progress.bytes_waiting += file.bytes;
     for (const PartFile& file : closed_) progress.bytes_waiting += file.bytes;
     progress.bytes_waiting += open_ ? current_.bytes : 0;
     return progress;
@@ -231,6 +232,22 @@ class FileSink final : public Sink {
     std::set<std::string> parts;
     std::atomic<bool> done = false;
   };
+
+  /// Ends the files at the barrier: what is closed later belongs to the next checkpoint. False: the
+  /// log is full.
+  Result<bool> Cut() {
+    WEIR_ASSIGN(const bool written, WriteQueue());
+    if (!written) return false;
+    while (!partitions_.empty()) {
+      WEIR_ASSIGN(const bool taken, FlushPartition(partitions_.begin()));
+      if (!taken) return false;
+    }
+    if (open_) Close();
+    cut_off_ = std::exchange(closed_, {});
+    cut_tickets_ = std::exchange(tickets_, {});
+    cut_ = true;
+    return true;
+  }
 
   static void Forward(const RowErrors& from, uint32_t rows, RowErrors& to) {
     for (const RowError& error : from.errors()) {
@@ -394,7 +411,10 @@ class FileSink final : public Sink {
   std::vector<uint64_t> tickets_;  // of parts closed and not known to be durable
   std::vector<PartFile> closed_;   // since the last checkpoint
   std::vector<PartFile> listed_;   // of checkpoints before, not known to be renamed
-  bool cut_ = true;
+  // A checkpoint being prepared.
+  bool cut_ = true;                    // its files are ended
+  std::vector<PartFile> cut_off_;      // them
+  std::vector<uint64_t> cut_tickets_;  // of those not known to be durable
   std::shared_ptr<Renamed> renamed_;
   uint64_t bytes_ = 0;
 };

@@ -244,7 +244,7 @@ class GeneratorSource final : public Source {
         rows.column(i).AppendFrom(values, row);
       }
     }
-    for (int64_t row = 0; row < count; ++row) rows.FinishRow();
+    rows.FinishRows(static_cast<uint32_t>(count));
     return Status::Ok();
   }
 

@@ -506,7 +506,7 @@ Vector EvaluateTry(const ExpressionNode& node, Evaluator& evaluator, const Rows&
   uint8_t* before = evaluator.SetQuiet(marks.data());
   Vector value = evaluator.Evaluate(*node.arguments[0], rows);
   evaluator.SetQuiet(before);
-  if (std::memchr(marks.data(), 1, marks.size()) == nullptr) return value;
+  if (marks.empty() || std::memchr(marks.data(), 1, marks.size()) == nullptr) return value;
   Vector out = evaluator.NewVector(node.type);
   CopyRows(evaluator, node.type, value, rows, out);
   uint8_t* valid = evaluator.MakeValid(out);

@@ -70,6 +70,9 @@ struct FileSinkRun {
   }
   std::string Prepare(uint64_t n) {
     sink->Prepare(CheckpointId{n});
+    return AwaitPrepared(n);
+  }
+  std::string AwaitPrepared(uint64_t n) {
     std::string handle;
     EXPECT_TRUE(WaitFor([&] {
       const Result<std::optional<LaneState>> state = sink->Prepared(CheckpointId{n});
@@ -89,6 +92,24 @@ struct FileSinkRun {
   std::unique_ptr<TestSinkContext> context;
   std::unique_ptr<Sink> sink;
   std::unique_ptr<SinkCommitProtocol> protocol;
+};
+
+/// A log whose files are not durable before the test says so.
+class SlowDisk final : public SegmentLog {
+ public:
+  explicit SlowDisk(std::unique_ptr<SegmentLog> log) : log_(std::move(log)) {}
+  void Open(const Path& path, uint64_t offset) override { log_->Open(path, offset); }
+  Status Append(std::string_view bytes) override { return log_->Append(bytes); }
+  uint64_t size() const override { return log_->size(); }
+  uint64_t Sync() override { return log_->Sync(); }
+  uint64_t Close() override { return log_->Close(); }
+  Result<bool> Durable(uint64_t ticket) override {
+    return done ? log_->Durable(ticket) : Result<bool>(false);
+  }
+  bool done = false;
+
+ private:
+  const std::unique_ptr<SegmentLog> log_;
 };
 
 class FileSinkTest : public ::testing::Test {
@@ -249,6 +270,26 @@ TEST_F(FileSinkTest, RollsBySizeAndMakesADirectoryForEachValue) {
   EXPECT_TRUE(fs::is_directory(directory_ / "parted" / "kind=even"));
   EXPECT_TRUE(fs::is_directory(directory_ / "parted" / "kind=o%2Fdd"));
   EXPECT_EQ(Visible(), Range(0, 1010));
+}
+
+TEST_F(FileSinkTest, RowsBehindABarrierWaitForTheNextCheckpoint) {
+  FileSinkRun run(*env_, directory_.string(), 1, R"(, "roll": {"size": "1KiB"})", schema_);
+  auto log = std::make_unique<SlowDisk>(runtime::MakeFileSegmentLog(*run.context));
+  SlowDisk& disk = *log;
+  run.context->SetSegments(std::move(log));
+  ASSERT_TRUE(run.Open("", 0).ok());
+  run.Write(schema_, 0, 100);
+  run.sink->Prepare(CheckpointId{1});
+  // Its files are being made durable when rows behind it come and files of them end.
+  const Result<std::optional<LaneState>> early = run.sink->Prepared(CheckpointId{1});
+  ASSERT_TRUE(early.ok());
+  ASSERT_FALSE(early->has_value());
+  run.Write(schema_, 100, 1000);
+  disk.done = true;
+  ASSERT_TRUE(run.Commit(1, run.AwaitPrepared(1)).ok());
+  EXPECT_EQ(Visible(), Range(0, 100));
+  ASSERT_TRUE(run.Commit(2, run.Prepare(2)).ok());
+  EXPECT_EQ(Visible(), Range(0, 1100));
 }
 
 }  // namespace
