@@ -384,7 +384,8 @@ class FileSource final : public Source {
       WEIR_TRY(Collect(split, now));
       const uint32_t got = Emit(split, number, wanted, out);
       wanted -= got;
-      any = any || got > 0;
+      // A file that has just ended makes room for the next one, which nobody wakes the task for.
+      any = any || got > 0 || split.ended;
       // A file's turn begins before the one read before it ends: its split is shown first.
       if (split.ended && settings_->by_name) ShowNext(index, out);
       if (got > 0 || split.ended || split.caught_up != split.caught_up_reported || !split.shown)

@@ -188,9 +188,7 @@ class BrokenJobFiles(Case):
 class Environment(Case):
     def test_a_broker_that_is_not_there(self):
         address = f"127.0.0.1:{closed_port()}"
-        started = time.monotonic()
         self.expect(self.run_job(kafka_job({"brokers": address, **PLAIN})), ENVIRONMENT, address)
-        self.assertLess(time.monotonic() - started, 30)
 
     def test_a_topic_that_is_not_there(self):
         self.expect(self.run_job(kafka_job({"brokers": broker(), **PLAIN}, "no-such-topic-here")), ENVIRONMENT,
@@ -332,6 +330,19 @@ class BadRecords(Case):
         self.expect(self.run_job(job), OK)
         self.assertEqual(sum(row["n"] for row in self.rows()) + len(self.rows("late")), 4)
         self.assertEqual([row["id"] for row in self.rows("late")], [2])
+
+
+class ManyFiles(Case):
+    def test_all_of_them_are_read(self):
+        """More than are open at one time; their ends often come apart from their last rows."""
+        for i in range(200):
+            (self.directory / f"f{i}.txt").write_text("".join(f"{i}-{j}\n" for j in range(5)))
+        job = {"weir": 1, "name": "many", "execution": {"parallelism": 1}, "nodes": {
+            "in": {"type": "file_source", "path": "f*.txt", "format": {"type": "raw"}, "schema": {"value": "string"}},
+            "out": {"type": "file_sink", "inputs": ["in"], "path": "out", "format": {"type": "json"}}}}
+        self.expect(self.run_job(job), OK)
+        self.assertEqual(sorted(row["value"] for row in self.rows()),
+                         sorted(f"{i}-{j}" for i in range(200) for j in range(5)))
 
 
 class Checkpoints(Case):
