@@ -74,6 +74,7 @@ class Server final : public HttpApi {
     server_.Get("/readyz", [this](const httplib::Request&, httplib::Response& response) {
       Answer(routes_.ready(), response);
     });
+    if (!routes_.status) return;
     server_.Get("/api/v1/version", [](const httplib::Request&, httplib::Response& response) {
       Json version;
       version["version"] = Version();

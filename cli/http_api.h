@@ -16,7 +16,7 @@ namespace weir::cli {
 struct HttpRoutes {
   std::function<std::string()> metrics;
   std::function<bool()> healthy, ready;
-  std::function<std::string()> status;  // JSON of the job
+  std::function<std::string()> status;  // JSON of the job; empty: no API, probes and metrics alone
 };
 
 class HttpApi {

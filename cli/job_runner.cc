@@ -237,8 +237,11 @@ int RunJob(const RunOptions& options, const std::function<bool()>& stop) {
   routes.status = [&plan, &coordinator] { return StatusJson(plan, coordinator->status()).dump(); };
   std::vector<std::unique_ptr<HttpApi>> servers;
   if (!config.health_listen.empty()) {
+    // Others than this host may ask there, so it has no API.
+    HttpRoutes probes = routes;
+    probes.status = nullptr;
     Result<std::unique_ptr<HttpApi>> server =
-        HttpApi::Start(config.health_listen, routes, /*loopback_only=*/false, /*next_free=*/false);
+        HttpApi::Start(config.health_listen, probes, /*loopback_only=*/false, /*next_free=*/false);
     if (!server.ok()) return Fail(server.status());
     servers.push_back(std::move(server).value());
   }

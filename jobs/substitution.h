@@ -1,6 +1,6 @@
 #pragma once
-// Substitution: `${NAME}`, `${params.x}`, `${secret:...}` inside string values of a job
-//. Done once, after parsing, without recursion: what a variable holds is never
+// Substitution: `${NAME}`, `${params.x}`, `${secret:...}` inside string values of a job.
+// Done once, after parsing, without recursion: what a variable holds is never
 // looked into again.
 
 #include <functional>

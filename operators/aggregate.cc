@@ -162,15 +162,9 @@ class Aggregate final : public Operator {
     if (definition_.revises && !definition_.upsert) emitted_ = &context.value(StateIndex{next++});
     const StateLayout& layout = slices_->layout();
     rows_slot_ = layout.fields[0];
-    size_t field = 1;
-    for (const AggregateCall& call : definition_.calls) {
-      accumulators_.push_back(MakeAccumulator(call));
+    accumulators_ = MakeAccumulators(definition_, layout);
+    for (const AggregateCall& call : definition_.calls)
       distinct_.push_back(call.distinct ? &context.map(StateIndex{next++}) : nullptr);
-      if (accumulators_.back() == nullptr) continue;
-      const size_t fields = accumulators_.back()->Fields().size();
-      accumulators_.back()->Place(std::span(layout.fields).subspan(field, fields));
-      field += fields;
-    }
     merged_.emplace(layout);
     partial_.emplace(layout);
     writer_.emplace(*slices_);

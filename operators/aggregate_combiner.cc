@@ -13,7 +13,7 @@
 namespace weir {
 namespace {
 
-constexpr uint32_t kPassedBatchesMax = 64;  // between two looks at whether combining pays
+constexpr uint32_t kBatchesApart = 64;  // between two looks at whether combining pays
 
 /// Combinable accumulators keep no bytes.
 class NoBytes final : public BytesWriter {
@@ -27,15 +27,8 @@ class AggregateCombiner final : public Combiner {
       : definition_(std::move(definition)),
         layout_(StateLayout::Of(SliceRow(definition_))),
         partial_(std::move(partial)),
-        sums_(layout_) {
-    size_t field = 1;
-    for (const AggregateCall& call : definition_.calls) {
-      accumulators_.push_back(MakeAccumulator(call));
-      const size_t fields = accumulators_.back()->Fields().size();
-      accumulators_.back()->Place(std::span(layout_.fields).subspan(field, fields));
-      field += fields;
-    }
-  }
+        accumulators_(MakeAccumulators(definition_, layout_)),
+        sums_(layout_) {}
 
   void Combine(const Batch& batch, Output& out) override {
     arguments_.Evaluate(definition_, batch, out.errors());
@@ -69,11 +62,11 @@ class AggregateCombiner final : public Combiner {
     first_.clear();
     targets_.assign(rows, nullptr);
     // Where hardly two rows of a batch meet, looking for the other one is all cost.
-    const bool alone = pass_ != 0;
-    if (alone) --pass_;
+    const bool apart = apart_ != 0;
+    if (apart) --apart_;
     size_t size = 64;
     while (size < size_t{rows} * 2) size *= 2;
-    if (!alone) index_.assign(size, 0);
+    if (!apart) index_.assign(size, 0);
     const size_t mask = size - 1;
     const bool failures = !errors.empty();
     Windows::Slice slice{0, 0};
@@ -83,7 +76,7 @@ class AggregateCombiner final : public Combiner {
       ++counted;
       if (!slice.Contains(times[i])) slice = definition_.windows.SliceOf(times[i]);
       uint32_t* place = nullptr;
-      if (!alone) {
+      if (!apart) {
         size_t at = (keys.hash[i] ^ (static_cast<uint64_t>(slice.start) * kSliceMix)) & mask;
         for (; index_[at] != 0; at = (at + 1) & mask) {
           const uint32_t found = index_[at] - 1;
@@ -103,7 +96,7 @@ class AggregateCombiner final : public Combiner {
       first_.push_back(i);
       if (place != nullptr) *place = static_cast<uint32_t>(rows_.size());
     }
-    if (!alone && rows_.size() * 10 > size_t{counted} * 9 && counted > 1) pass_ = kPassedBatchesMax;
+    if (!apart && rows_.size() * 10 > size_t{counted} * 9 && counted > 1) apart_ = kBatchesApart;
   }
 
   Batch Partial(const Batch& batch) {
@@ -150,7 +143,7 @@ class AggregateCombiner final : public Combiner {
   const AggregateDefinition definition_;
   const StateLayout layout_;
   const SchemaRef partial_;
-  std::vector<std::unique_ptr<Accumulator>> accumulators_;  // by call
+  const std::vector<std::unique_ptr<Accumulator>> accumulators_;  // by call
   NoBytes no_bytes_;
 
   // Scratch of one call, kept for its memory.
@@ -162,7 +155,7 @@ class AggregateCombiner final : public Combiner {
   std::vector<StateRow*> targets_;  // by row of the batch
   std::vector<uint32_t> index_;     // open addressing by key and slice: position + 1 in rows_
 
-  uint32_t pass_ = 0;  // batches left that are not combined
+  uint32_t apart_ = 0;  // batches left that are not combined
 };
 
 }  // namespace

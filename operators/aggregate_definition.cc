@@ -110,6 +110,20 @@ Schema SliceRow(const AggregateDefinition& definition) {
   return Schema(std::move(row));
 }
 
+std::vector<std::unique_ptr<Accumulator>> MakeAccumulators(const AggregateDefinition& definition,
+                                                           const StateLayout& slice_row) {
+  std::vector<std::unique_ptr<Accumulator>> accumulators;
+  size_t field = 1;
+  for (const AggregateCall& call : definition.calls) {
+    accumulators.push_back(MakeAccumulator(call));
+    if (accumulators.back() == nullptr) continue;
+    const size_t fields = accumulators.back()->Fields().size();
+    accumulators.back()->Place(std::span(slice_row.fields).subspan(field, fields));
+    field += fields;
+  }
+  return accumulators;
+}
+
 bool CanCombine(const AggregateDefinition& definition, const NodeConfig& config) {
   if (definition.late_port || config.on_error() == OnError::kSideOutput) return false;
   if (std::ranges::any_of(definition.calls,

@@ -3,6 +3,7 @@
 // its combiner before the exchange, and the planner's view of it. Made once from the options; for
 // the aggregating operators of this folder. Immutable, any thread.
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,6 +38,10 @@ AggregateDefinition DefineAggregate(const NodeConfig& config);
 
 /// The state's row of a slice: how many rows it stands for, then the fields of the accumulators.
 Schema SliceRow(const AggregateDefinition& definition);
+
+/// By call, placed in the fields of such a row; null: count(DISTINCT), which has a map of its own.
+std::vector<std::unique_ptr<Accumulator>> MakeAccumulators(const AggregateDefinition& definition,
+                                                           const StateLayout& slice_row);
 
 /// Rows of a batch that fall into one slice of one key can be added up before they travel: no call
 /// keeps bytes or distinct values, and nothing needs the rows themselves (late or bad rows that go

@@ -24,8 +24,7 @@ struct StateView {
   std::vector<int64_t> expired;   // logs: rows at or before this time are gone; INT64_MIN: none
 };
 
-/// The view of one image: what the compaction filter sees from the moment that image is taken
-///.
+/// The view of one image: what the compaction filter sees from the moment that image is taken.
 struct ImageView {
   GroupRange groups;
   int64_t watermark = INT64_MIN;

@@ -1,6 +1,6 @@
 #pragma once
-// JsonRowWriter: rows of a batch as JSON objects, one after another into one string
-//. Used by the json encoder, by keys of several columns and by the dead letter
+// JsonRowWriter: rows of a batch as JSON objects, one after another into one string.
+// Used by the json encoder, by keys of several columns and by the dead letter
 // format. Bound to a batch once, then a plain loop over rows. One thread.
 
 #include <cstdint>

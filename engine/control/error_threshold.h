@@ -1,7 +1,7 @@
 #pragma once
-// ErrorThresholds: fails a job of which too large a share of a node's rows is dropped or sent aside
-//. Judged over all tasks of a node from their counters, about once a second, over
-// a sliding span of time. Control thread only.
+// ErrorThresholds: fails a job of which too large a share of a node's rows is dropped or sent
+// aside. Judged over all tasks of a node from their counters, about once a second, over a sliding
+// span of time. Control thread only.
 
 #include <deque>
 #include <map>

@@ -1,6 +1,6 @@
 #pragma once
-// RestartPolicy: how long to wait after a failure before the next attempt, or that there is none
-//. Pure: time and randomness come in with the call. Control thread only.
+// RestartPolicy: how long to wait after a failure before the next attempt, or that there is none.
+// Pure: time and randomness come in with the call. Control thread only.
 
 #include <cstdint>
 #include <deque>

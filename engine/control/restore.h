@@ -1,6 +1,6 @@
 #pragma once
-// LoadCheckpoint: from HEAD's manifest to what the tasks of a new attempt are given
-//: every file is fetched and verified, length and XXH3-128 of all bytes, before
+// LoadCheckpoint: from HEAD's manifest to what the tasks of a new attempt are given:
+// every file is fetched and verified, length and XXH3-128 of all bytes, before
 // any task starts; then state moves by key group, lists as declared, in-flight rows by key, lanes
 // by number, so the parallelism may differ. Blocks: pool thread. Errors: kCorruption
 // names the file with expected and found hash; nothing is skipped.

@@ -108,8 +108,7 @@ class BasicContext : public Context {
   NodeBasics& basics_;
 };
 
-/// Event time of one node: W, what it has announced, and the floors of its key groups
-///.
+/// Event time of one node: W, what it has announced, and the floors of its key groups.
 struct NodeTime {
   EventTime watermark = EventTime::Min();
   EventTime hold = EventTime::Max();

@@ -1,5 +1,5 @@
-// The part of Task that makes it: objects and state on P, restored time and rows on W
-//, and the copy of its values for the metrics.
+// The part of Task that makes it: objects and state on P, restored time and rows on W,
+// and the copy of its values for the metrics.
 
 #include <algorithm>
 #include <utility>

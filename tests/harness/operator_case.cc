@@ -18,6 +18,7 @@
 #include "engine/data/key_encoding.h"
 #include "operators/register.h"
 #include "state/state.h"
+#include "tests/harness/no_clients.h"
 
 namespace weir::testing {
 namespace {
@@ -68,26 +69,6 @@ class Account final : public MemoryAccount {
  private:
   std::atomic<size_t> used_ = 0;
   const size_t target_;
-};
-
-class NoClients final : public Clients {
- public:
-  Result<std::unique_ptr<KafkaConsumer>> MakeKafkaConsumer(const KafkaConsumerConfig&,
-                                                           Waker) override {
-    return None();
-  }
-  Result<std::unique_ptr<KafkaProducer>> MakeKafkaProducer(const KafkaProducerConfig&,
-                                                           Waker) override {
-    return None();
-  }
-  Result<std::unique_ptr<KafkaAdmin>> MakeKafkaAdmin(const KafkaConnection&) override {
-    return None();
-  }
-
- private:
-  static Status None() {
-    return Status(Code::kUnavailable, "operators have no clients in this harness");
-  }
 };
 
 /// A non-keyed list, as the runtime keeps it.
@@ -157,7 +138,7 @@ class Context final : public OperatorContext {
   Env& env_;
   TaskState* const state_;
   Signal& signal_;
-  NoClients clients_;
+  NoClients clients_{"operators have no clients in this harness"};
   Account account_{SIZE_MAX};
   std::map<std::string, Counter> counters_;
   std::vector<PlainList> lists_;

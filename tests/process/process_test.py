@@ -21,12 +21,14 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.error
+import urllib.request
 
 WEIR = pathlib.Path(sys.argv[1]).resolve()
 KAFKA = pathlib.Path(sys.argv[2])
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SECONDS_MAX = 60
-OK, PROBLEMS, USAGE, ENVIRONMENT, FAILED, STATE = 0, 1, 2, 4, 6, 7
+OK, PROBLEMS, USAGE, ENVIRONMENT, FAILED, STATE, FAIL_CLOSED = 0, 1, 2, 4, 6, 7, 8
 
 
 def broker():
@@ -212,8 +214,27 @@ class Environment(Case):
     def test_an_output_directory_that_cannot_be_made(self):
         (self.directory / "out").write_text("a file where the directory should be")
         process = self.run_job(numbers_job(10))
-        self.assertIn(process.end(), (ENVIRONMENT, FAILED))
-        self.assertIn("out", process.output())
+        self.expect(process, ENVIRONMENT, "'out' cannot be written")
+
+
+class Http(Case):
+    def ask(self, port, path):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+                return answer.status
+        except urllib.error.HTTPError as refused:
+            return refused.code
+
+    def test_the_address_for_probes_has_no_api(self):
+        probes, api = closed_port(), closed_port()
+        process = self.run_job(numbers_job(100_000, rate=1000), "--health-listen", f"127.0.0.1:{probes}", "--http-listen",
+                               f"127.0.0.1:{api}")
+        process.wait_for("job running")
+        self.assertEqual([self.ask(probes, path) for path in ("/metrics", "/healthz", "/api/v1/jobs", "/api/v1/version")],
+                         [200, 200, 404, 404])
+        self.assertEqual(self.ask(api, "/api/v1/jobs"), 200)
+        process.process.send_signal(signal.SIGTERM)
+        self.expect(process, OK)
 
 
 @unittest.skipUnless(os.geteuid() == 0, "SKIPPED: only root may mount the small disk that is to be full")
@@ -251,7 +272,7 @@ class FullDisk(Case):
                      "--allowed-paths", self.directory)
         (self.disk / "ballast").write_bytes(b"x" * (2 << 20))
         process = self.start(*arguments)
-        self.assertNotEqual(process.end(), OK)
+        self.expect(process, FAILED, "No space left")
         (self.disk / "ballast").unlink()
         subprocess.run(["mount", "-o", "remount,size=64m", self.disk], check=True)
         self.once(self.start(*arguments), rows)
@@ -348,9 +369,12 @@ class ManyFiles(Case):
 class Checkpoints(Case):
     ROWS = 3000
 
-    def interrupted(self):
+    def interrupted(self, sink=None):
         """A job stopped in the middle: at least three checkpoints lie in its storage."""
-        job = self.write(numbers_job(self.ROWS, rate=1000))
+        job = numbers_job(self.ROWS, rate=1000)
+        if sink:
+            job["nodes"]["out"] = {"type": sink, "inputs": ["numbers"]}
+        job = self.write(job)
         process = self.run_job(job)
         end = time.monotonic() + SECONDS_MAX
         while process.output().count("checkpoint completed") < 4 and time.monotonic() < end:
@@ -373,18 +397,6 @@ class Checkpoints(Case):
                 for name in ("out", "storage", "state"):
                     shutil.rmtree(self.directory / name)
 
-    def test_a_second_signal_ends_it_at_once(self):
-        job = kafka_job({"brokers": broker(), **PLAIN})
-        job["nodes"]["lines"] = {"type": "generator_source", "rate": "10/s", "schema": {"id": "int64"}, "fields": {"id": "_offset"}}
-        job["execution"] = {"checkpoint": {"interval": "1h"}}
-        job["nodes"]["out"] = {"type": "blackhole_sink", "inputs": ["lines"], "rate": "1/s"}
-        del job["connections"]
-        process = self.run_job(job)
-        time.sleep(1)
-        process.process.send_signal(signal.SIGINT)
-        process.process.send_signal(signal.SIGINT)
-        self.assertIn(process.end(10), (130, OK))
-
     def test_kills_at_any_time_of_a_start(self):
         job = self.write(numbers_job(self.ROWS, rate=3000))
         chance = random.Random(1)
@@ -395,9 +407,8 @@ class Checkpoints(Case):
         self.expect(self.run_job(job), OK)
         self.assertEqual(sorted(row["id"] for row in self.rows()), list(range(self.ROWS)))
 
-    def test_a_flipped_bit_is_found_before_anything_runs(self):
-        job = self.interrupted()
-        written = len(self.rows())
+    def flip_a_bit(self):
+        """In the newest checkpoint; answers the file and the numbers of the older ones that are kept."""
         files = [path for path in (self.directory / "storage").rglob("*")
                  if path.is_file() and "chk" in path.parts and path.stat().st_size > 40]
         self.assertTrue(files, list((self.directory / "storage").rglob("*")))
@@ -405,9 +416,31 @@ class Checkpoints(Case):
         content = bytearray(victim.read_bytes())
         content[len(content) // 2] ^= 1
         victim.write_bytes(content)
-        output = self.expect(self.run_job(job), STATE)
-        self.assertIn(victim.name, output)
+        listed = self.start("ckpt", "ls", "numbers", "--json", *self.storage())
+        listed.end()
+        broken = int(re.search(r"/chk/([0-9]+)-", str(victim)).group(1))
+        older = sorted({int(found) for found in re.findall(r'"checkpoint": ?([0-9]+)', listed.output())} - {broken})
+        self.assertTrue(older, listed.output())
+        return victim, older
+
+    def storage(self):
+        return "--storage", f"file://{self.directory}/storage", "--state-dir", self.directory / "state"
+
+    def test_a_flipped_bit_is_found_before_anything_runs(self):
+        job = self.interrupted()
+        written = len(self.rows())
+        victim, older = self.flip_a_bit()
+        self.expect(self.run_job(job), STATE, victim.name)
+        self.expect(self.start("ckpt", "verify", "numbers", *self.storage()), STATE, victim.name)
+        # Files of the newest checkpoint are published: from an older one they would be written twice.
+        self.expect(self.run_job(job, "--from", older[-1]), FAIL_CLOSED, "doubled")
         self.assertEqual(len(self.rows()), written)
+
+    def test_an_older_checkpoint_is_gone_on_from_where_nothing_is_doubled(self):
+        job = self.interrupted(sink="blackhole_sink")
+        victim, older = self.flip_a_bit()
+        self.expect(self.run_job(job), STATE, victim.name)
+        self.expect(self.run_job(job, "--from", older[-1]), OK, f"resumed from checkpoint {older[-1]}")
 
     def test_an_incompatible_job_is_refused_with_its_verdict(self):
         (self.directory / "in.ndjson").write_text("".join(f'{{"k": "a", "v": {i}, "ts": "2026-01-01T00:00:00Z"}}\n' for i in range(500)))
@@ -452,26 +485,52 @@ class TwoProcesses(Case):
 
 
 class StopWithoutKafka(Case):
-    def test_a_stop_is_bounded_and_nothing_is_lost(self):
-        own = self.directory / "kafka"
-        script = ROOT / "deploy" / "kafka" / "kafka.sh"
-        with open(self.directory / "kafka.log", "w") as log:
-            subprocess.run([script, "up", "--dir", own, "--port", "0"], check=True, stdout=log, stderr=log)
-        self.addCleanup(subprocess.run, [script, "down", "--purge", "--dir", own], stdout=subprocess.DEVNULL)
-        address = (own / "bootstrap").read_text().strip()
-        job = numbers_job(1_000_000, rate=500)
-        job["connections"] = {"main": {"type": "kafka", "brokers": address, **PLAIN}}
+    """A broker of its own that is killed while a job writes to it."""
+    ROWS = 4000
+
+    def setUp(self):
+        super().setUp()
+        self.kafka = self.directory / "kafka"
+        self.up("--port", "0")
+        self.addCleanup(self.script, "down", "--purge")
+        job = numbers_job(self.ROWS, rate=500)
+        job["connections"] = {"main": {"type": "kafka", "brokers": self.address(), **PLAIN}}
         job["execution"]["checkpoint"]["timeout"] = "3s"
         job["nodes"]["out"] = {"type": "kafka_sink", "inputs": ["numbers"], "connection": "main", "topic": "numbers",
                                "create": {"partitions": 1}, "format": {"type": "json"}}
-        process = self.run_job(job, "--stop-timeout", "2s", "--cancel-timeout", "2s")
-        process.wait_for("checkpoint completed")
-        os.kill(int((own / "kafka.pid").read_text()), signal.SIGKILL)
+        self.job = self.write(job)
+        self.process = self.run_job(self.job, "--stop-timeout", "2s", "--cancel-timeout", "2s")
+        self.process.wait_for("checkpoint completed")
+        os.kill(int((self.kafka / "kafka.pid").read_text()), signal.SIGKILL)
         time.sleep(0.5)
-        process.process.send_signal(signal.SIGTERM)
-        code = process.end(45)
-        self.assertEqual(code, STATE, process.output()[-3000:])
-        self.assertIn("checkpoint", process.output())
+
+    def script(self, verb, *arguments):
+        with open(self.directory / "kafka.log", "a") as log:
+            subprocess.run([ROOT / "deploy" / "kafka" / "kafka.sh", verb, "--dir", self.kafka, *arguments], check=True,
+                           stdout=log, stderr=log)
+
+    def up(self, *arguments):
+        self.script("up", *arguments)
+
+    def address(self):
+        return (self.kafka / "bootstrap").read_text().strip()
+
+    def test_a_stop_ends_and_nothing_is_lost(self):
+        self.process.process.send_signal(signal.SIGTERM)
+        self.expect(self.process, STATE, "checkpoint")
+        self.up()
+        self.expect(self.run_job(self.job), OK)
+        read = subprocess.run([ROOT / "deploy" / "kafka" / "kafka.sh", "tool", "console-consumer", "--topic", "numbers",
+                               "--from-beginning", "--timeout-ms", "5000", "--bootstrap-server", self.address()],
+                              capture_output=True, text=True)
+        ids = {json.loads(line)["id"] for line in read.stdout.splitlines() if line.startswith("{")}
+        self.assertEqual(ids, set(range(self.ROWS)))
+
+    def test_a_second_signal_ends_it_at_once(self):
+        self.process.process.send_signal(signal.SIGTERM)
+        self.process.wait_for("stopping")
+        self.process.process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.process.end(), 130)
 
 
 if __name__ == "__main__":

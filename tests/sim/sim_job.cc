@@ -7,6 +7,7 @@
 
 #include "engine/base/json.h"
 #include "engine/control/job_storage.h"
+#include "tests/harness/no_clients.h"
 
 namespace weir {
 namespace {
@@ -15,32 +16,14 @@ constexpr size_t kMemoryBytes = size_t{256} << 20;
 constexpr uint64_t kFileBytesMax = uint64_t{64} << 20;
 constexpr int64_t kSecondUs = 1'000'000, kMinuteUs = 60 * kSecondUs;
 
-class NoClients final : public Clients {
- public:
-  Result<std::unique_ptr<KafkaConsumer>> MakeKafkaConsumer(const KafkaConsumerConfig&,
-                                                           Waker) override {
-    return None();
-  }
-  Result<std::unique_ptr<KafkaProducer>> MakeKafkaProducer(const KafkaProducerConfig&,
-                                                           Waker) override {
-    return None();
-  }
-  Result<std::unique_ptr<KafkaAdmin>> MakeKafkaAdmin(const KafkaConnection&) override {
-    return None();
-  }
-
- private:
-  static Status None() {
-    return Status(Code::kUnavailable, "the simulated machines have no network");
-  }
-};
-
 }  // namespace
 
 JobProcess::JobProcess(SimWorld& world, const std::string& name, std::unique_ptr<Clients> clients)
     : env_(world.StartProcess(name)),
       memory_(cli::MakeGovernor(kMemoryBytes)),
-      clients_(clients == nullptr ? std::make_unique<NoClients>() : std::move(clients)) {}
+      clients_(clients == nullptr
+                   ? std::make_unique<NoClients>("the simulated machines have no network")
+                   : std::move(clients)) {}
 JobProcess::~JobProcess() = default;
 
 Status JobProcess::Start(const JobRun& run) {
