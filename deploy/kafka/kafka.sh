@@ -14,9 +14,10 @@ usage: kafka.sh up [options]       start a broker and wait until it serves; a ru
 options
   --dir DIR      data, log, process id (WEIR_KAFKA_DIR; default ~/.cache/weir/kafka-broker)
   --port PORT    PLAINTEXT listener (WEIR_KAFKA_PORT; default 9092, or the one the directory had before); 0 picks a free
-                 block of five: PORT PLAINTEXT, +1 controller, +2 SASL_SSL, +3 SSL, +4 SASL_PLAINTEXT
+                 block of six: PORT PLAINTEXT, +1 controller, +2 SASL_SSL, +3 SSL, +4 SASL_PLAINTEXT, +5 --address
   --heap SIZE    JVM heap (WEIR_KAFKA_HEAP; default 256m, 1g with --load)
   --load         full just-in-time compiler and G1, for benchmarks; default is a small, quickly started JVM
+  --address IP   also listen on this address of the machine, PLAINTEXT, for clients that do not reach 127.0.0.1
   --secure       also the three listeners with SASL and TLS; certificates are made in DIR/tls
   --purge        with down: remove the directory
 
@@ -69,10 +70,10 @@ java_tool() {
   java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$jars/*" "$@"
 }
 
-# True if nobody listens on the block's five ports.
+# True if nobody listens on the block's six ports.
 block_is_free() {
   local port
-  for port in "$1" $(($1 + 1)) $(($1 + 2)) $(($1 + 3)) $(($1 + 4)); do
+  for port in "$1" $(($1 + 1)) $(($1 + 2)) $(($1 + 3)) $(($1 + 4)) $(($1 + 5)); do
     if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then return 1; fi
   done
 }
@@ -81,7 +82,7 @@ block_is_free() {
 random_block() {
   local base
   while :; do
-    base=$((15000 + RANDOM % 3400 * 5))
+    base=$((15000 + RANDOM % 2800 * 6))
     if block_is_free "$base"; then
       echo "$base"
       return
@@ -108,12 +109,13 @@ make_certificates() {
 }
 
 write_configuration() {
-  local port=$1 secure_listeners=""
+  local port=$1 more_listeners=""
+  [[ -z $address ]] || more_listeners=",ADDRESS://$address:$((port + 5))"
   [[ $secure == no ]] ||
-    secure_listeners=",SASL_SSL://127.0.0.1:$((port + 2)),SSL://127.0.0.1:$((port + 3)),SASL_PLAINTEXT://127.0.0.1:$((port + 4))"
+    more_listeners+=",SASL_SSL://127.0.0.1:$((port + 2)),SSL://127.0.0.1:$((port + 3)),SASL_PLAINTEXT://127.0.0.1:$((port + 4))"
   local templates=("$here/server.properties")
   [[ $secure == no ]] || templates+=("$here/secure.properties")
-  cat "${templates[@]}" | sed -e "s#@SECURE_LISTENERS@#$secure_listeners#" -e "s#@PORT@#$port#" \
+  cat "${templates[@]}" | sed -e "s#@MORE_LISTENERS@#$more_listeners#" -e "s#@PORT@#$port#" \
     -e "s#@CONTROLLER_PORT@#$((port + 1))#" -e "s#@DIRECTORY@#$directory#" >"$directory/server.properties"
 }
 
@@ -160,8 +162,10 @@ up() {
     return
   fi
   ensure_jars
-  # A broker that was secure stays so when it is started again.
+  # A broker that was secure, or had an address, keeps it when it is started again.
   [[ ! -d $directory/tls ]] || secure=yes
+  [[ -z $address ]] || echo "$address" >"$directory/address"
+  [[ ! -f $directory/address ]] || address=$(cat "$directory/address")
   [[ $secure == no ]] || make_certificates
   local before=""
   [[ ! -f $directory/bootstrap ]] || before=$(sed 's/.*://' "$directory/bootstrap")
@@ -245,17 +249,19 @@ esac
 directory=${WEIR_KAFKA_DIR:-$cache/kafka-broker}
 port=${WEIR_KAFKA_PORT:-}
 heap=${WEIR_KAFKA_HEAP:-}
+address=""
 load=no
 secure=no
 purge=no
 while [[ $# -gt 0 ]]; do
   case $1 in
-    --dir | --port | --heap)
+    --dir | --port | --heap | --address)
       [[ $# -ge 2 ]] || fail "$1 needs a value"
       case $1 in
         --dir) directory=$2 ;;
         --port) port=$2 ;;
         --heap) heap=$2 ;;
+        --address) address=$2 ;;
       esac
       shift
       ;;
@@ -271,6 +277,7 @@ while [[ $# -gt 0 ]]; do
   shift
 done
 [[ -z $port || $port =~ ^[0-9]+$ ]] || fail "--port: '$port' is not a port number"
+[[ -z $address || $address =~ ^[0-9.]+$ ]] || fail "--address: '$address' is no IPv4 address"
 [[ $directory == /* ]] || directory=$PWD/$directory
 [[ -n $heap ]] || heap=$([[ $load == yes ]] && echo 1g || echo 256m)
 "$verb"
