@@ -163,6 +163,9 @@ class Run:
         return 0
 
     def verify(self, fed, want):
+        return self.verify_files(fed, want) + self.verify_kafka(want)
+
+    def verify_files(self, fed, want):
         problems = []
         seqs = collections.Counter(row["seq"] for row in file_rows(f"{self.work}/rows") if row["seq"] >= 0)
         lost = fed - len(seqs)
@@ -178,6 +181,11 @@ class Run:
         if set(found) != expected or any(count != 1 for count in found.values()):
             problems.append(f"results in files: {len(expected - set(found))} lost, {len(set(found) - expected)} wrong, "
                             f"{sum(count - 1 for count in found.values())} doubled; e.g. {list(expected - set(found))[:2]} {list(set(found) - expected)[:2]}")
+        return problems
+
+    def verify_kafka(self, want):
+        problems = []
+        expected = {(key, value) for key, value in want.items()}
         dump = self.workload("dump", self.result, stdout=subprocess.PIPE).stdout.decode().splitlines()
         produced = collections.Counter()
         for line in dump:
