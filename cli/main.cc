@@ -18,7 +18,7 @@ int main(int argc, char** argv) {
   mallopt(M_ARENA_MAX, kArenas);
   // Given, it also stays: by default the first large block that is freed raises it up to 32 MiB,
   // and from then on such blocks lie between small ones and never go back to the system. Above what
-  // a Kafka client fetches at once (1 MiB a partition): mapped anew for each fetch, its
+  // a Kafka client fetches at once (mostly 2 MiB at most): mapped anew for each fetch, its
   // pages cost a job that only counts an eighth of its CPU time.
   constexpr int kMapBytesLeast = 4 << 20;
   mallopt(M_MMAP_THRESHOLD, kMapBytesLeast);

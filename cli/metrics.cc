@@ -293,6 +293,7 @@ std::vector<MetricFamily> JobMetrics::Collect() const {
   checkpoint_count("failed", checkpoints.failed);
   checkpoint_count("expired", checkpoints.expired);
   checkpoint_count("skipped", checkpoints.skipped);
+  out.Counter("weir_checkpoint_fallbacks_total", j, static_cast<double>(checkpoints.fallbacks));
   out.Histogram("weir_checkpoint_duration_seconds", with({{"kind", "checkpoint"}}),
                 checkpoints.duration);
   out.Gauge("weir_checkpoint_size_bytes", with({{"scope", "full"}}),

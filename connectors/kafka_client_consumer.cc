@@ -20,8 +20,12 @@ constexpr int kStatisticsIntervalMs = 500;
 // The consumer joins no group. What the session's length still bounds is how long a commit waits
 // for a coordinator, and closing waits for commits.
 constexpr int kCommitWaitMs = 3000;
-constexpr size_t kPartitionQueueBytesLeast = size_t{1} << 20;
-constexpr size_t kPartitionQueueBytesMost = size_t{16} << 20;
+// What waits in a queue was written by the library's thread and is read by ours: beyond the
+// processor's caches each message is paid for twice. With 6 MiB for all queues instead of 16, and
+// fetches of a third of a queue, a job over 4 partitions took a fifth less CPU time.
+constexpr size_t kPartitionQueueBytesLeast = size_t{192} << 10;
+constexpr size_t kPartitionQueueBytesMost = size_t{1536} << 10;
+constexpr size_t kFetchesPerQueue = 3;
 constexpr int kQueuedMessagesLeast =
     20'000;  // below it the library asks for more at once; then every fetch.queue.backoff.ms
 
@@ -159,7 +163,7 @@ class RealKafkaConsumer final : public KafkaConsumer, private HeaderReader {
   Status Start(size_t partitions) {
     const size_t queue_bytes = std::clamp(config_.queue_bytes / partitions,
                                           kPartitionQueueBytesLeast, kPartitionQueueBytesMost);
-    const KafkaHandle::Settings owned = {
+    KafkaHandle::Settings owned = {
         {"group.id", config_.group_id},
         {"session.timeout.ms", std::to_string(kCommitWaitMs)},
         {"enable.auto.commit", "false"},
@@ -173,6 +177,10 @@ class RealKafkaConsumer final : public KafkaConsumer, private HeaderReader {
         {"queued.min.messages", std::to_string(kQueuedMessagesLeast)},
         {"statistics.interval.ms", std::to_string(kStatisticsIntervalMs)},
     };
+    // A job may ask for more at once, say over a line with a long way.
+    const auto& asked = config_.connection.settings;
+    if (!asked.contains("fetch.message.max.bytes") && !asked.contains("max.partition.fetch.bytes"))
+      owned["fetch.message.max.bytes"] = std::to_string(queue_bytes / kFetchesPerQueue);
     WEIR_ASSIGN(handle_, KafkaHandle::Make(RD_KAFKA_CONSUMER, config_.connection, owned,
                                            RD_KAFKA_EVENT_STATS | RD_KAFKA_EVENT_OFFSET_COMMIT,
                                            waker_, reaper_));

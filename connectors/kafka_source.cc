@@ -27,7 +27,7 @@ constexpr Duration kAnswerAgeMax = Seconds(2);  // a caught-up split's leader ha
 constexpr Duration kUnreachableAge = Seconds(10);
 constexpr int64_t kLogEveryMs = 10'000;
 constexpr size_t kPatternBytesMaxKafka = 1024;
-constexpr size_t kQueueBytes = size_t{16} << 20;  // of the client, all partitions of the task
+constexpr size_t kQueueBytes = size_t{6} << 20;  // of the client, all partitions of the task
 
 struct KafkaSourceSettings {
   KafkaConnection connection;

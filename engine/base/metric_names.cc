@@ -22,6 +22,8 @@ constexpr MetricInfo kMetrics[] = {
     {"weir_job_restarts_total", kC, kJ, "reason", "Restarts of the job."},
     {"weir_checkpoints_total", kC, kJ, "kind outcome",
      "Checkpoints: completed, failed, expired, or skipped because nothing had changed."},
+    {"weir_checkpoint_fallbacks_total", kC, kJ, "",
+     "Starts from an older checkpoint, because the newest one was damaged."},
     {"weir_checkpoint_duration_seconds", kH, kJ, "kind",
      "From the trigger until HEAD names the checkpoint."},
     {"weir_checkpoint_size_bytes", kG, kJ, "scope",

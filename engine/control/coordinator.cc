@@ -10,10 +10,8 @@
 #include "engine/base/bytes.h"
 #include "engine/base/log.h"
 #include "engine/control/error_threshold.h"
+#include "engine/control/prepare.h"
 #include "engine/control/restart_policy.h"
-#include "engine/control/restore.h"
-#include "engine/control/retention.h"
-#include "engine/control/split_discovery.h"
 
 namespace weir::control {
 namespace {
@@ -68,19 +66,6 @@ class Mailbox {
   bool closed_ = false;
 };
 
-std::string Uuid(Env& env) {
-  static constexpr std::string_view kHex = "0123456789abcdef";
-  std::string text;
-  uint64_t bits = 0;
-  for (int i = 0; i < 32; ++i) {
-    if (i % 16 == 0) bits = env.Random();
-    if (i == 8 || i == 12 || i == 16 || i == 20) text += '-';
-    text += kHex[bits & 15];
-    bits >>= 4;
-  }
-  return text;
-}
-
 /// What pool jobs touch; they hold a share, so none outlives it.
 struct Shared {
   Shared(const CoordinatorOptions& from)
@@ -91,19 +76,6 @@ struct Shared {
   JobStorage storage;
   Retention retention;
   std::unique_ptr<FileLock> lock;
-};
-
-/// Answer of the preparation of an attempt.
-struct Prepared {
-  Status status;            // why there is nothing to start
-  bool head_moved = false;  // `head` is the newest one, whatever failed after that
-  Head head;
-  bool finished_before = false;  // a bounded job that has ended: nothing to run
-  EventTime finished_at{};
-  std::optional<RestoredJob> restored;
-  std::unique_ptr<SplitDiscovery> discovery;
-  Path restore_directory;
-  std::string cluster;
 };
 
 /// A checkpoint between trigger and completion.
@@ -126,11 +98,6 @@ struct Published {
 std::string ChainNodes(const PhysicalPlan& plan, uint32_t chain, std::vector<std::string>& ids) {
   for (const NodeIndex node : plan.chains[chain].nodes) ids.push_back(plan.nodes[node.value].id);
   return std::to_string(chain);
-}
-
-/// Beside the manifest of a finished job: its sinks have published everything.
-std::string PublishedNote(const PhysicalPlan& plan, const std::string& manifest) {
-  return plan.job + "/" + ParentDirectory(manifest) + "/PUBLISHED";
 }
 
 /// Task parts, manifest, read-back, HEAD. Pool.
@@ -379,7 +346,7 @@ class Coordinator final : public JobCoordinator {
                          std::to_string(kOwnerWatchTime.us / 1'000'000) + " s");
             return WatchOwner(**owner, env_.Steady() + kOwnerWatchTime);
           }
-          PrepareAttempt();
+          BeginAttempt();
         });
   }
 
@@ -388,23 +355,21 @@ class Coordinator final : public JobCoordinator {
     OnPool<Status>([shared = shared_, text] { return shared->storage.CheckUnchanged(text); },
                    [this, text, deadline](Status status) {
                      if (!status.ok()) return End(JobState::kFailed, status, "");
-                     if (env_.Steady() >= deadline) return PrepareAttempt();
+                     if (env_.Steady() >= deadline) return BeginAttempt();
                      After(kOwnerPollInterval,
                            [this, text, deadline] { WatchOwner(text, deadline); });
                    });
   }
 
-  void PrepareAttempt() {
+  void BeginAttempt() {
     if (stop_requested_) return End(JobState::kStopped, Status::Ok(), "");
     SetState(JobState::kScheduling);
-    OnPool<std::shared_ptr<Prepared>>(
-        [shared = shared_, first = !head_.has_value(), last_head = head_,
-         cluster = status().cluster] {
-          auto prepared = std::make_shared<Prepared>();
-          prepared->status = Prepare(*shared, first, last_head, cluster, *prepared);
-          return prepared;
+    OnPool<std::shared_ptr<PreparedAttempt>>(
+        [shared = shared_, last_head = head_, cluster = status().cluster] {
+          return std::make_shared<PreparedAttempt>(PrepareAttempt(
+              shared->options, shared->storage, shared->retention, last_head, cluster));
         },
-        [this](const std::shared_ptr<Prepared>& prepared) {
+        [this](const std::shared_ptr<PreparedAttempt>& prepared) {
           // The next try goes on from the HEAD that this one has made, or it would take its own for
           // another process's.
           if (prepared->head_moved) head_ = prepared->head;
@@ -413,117 +378,20 @@ class Coordinator final : public JobCoordinator {
         });
   }
 
-  /// Pool: everything between "we may run" and "the tasks can be made".
-  static Status Prepare(Shared& shared, bool first, const std::optional<Head>& last_head,
-                        const std::string& cluster, Prepared& prepared) {
-    const CoordinatorOptions& options = shared.options;
-    const PhysicalPlan& plan = *options.plan;
-    JobStorage& storage = shared.storage;
-    prepared.cluster = !cluster.empty() ? cluster : options.cluster;
-    if (prepared.cluster.empty()) {
-      WEIR_ASSIGN(prepared.cluster, storage.ClusterId());
-    }
-
-    std::optional<Head> current = last_head;
-    if (first) {
-      WEIR_ASSIGN(current, storage.ReadHead());
-    }
-    Head next;
-    const bool obeyed = current && !options.nonce.empty() && current->nonce == options.nonce;
-    if (!current || (first && options.from_none && !obeyed)) {
-      next.incarnation = Uuid(*options.env);
-      next.attempt.value = current ? current->attempt.value + 1 : 1;
-    } else {
-      next = *current;
-      next.attempt.value = current->attempt.value + 1;
-      if (first && options.from_checkpoint && !obeyed) {
-        WEIR_TRY(SelectCheckpoint(storage, *options.from_checkpoint, next));
-      }
-    }
-    if (!options.nonce.empty()) next.nonce = options.nonce;
-
-    Manifest manifest;
-    if (!next.manifest.empty()) {
-      WEIR_ASSIGN(manifest, storage.ReadManifest(next));
-      WEIR_TRY(options.check_upgrade(manifest));
-      // Without the note its sinks may still owe results: the end is repeated from the checkpoint,
-      // which makes them publish.
-      if (first && manifest.kind == CheckpointKind::kFinished &&
-          storage.store().Size(PublishedNote(plan, next.manifest)).ok()) {
-        prepared.finished_before = true;
-        prepared.finished_at = manifest.time;
-        prepared.head = next;
-        return Status::Ok();
-      }
-    }
-    if (first) WEIR_TRY(storage.TakeOwner());
-    // The attempt is taken by moving HEAD, so whatever was paused has lost from here on.
-    WEIR_ASSIGN(prepared.head, storage.Advance(current, next));
-    prepared.head_moved = true;
-
-    WEIR_TRY(RemoveDeadAttempts(*options.env, options.state_directory));
-    prepared.restore_directory =
-        options.state_directory + "/restore-" + std::to_string(next.attempt.value);
-    if (!next.manifest.empty()) {
-      Result<RestoredJob> restored =
-          LoadCheckpoint(*options.env, storage, prepared.head, plan, prepared.restore_directory);
-      if (!restored.ok())
-        return restored.status().At("checkpoint " + std::to_string(next.checkpoint.value));
-      prepared.restored = std::move(restored).value();
-    }
-    WEIR_TRY(shared.retention.Rebuild(prepared.head));
-    WEIR_ASSIGN(
-        prepared.discovery,
-        SplitDiscovery::Open(plan,
-                             {options.env, options.clients, options.memory, prepared.cluster,
-                              prepared.head.incarnation, prepared.head.attempt},
-                             prepared.restored ? prepared.restored->splits
-                                               : std::map<std::string, std::vector<SplitState>>()));
-    return Status::Ok();
-  }
-
-  static Status SelectCheckpoint(JobStorage& storage, uint64_t id, Head& head) {
-    const std::string prefix =
-        storage.InIncarnation(head.incarnation, "chk/" + std::to_string(id) + "-");
-    WEIR_ASSIGN(const std::vector<StoredFile> files, storage.store().List(prefix));
-    for (auto file = files.rbegin(); file != files.rend(); ++file) {
-      if (!file->name.ends_with("/MANIFEST")) continue;
-      WEIR_ASSIGN(const std::string text, storage.store().Read(file->name, 0, file->bytes));
-      head.manifest = file->name.substr(storage.job().size() + 1);
-      head.manifest_sha256 = Sha256Hex(text);
-      head.next = std::max(head.next, head.checkpoint);
-      head.checkpoint.value = id;
-      return Status::Ok();
-    }
-    return Status(Code::kNotFound, "there is no checkpoint " + std::to_string(id) + " of job '" +
-                                       storage.job() + "' in " + storage.store().Describe() +
-                                       "; `weir ckpt ls` shows what there is");
-  }
-
-  /// With RocksDB's log off a working directory stands at no barrier: what a dead attempt left is
-  /// of no use.
-  static Status RemoveDeadAttempts(Env& env, const Path& state_directory) {
-    WEIR_ASSIGN(const std::vector<DirectoryEntry> entries, env.List(state_directory));
-    for (const DirectoryEntry& entry : entries) {
-      if (entry.directory) WEIR_TRY(env.RemoveTree(state_directory + "/" + entry.name));
-    }
-    return Status::Ok();
-  }
-
   void HandlePrepareFailure(const Status& status) {
     if (status.code() == Code::kFenced) return LoseHead(status);
     const bool waits = status.retry() == Retry::kBackoff;
     if (!running_once_ && waits && env_.Steady() < connect_deadline_ && !stop_requested_) {
       WEIR_LOG_EVERY_MS(5'000, kWarn, "cannot start yet, trying again", {"job", plan_.job},
                         {"error", status.message()});
-      After(kConnectRetryInterval, [this] { PrepareAttempt(); });
+      After(kConnectRetryInterval, [this] { BeginAttempt(); });
       return;
     }
     if (!running_once_) return End(JobState::kFailed, status, "");
     HandleFailure("", status, "task_failed");
   }
 
-  void StartAttempt(Prepared& prepared) {
+  void StartAttempt(PreparedAttempt& prepared) {
     if (prepared.finished_before) {
       options_.say("job '" + plan_.job + "' has finished before; --from none runs it again");
       head_ = prepared.head;
@@ -538,6 +406,13 @@ class Coordinator final : public JobCoordinator {
     pending_.reset();
     cleaning_ = false;
     failures_in_row_ = 0;
+    if (!prepared.damage.ok()) {
+      options_.say("went back to checkpoint " + std::to_string(prepared.head.checkpoint.value) +
+                   ": " + prepared.damage.message());
+      WEIR_LOG(kError, "a damaged checkpoint was gone back from", {"job", plan_.job},
+               {"checkpoint", prepared.head.checkpoint.value},
+               {"reason", prepared.damage.message()});
+    }
     if (prepared.restored && !running_once_) {
       const Manifest& manifest = prepared.restored->manifest;
       options_.say("resumed from checkpoint " + std::to_string(manifest.checkpoint.value) + ", " +
@@ -550,6 +425,7 @@ class Coordinator final : public JobCoordinator {
       status.started = env_.Now();
       status.checkpoints.current_as_of = env_.Now();
       if (prepared.restored) status.restored = prepared.restored->manifest.checkpoint;
+      if (!prepared.damage.ok()) ++status.checkpoints.fallbacks;
     });
 
     listener_ = std::make_shared<Listener>(*this, current_attempt_);
@@ -717,7 +593,7 @@ class Coordinator final : public JobCoordinator {
       publishing_of_dead_attempt_ = false;
       if (restart_waits_for_publish_) {
         restart_waits_for_publish_ = false;
-        PrepareAttempt();
+        BeginAttempt();
       }
       return;
     }
@@ -923,7 +799,7 @@ class Coordinator final : public JobCoordinator {
         [shared = shared_, lost, finished] {
           if (!finished.empty()) {
             IgnoreStatus(
-                shared->storage.store().Put(PublishedNote(*shared->options.plan, finished), ""),
+                shared->storage.store().Put(PublishedNote(shared->options.plan->job, finished), ""),
                 "without it the next start repeats the end, which changes nothing");
           }
           if (!lost) shared->storage.ReleaseOwner();
@@ -981,7 +857,7 @@ class Coordinator final : public JobCoordinator {
         restart_waits_for_publish_ = true;  // HEAD may still move; HandlePublished goes on
         return;
       }
-      PrepareAttempt();
+      BeginAttempt();
     });
   }
 

@@ -37,6 +37,7 @@ std::string_view JobStateName(JobState state);
 
 struct CheckpointStats {
   uint64_t completed = 0, failed = 0, expired = 0, skipped = 0;
+  uint64_t fallbacks = 0;  // to an older one, because the newest was damaged
   bool in_progress = false;
   CheckpointId last;          // 0: none in this process
   EventTime current_as_of{};  // set by completion, by a skipped interval, by the job's start

@@ -63,18 +63,25 @@ Result<std::optional<std::string>> JobStorage::ReadOptional(const std::string& n
 Result<std::optional<Head>> JobStorage::ReadHead() {
   WEIR_ASSIGN(const std::optional<uint64_t> sequence, HighestSequence());
   if (!sequence) return std::optional<Head>();
-  const std::string name = HeadName(*sequence);
-  WEIR_ASSIGN(const std::string text, store_.Read(name, 0, kHeadBytesMax));
-  Result<Head> head = DecodeHead(text);
-  if (!head.ok()) {
-    return head.status().At(name + " in " + store_.Describe() +
-                            " cannot be used, and an older HEAD is never taken by itself (repair "
+  Result<Head> head = ReadHeadAt(*sequence);
+  if (!head.ok() && head.status().code() == Code::kCorruption) {
+    return head.status().At("the newest HEAD in " + store_.Describe() +
+                            " cannot be used, and an older one is never taken by itself (repair "
                             "it, or go on with --from)");
   }
-  if (head->sequence != *sequence)
+  WEIR_TRY(head.status());
+  return std::optional<Head>(std::move(head).value());
+}
+
+Result<Head> JobStorage::ReadHeadAt(uint64_t sequence) {
+  const std::string name = HeadName(sequence);
+  WEIR_ASSIGN(const std::string text, store_.Read(name, 0, kHeadBytesMax));
+  Result<Head> head = DecodeHead(text);
+  if (!head.ok()) return head.status().At(name);
+  if (head->sequence != sequence)
     return Status(Code::kCorruption,
                   name + ": it says it is number " + std::to_string(head->sequence));
-  return std::optional<Head>(std::move(head).value());
+  return head;
 }
 
 Result<Head> JobStorage::Advance(const std::optional<Head>& current, Head next) {

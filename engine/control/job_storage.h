@@ -39,6 +39,8 @@ class JobStorage {
 
   /// The highest one; empty: the job has never run here.
   Result<std::optional<Head>> ReadHead();
+  /// An older one, for whoever looks for the checkpoint before; kNotFound: it is kept no longer.
+  Result<Head> ReadHeadAt(uint64_t sequence);
   /// Creates the HEAD after `current` with the contents of `next` (sequence and token are set
   /// here). Durable on return.
   Result<Head> Advance(const std::optional<Head>& current, Head next);

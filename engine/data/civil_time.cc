@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
+#include <charconv>
+#include <cstring>
 
 #include "engine/base/time.h"
 
@@ -111,21 +112,44 @@ bool ReadZone(TextReader& reader, int64_t* offset_us) {
   return true;
 }
 
-void AppendPadded(int64_t value, int width, std::string& out) {
-  std::array<char, 24> text{};
-  const int size =
-      std::snprintf(text.data(), text.size(), "%0*lld", width, static_cast<long long>(value));
-  out.append(text.data(), static_cast<size_t>(size));
+constexpr std::array<char, 200> MakeTwoDigits() {
+  std::array<char, 200> digits{};
+  for (size_t i = 0; i < 100; ++i) {
+    digits[2 * i] = static_cast<char>('0' + i / 10);
+    digits[2 * i + 1] = static_cast<char>('0' + i % 10);
+  }
+  return digits;
 }
+constexpr std::array<char, 200> kTwoDigits = MakeTwoDigits();
 
-void AppendDate(int64_t days, std::string& out) {
+constexpr size_t kTimestampTextMax = 32;  // "+294247-01-10T04:00:54.775807Z" has 30
+
+/// All return the place behind what they wrote.
+char* WriteTwo(int64_t value, char* at) {  // 0 ... 99
+  std::memcpy(at, &kTwoDigits[static_cast<size_t>(value) * 2], 2);
+  return at + 2;
+}
+/// The first `count` digits behind the point.
+char* WriteFraction(int64_t us, int count, char* at) {
+  int64_t unit = kSecond / 10;
+  for (int i = 0; i < count; ++i, unit /= 10) *at++ = static_cast<char>('0' + us / unit % 10);
+  return at;
+}
+char* WriteDate(int64_t days, char* at) {
   const CivilDate date = CivilFromDays(days);
-  if (date.year > 9999) out.push_back('+');
-  AppendPadded(date.year, date.year < 0 ? 5 : 4, out);
-  out.push_back('-');
-  AppendPadded(date.month, 2, out);
-  out.push_back('-');
-  AppendPadded(date.day, 2, out);
+  int64_t year = date.year;
+  if (year > 9999) *at++ = '+';
+  if (year < 0) {
+    *at++ = '-';
+    year = -year;
+  }
+  if (year > 9999) at = std::to_chars(at, at + 4, year / 10'000).ptr;  // a date: up to 588
+  at = WriteTwo(year / 100 % 100, at);
+  at = WriteTwo(year % 100, at);
+  *at++ = '-';
+  at = WriteTwo(date.month, at);
+  *at++ = '-';
+  return WriteTwo(date.day, at);
 }
 
 int64_t FloorDivide(int64_t a, int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
@@ -196,20 +220,20 @@ void AppendTimestamp(int64_t us, std::string& out) {
   const int64_t time_of_day =
       us % kDay +
       (us % kDay < 0 ? kDay : 0);  // not us - days * kDay, which overflows near the least time
-  AppendDate(days, out);
-  out.push_back('T');
-  AppendPadded(time_of_day / kHour, 2, out);
-  out.push_back(':');
-  AppendPadded(time_of_day / kMinute % 60, 2, out);
-  out.push_back(':');
-  AppendPadded(time_of_day / kSecond % 60, 2, out);
-  const int64_t fraction = time_of_day % kSecond;
-  if (fraction != 0) {
-    out.push_back('.');
-    const bool milliseconds = fraction % 1000 == 0;
-    AppendPadded(milliseconds ? fraction / 1000 : fraction, milliseconds ? 3 : 6, out);
+  std::array<char, kTimestampTextMax> text;
+  char* at = WriteDate(days, text.data());
+  *at++ = 'T';
+  at = WriteTwo(time_of_day / kHour, at);
+  *at++ = ':';
+  at = WriteTwo(time_of_day / kMinute % 60, at);
+  *at++ = ':';
+  at = WriteTwo(time_of_day / kSecond % 60, at);
+  if (const int64_t fraction = time_of_day % kSecond; fraction != 0) {
+    *at++ = '.';
+    at = WriteFraction(fraction, fraction % 1000 == 0 ? 3 : kFractionDigits, at);
   }
-  out.push_back('Z');
+  *at++ = 'Z';
+  out.append(text.data(), static_cast<size_t>(at - text.data()));
 }
 
 std::string TimestampToString(int64_t us) {
@@ -226,9 +250,8 @@ std::optional<int32_t> ParseDate(std::string_view text) {
 }
 
 std::string DateToString(int32_t days) {
-  std::string text;
-  AppendDate(days, text);
-  return text;
+  std::array<char, kTimestampTextMax> text;
+  return std::string(text.data(), WriteDate(days, text.data()));
 }
 
 std::optional<int64_t> ParseIsoDuration(std::string_view text) {
@@ -297,7 +320,9 @@ std::string IsoDurationToString(int64_t us) {
     text += std::to_string(seconds);
     if (rest != 0) {
       text.push_back('.');
-      AppendPadded(static_cast<int64_t>(rest), kFractionDigits, text);
+      std::array<char, kFractionDigits> digits;
+      WriteFraction(static_cast<int64_t>(rest), kFractionDigits, digits.data());
+      text.append(digits.data(), digits.size());
       text.erase(text.find_last_not_of('0') + 1);
     }
     text.push_back('S');

@@ -47,8 +47,8 @@ class CoordinatorTest : public ::testing::Test {
     fs::remove_all(root_);
   }
 
-  /// `rate` 0: as fast as it goes.
-  jobs::CompiledJob Compile(int rate, uint32_t parallelism) {
+  /// `rate` 0: as fast as it goes. Results go to files without `sink`, the text of a node.
+  jobs::CompiledJob Compile(int rate, uint32_t parallelism, const std::string& sink = {}) {
     const std::string limit = rate == 0 ? "" : "\"rate\": \"" + std::to_string(rate) + "/s\",";
     const std::string text =
         R"json({"weir": 1, "name": "counted", "execution": {"checkpoint": {"interval": "100ms"}}, "nodes": {
@@ -57,8 +57,11 @@ class CoordinatorTest : public ::testing::Test {
         R"json( "format": {"type": "json"},
         "schema": {"k": "int64", "at": "timestamp_ms"}, "event_time": {"field": "at", "max_delay": "1s"}},
       "counts": {"type": "aggregate", "inputs": ["rows"], "key_by": ["k"], "window": {"type": "tumbling", "size": "100ms"}, "aggregates": {"n": "count(*)"}},
-      "out": {"type": "file_sink", "inputs": ["counts"], "path": ")json" +
-        (root_ / "out").string() + R"json(", "format": {"type": "json"}}}})json";
+      "out": )json" +
+        (sink.empty() ? R"({"type": "file_sink", "inputs": ["counts"], "path": ")" +
+                            (root_ / "out").string() + R"(", "format": {"type": "json"}})"
+                      : sink) +
+        "}}";
     jobs::CompileOptions options;
     options.registry = &cli::Builtins();
     options.parallelism = parallelism;
@@ -186,6 +189,86 @@ TEST_F(CoordinatorTest, RefusesACheckpointThatTheUpgradeCheckRefuses) {
   AwaitEnd(*refused);
   EXPECT_EQ(ExitCodeOf(refused->status()), 7);
   EXPECT_NE(refused->status().failure.message().find("node counts"), std::string::npos);
+}
+
+/// A stopped job of which several checkpoints are kept, and the newest of them damaged: one bit of
+/// a file that the one before does not share.
+class DamagedCheckpointTest : public CoordinatorTest {
+ protected:
+  /// Ids of the damaged one and of the one before.
+  std::pair<uint64_t, uint64_t> RunAndDamage(const PhysicalPlan& plan, bool remove_manifest) {
+    {
+      const auto coordinator = JobCoordinator::Create(Options(plan));
+      coordinator->Start();
+      while (coordinator->status().checkpoints.completed < 3)
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      coordinator->Stop(/*drain=*/false);
+      AwaitEnd(*coordinator);
+      EXPECT_TRUE(coordinator->status().failure.ok()) << coordinator->status().failure.ToString();
+    }
+    JobStorage storage(*env_, *store_, "counted", (root_ / "state").string());
+    const Head head = storage.ReadHead().value().value();
+    const Manifest manifest = storage.ReadManifest(head).value();
+    if (remove_manifest) {
+      fs::remove(root_ / "storage" / "counted" / head.manifest);
+    } else {
+      const fs::path part =
+          root_ / "storage" / storage.InIncarnation(head.incarnation, manifest.tasks.front().part);
+      std::fstream file(part, std::ios::in | std::ios::out | std::ios::binary);
+      char byte = 0;
+      file.seekg(20).get(byte);
+      file.seekp(20).put(static_cast<char>(byte ^ 1)).flush();
+    }
+    uint64_t before = 0;
+    for (uint64_t sequence = head.sequence - 1; sequence > 0 && before == 0; --sequence) {
+      const Head old = storage.ReadHeadAt(sequence).value();
+      if (old.checkpoint != head.checkpoint) before = old.checkpoint.value;
+    }
+    return {head.checkpoint.value, before};
+  }
+};
+
+TEST_F(DamagedCheckpointTest, GoesBackToTheOneBeforeWhenNoResultIsDoubled) {
+  for (const bool remove_manifest : {false, true}) {
+    fs::remove_all(root_ / "storage");
+    fs::remove_all(root_ / "state");
+    said_.clear();
+    const jobs::CompiledJob job =
+        Compile(1000, 2, R"({"type": "blackhole_sink", "inputs": ["counts"]})");
+    const auto [damaged, before] = RunAndDamage(*job.plan, remove_manifest);
+    ASSERT_GT(before, 0U);
+    const auto resumed = JobCoordinator::Create(Options(*job.plan));
+    resumed->Start();
+    AwaitEnd(*resumed);
+    const JobStatus status = resumed->status();
+    EXPECT_EQ(status.state, JobState::kFinished) << status.failure.ToString();
+    EXPECT_EQ(status.checkpoints.fallbacks, 1U);
+    ASSERT_TRUE(status.restored);
+    EXPECT_EQ(status.restored->value, before);
+    EXPECT_GT(status.checkpoints.last.value, damaged) << "no id comes again";
+    EXPECT_NE(said_.find("went back to checkpoint " + std::to_string(before)), std::string::npos)
+        << said_;
+    EXPECT_NE(said_.find(remove_manifest ? "MANIFEST" : ".task"), std::string::npos) << said_;
+  }
+}
+
+TEST_F(DamagedCheckpointTest, StaysOutWhenASinkMayHavePublishedPastTheOneBefore) {
+  const jobs::CompiledJob job = Compile(1000, 2);
+  const auto [damaged, before] = RunAndDamage(*job.plan, /*remove_manifest=*/false);
+  const auto refused = JobCoordinator::Create(Options(*job.plan));
+  refused->Start();
+  AwaitEnd(*refused);
+  const JobStatus status = refused->status();
+  EXPECT_EQ(status.state, JobState::kFailed);
+  EXPECT_EQ(ExitCodeOf(status), 7);
+  EXPECT_EQ(status.checkpoints.fallbacks, 0U);
+  EXPECT_NE(status.failure.message().find("checkpoint " + std::to_string(damaged)),
+            std::string::npos)
+      << status.failure.ToString();
+  EXPECT_NE(status.failure.message().find("--from " + std::to_string(before)), std::string::npos)
+      << status.failure.ToString();
+  JobStorage storage(*env_, *store_, "counted", (root_ / "state").string());
+  EXPECT_EQ(storage.ReadHead().value().value().checkpoint.value, damaged) << "HEAD did not go back";
 }
 
 // 200 random bit flips over all files of a checkpoint, HEAD and manifest included: each is found

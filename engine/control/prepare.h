@@ -1,0 +1,43 @@
+#pragma once
+// PrepareAttempt: all between "this process may run the job" and "the tasks can be made": which
+// checkpoint to go on from, the upgrade check, taking HEAD, reading and verifying every byte, the
+// sources' splits. Blocks: pool thread, one call at a time.
+//
+// A checkpoint that is damaged or missing is gone back from by itself only if no sink can have
+// published past the one before: with an exactly-once sink the start fails closed.
+// Only checkpoints that HEAD has named count: a manifest alone says nothing.
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/control/coordinator.h"
+#include "engine/control/job_storage.h"
+#include "engine/control/restore.h"
+#include "engine/control/retention.h"
+#include "engine/control/split_discovery.h"
+
+namespace weir::control {
+
+struct PreparedAttempt {
+  Status status;            // why there is nothing to start
+  bool head_moved = false;  // `head` is the newest one, whatever failed after that
+  Head head;
+  bool finished_before = false;  // a bounded job that has ended: nothing to run
+  EventTime finished_at{};
+  std::optional<RestoredJob> restored;
+  Status damage;  // of the checkpoint that was gone back from
+  std::unique_ptr<SplitDiscovery> discovery;
+  Path restore_directory;
+  std::string cluster;
+};
+
+/// `last_head`: of this process's attempt before, empty at its first. `cluster`: empty until known.
+PreparedAttempt PrepareAttempt(const CoordinatorOptions& options, JobStorage& storage,
+                               Retention& retention, const std::optional<Head>& last_head,
+                               const std::string& cluster);
+
+/// Name of the note beside the manifest of a finished job: its sinks have published everything.
+std::string PublishedNote(const std::string& job, const std::string& manifest);
+
+}  // namespace weir::control
