@@ -80,21 +80,18 @@ inline void IgnoreStatus(const Status&, std::string_view /*why*/) {}
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value)
-      : state_(std::in_place_index<0>, std::move(value)) {
-  }  // NOLINT(google-explicit-constructor): `return value;`
-  Result(Status status)
-      : state_(std::in_place_index<1>,
-               std::move(status)) {  // NOLINT(google-explicit-constructor): `return status;`
+  // NOLINTNEXTLINE(google-explicit-constructor): `return value;`
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+  // NOLINTNEXTLINE(google-explicit-constructor): `return status;`
+  Result(Status status) : state_(std::in_place_index<1>, std::move(status)) {
     WEIR_CHECK(!std::get<1>(state_).ok());
   }
   template <class U>
     requires(std::is_convertible_v<U, T> && !std::is_same_v<std::remove_cvref_t<U>, Result> &&
              !std::is_same_v<std::remove_cvref_t<U>, Status> &&
              !std::is_same_v<std::remove_cvref_t<U>, T>)
-  Result(U&& value)
-      : state_(std::in_place_index<0>, std::forward<U>(value)) {
-  }  // NOLINT(google-explicit-constructor): derived pointers
+  // NOLINTNEXTLINE(google-explicit-constructor): derived pointers
+  Result(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }

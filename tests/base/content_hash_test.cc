@@ -1,6 +1,7 @@
 #include "engine/base/content_hash.h"
 
 #include <filesystem>
+#include <initializer_list>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -17,7 +18,8 @@ TEST(HashFile, AgreesWithTheHashOfTheWholeContentAtAnyLength) {
       (std::filesystem::temp_directory_path() / ("weir-hash-" + std::to_string(getpid()))).string();
   ASSERT_TRUE(env->MakeDirectory(root).ok());
   std::string content;
-  for (const size_t length : {0, 1, 240, 131'071, 131'072, 131'073, 1'000'000}) {
+  for (const size_t length :
+       std::initializer_list<size_t>{0, 1, 240, 131'071, 131'072, 131'073, 1'000'000}) {
     while (content.size() < length) content.push_back(static_cast<char>(content.size() * 31 % 251));
     const std::string path = root + "/" + std::to_string(length);
     auto file = env->Create(path, CreateMode::kNew);
