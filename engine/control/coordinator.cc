@@ -68,7 +68,7 @@ class Mailbox {
 
 /// What pool jobs touch; they hold a share, so none outlives it.
 struct Shared {
-  Shared(const CoordinatorOptions& from)
+  explicit Shared(const CoordinatorOptions& from)
       : options(from),
         storage(*from.env, *from.store, from.plan->job, from.state_directory),
         retention(storage, from.plan->checkpoint.retain) {}

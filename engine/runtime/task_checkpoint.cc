@@ -50,7 +50,7 @@ void Task::TakeCheckpoint(CheckpointId n) {
   for (Exchange* exchange : exchanges_)
     exchange->Barrier(n, now_);  // first: alignment downstream overlaps with the rest
 
-  pending_.emplace();
+  pending_.emplace(Pending{});
   pending_->n = n;
   pending_->since = begin;
   for (size_t i = 0; i < nodes_.size(); ++i) {

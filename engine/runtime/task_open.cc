@@ -60,6 +60,7 @@ Task::Task(TaskSpec spec)
     const PlanNode& plan = plan_.nodes[spec_.chain->nodes[i].value];
     std::vector<std::vector<Target>>& targets = spec_.targets[i];
     std::vector<bool> wanted;
+    wanted.reserve(targets.size());
     for (const auto& of_port : targets) wanted.push_back(!of_port.empty());
     auto node = std::make_unique<TaskNode>(plan, InfoOf(options_, plan, spec_.task, groups_),
                                            services_, MakeOutput(plan, wanted));
