@@ -687,6 +687,7 @@ class Aggregate final : public Operator {
     RowErrors errors;
     Selection passed;
     std::vector<Column> results;
+    results.reserve(definition_.results.size());
     for (const Expression& result : definition_.results)
       results.push_back(result.Evaluate(batch, errors));
     if (definition_.having) {

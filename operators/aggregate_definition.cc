@@ -113,6 +113,7 @@ Schema SliceRow(const AggregateDefinition& definition) {
 std::vector<std::unique_ptr<Accumulator>> MakeAccumulators(const AggregateDefinition& definition,
                                                            const StateLayout& slice_row) {
   std::vector<std::unique_ptr<Accumulator>> accumulators;
+  accumulators.reserve(definition.calls.size());
   size_t field = 1;
   for (const AggregateCall& call : definition.calls) {
     accumulators.push_back(MakeAccumulator(call));
