@@ -35,11 +35,11 @@ struct GeneratorSettings {
 };
 
 SchemaRef ScopeSchema() {
-  static const SchemaRef schema = std::make_shared<const Schema>(std::vector<Field>{
+  static const SchemaRef kSchema = std::make_shared<const Schema>(std::vector<Field>{
       {std::string(kProcessingTimeColumn), Type::Of(TypeKind::kTimestamp), false},
       {std::string(kOffsetColumn), Type::Of(TypeKind::kInt64), false},
   });
-  return schema;
+  return kSchema;
 }
 
 bool Widens(const Type& from, const Type& to) {
@@ -66,7 +66,7 @@ Expression BindField(const NodeConfig& config, const Field& field) {
   scope.inputs.push_back({"", ScopeSchema()});
   scope.parameters = config.job().parameters;
   scope.random_allowed = true;
-  const Expression plain = config.Bind(path, scope, {});
+  Expression plain = config.Bind(path, scope, {});
   if (!plain || plain.type() == field.type) return plain;
   if (Widens(plain.type(), field.type)) {
     BindResult cast = BindExpression(

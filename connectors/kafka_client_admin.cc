@@ -81,6 +81,7 @@ class RealKafkaAdmin final : public KafkaAdmin {
     const rd_kafka_metadata_t* metadata = nullptr;
     WEIR_TRY(Metadata(deadline, &metadata));
     std::vector<std::string> names;
+    names.reserve(static_cast<size_t>(metadata->topic_cnt));
     for (int i = 0; i < metadata->topic_cnt; ++i) names.emplace_back(metadata->topics[i].topic);
     rd_kafka_metadata_destroy(metadata);
     return Topics(names, deadline);

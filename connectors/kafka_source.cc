@@ -97,11 +97,11 @@ Result<KafkaSplit> ParseSplit(const SplitState& state) {
 /// Names that the pattern matches whole.
 std::vector<std::string> Matching(const Expression& pattern,
                                   const std::vector<std::string>& names) {
-  static const SchemaRef schema = std::make_shared<const Schema>(
+  static const SchemaRef kSchema = std::make_shared<const Schema>(
       std::vector<Field>{{"topic", Type::Of(TypeKind::kString), false}});
   std::vector<std::string> matching;
   if (names.empty()) return matching;
-  RowBuilder rows(schema, static_cast<uint32_t>(names.size()));
+  RowBuilder rows(kSchema, static_cast<uint32_t>(names.size()));
   for (const std::string& name : names) {
     rows.column(0).AppendString(name);
     rows.FinishRow();
@@ -226,6 +226,7 @@ class KafkaEnumerator final : public SplitEnumerator {
     if (settings_->pattern) {
       WEIR_ASSIGN(const std::vector<KafkaTopic> all, admin_->AllTopics(kAdminDeadline));
       std::vector<std::string> names;
+      names.reserve(all.size());
       for (const KafkaTopic& topic : all) names.push_back(topic.name);
       const std::vector<std::string> matching = Matching(settings_->pattern, names);
       std::vector<KafkaTopic> topics;

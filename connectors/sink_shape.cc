@@ -64,6 +64,7 @@ void CheckSchema(NodeConfig& config, const Schema& actual) {
   const std::vector<SourceColumn> declared = config.DeclaredColumns("schema");
   if (config.failed()) return;
   std::vector<Field> wanted;
+  wanted.reserve(declared.size());
   for (const SourceColumn& column : declared) wanted.push_back(column.field);
   std::vector<Field> found;
   for (const Field& field : actual.fields()) {

@@ -363,6 +363,7 @@ class CsvEncoder final : public Encoder {
 
   void Encode(const Batch& batch, EncodedRows& out, RowErrors&) override {
     std::vector<BoundColumn> bound;
+    bound.reserve(columns_.size());
     for (const ColumnIndex column : columns_) bound.emplace_back(batch, column);
     for (uint32_t row = 0; row < batch.rows(); ++row) {
       for (size_t i = 0; i < bound.size(); ++i) {

@@ -216,7 +216,7 @@ struct JsonLayouts::Layout {
 std::span<const JsonLayouts::InstructionSet> JsonLayouts::Usable() {
   static constexpr std::array kSets = {InstructionSet::kBaseline, InstructionSet::kAvx2,
                                        InstructionSet::kAvx512};
-  static const size_t usable = [] {
+  static const size_t kUsable = [] {
 #ifdef WEIR_JSON_WIDE
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi") ||
@@ -230,7 +230,7 @@ std::span<const JsonLayouts::InstructionSet> JsonLayouts::Usable() {
     return size_t{1};
 #endif
   }();
-  return std::span(kSets).first(usable);
+  return std::span(kSets).first(kUsable);
 }
 
 JsonLayouts::Matcher JsonLayouts::MatcherFor([[maybe_unused]] InstructionSet set) {

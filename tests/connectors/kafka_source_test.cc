@@ -20,8 +20,8 @@ using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 
 const KafkaAddresses& Addresses() {
-  static const KafkaAddresses addresses = SharedKafka().value();
-  return addresses;
+  static const KafkaAddresses kAddresses = SharedKafka().value();
+  return kAddresses;
 }
 
 std::string Options(const std::string& topic, const std::string& more) {
