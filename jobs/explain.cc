@@ -392,6 +392,7 @@ std::string ExplainCode(std::string_view code) {
 
 std::vector<std::string> KnownCodes() {
   std::vector<std::string> codes;
+  codes.reserve(kPages.size());
   for (const CodePage& page : kPages) codes.emplace_back(page.code);
   return codes;
 }

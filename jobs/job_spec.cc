@@ -48,16 +48,16 @@ class SpecReader {
 
  private:
   void ReadTop() {
-    static const std::vector<std::string> known = {
+    static const std::vector<std::string> kKnown = {
         "$schema",     "weir",   "name",      "description", "labels", "params",
         "connections", "tables", "execution", "nodes",       "tests"};
     for (const auto& [name, value] : root_.items()) {
-      if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+      if (std::find(kKnown.begin(), kKnown.end(), name) != kKnown.end()) continue;
       if (name == "sql") {
         shape_.FailAtKey("W0210", "/sql", "'sql' is planned, not in this version");
         continue;
       }
-      std::string help = DidYouMean(name, known);
+      std::string help = DidYouMean(name, kKnown);
       if (help.empty())
         help =
             "a job has: weir, name, description, labels, params, connections, execution, nodes, "
@@ -65,7 +65,7 @@ class SpecReader {
       shape_.FailAtKey("W0201", "/" + PointerToken(name),
                        "unknown option " + Quoted(name) + " of the job", std::move(help));
       const std::vector<std::string> near =
-          name.size() > kNameBytesMax ? std::vector<std::string>() : Suggest(name, known);
+          name.size() > kNameBytesMax ? std::vector<std::string>() : Suggest(name, kKnown);
       if (near.size() == 1 && !root_.contains(near.front()))
         problems_.mutable_list().back().fix = near.front();
     }
@@ -127,7 +127,7 @@ class SpecReader {
   }
 
   void ReadParameter(const std::string& name, const Json& value) {
-    static const std::vector<Option> fields = {
+    static const std::vector<Option> kFields = {
         {.name = "type", .doc = "a type such as \"int64\"", .required = true},
         {.name = "default", .type = OptionType::kJson, .doc = "Value if none is given."},
         {.name = "description", .doc = "What it is for."},
@@ -146,7 +146,7 @@ class SpecReader {
       return;
     }
     shape_.TakeFailed();
-    const Json checked = shape_.CheckObject(value, fields, pointer, "parameter '" + name + "'");
+    const Json checked = shape_.CheckObject(value, kFields, pointer, "parameter '" + name + "'");
     if (!shape_.TakeFailed()) {
       std::string type_text = checked["type"].get<std::string>();
       if (type_text.ends_with('?')) {
@@ -297,7 +297,7 @@ class SpecReader {
     for (const ConnectionType& each : ConnectionTypes()) {
       if (!each.planned) known.emplace_back(each.name);
     }
-    const std::string type_name = type->is_string() ? type->get<std::string>() : type->dump();
+    std::string type_name = type->is_string() ? type->get<std::string>() : type->dump();
     const ConnectionType* found = FindConnectionType(type_name);
     if (found == nullptr) {
       shape_.Fail("W0211", pointer + "/type", "unknown connection type " + Quoted(type_name),
@@ -594,7 +594,7 @@ class SpecReader {
 }  // namespace
 
 std::span<const Option> ExecutionOptions() {
-  static const std::vector<Option> options = {
+  static const std::vector<Option> kOptions = {
       {.name = "parallelism",
        .type = OptionType::kInt,
        .doc = "Tasks of each source and keyed node. auto: the worker threads.",
@@ -760,7 +760,7 @@ std::span<const Option> ExecutionOptions() {
                 .fallback = "false"},
            }},
   };
-  return options;
+  return kOptions;
 }
 
 std::vector<std::string> NodeTypeNames(const Registry& registry) {

@@ -20,6 +20,7 @@ const NodeSpec* FindNode(const JobSpec& spec, std::string_view id) {
 
 std::vector<std::string> NodeIds(const JobSpec& spec) {
   std::vector<std::string> ids;
+  ids.reserve(spec.nodes.size());
   for (const NodeSpec& node : spec.nodes) ids.push_back(node.id);
   return ids;
 }
@@ -84,7 +85,7 @@ void CheckInput(const Json& step, const std::string& pointer, const JobSpec& spe
 
 void CheckStep(const Json& step, const std::string& pointer, const JobSpec& spec,
                ShapeChecker& shape) {
-  static const std::vector<std::string> known = {
+  static const std::vector<std::string> kKnown = {
       "to",      "rows",  "raw",    "watermark",   "advance_clock", "checkpoint",
       "restore", "drain", "expect", "expect_none", "ordered"};
   static constexpr std::array<const char*, 7> kKinds = {
@@ -94,9 +95,9 @@ void CheckStep(const Json& step, const std::string& pointer, const JobSpec& spec
     return;
   }
   for (const auto& [name, unused] : step.items()) {
-    if (std::find(known.begin(), known.end(), name) == known.end()) {
+    if (std::find(kKnown.begin(), kKnown.end(), name) == kKnown.end()) {
       shape.FailAtKey("W0201", pointer + "/" + PointerToken(name),
-                      "unknown option " + Quoted(name) + " of a step", DidYouMean(name, known));
+                      "unknown option " + Quoted(name) + " of a step", DidYouMean(name, kKnown));
     }
   }
   const auto kinds = std::count_if(kKinds.begin(), kKinds.end(),
@@ -152,7 +153,7 @@ void CheckStep(const Json& step, const std::string& pointer, const JobSpec& spec
 }  // namespace
 
 void CheckTests(const Json& tests, const JobSpec& spec, ShapeChecker& shape) {
-  static const std::vector<Option> fields = {
+  static const std::vector<Option> kFields = {
       {.name = "name", .doc = "what the test shows", .required = true},
       {.name = "params", .type = OptionType::kJson, .doc = "Values of parameters."},
       {.name = "env", .type = OptionType::kStringMap, .doc = "Values of environment variables."},
@@ -180,7 +181,7 @@ void CheckTests(const Json& tests, const JobSpec& spec, ShapeChecker& shape) {
       shape.Fail("W0203", pointer, "a test must be an object");
       continue;
     }
-    shape.CheckObject(test, fields, pointer, "a test", {"steps"});
+    shape.CheckObject(test, kFields, pointer, "a test", {"steps"});
     const auto steps = test.find("steps");
     if (steps == test.end()) {
       shape.Fail("W0202", pointer, "'steps' of a test is missing");

@@ -80,6 +80,7 @@ class GraphBuilder {
 
   void ResolveInputs() {
     std::vector<std::string> ids;
+    ids.reserve(spec_.nodes.size());
     for (const NodeSpec& node : spec_.nodes) ids.push_back(node.id);
     good_inputs_.assign(spec_.nodes.size(), true);
     in_links_.resize(spec_.nodes.size());
@@ -615,6 +616,7 @@ class GraphBuilder {
   void PruneColumns() {
     const std::vector<std::set<std::string>> live = LiveColumns();
     std::vector<std::shared_ptr<const std::set<std::string>>> wanted;
+    wanted.reserve(live.size());
     for (const std::set<std::string>& columns : live)
       wanted.push_back(std::make_shared<const std::set<std::string>>(columns));
     const std::vector<LogicalNode> whole = graph_.nodes;

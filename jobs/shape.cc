@@ -558,7 +558,7 @@ Json ShapeChecker::CheckSchema(const Json& value, const Option& option,
     Fail("W0206", pointer, "'" + std::string(option.name) + "' needs at least one column");
   if (value.size() > kListItemsMax)
     Fail("W0217", pointer, "'" + std::string(option.name) + "' has more than 1024 columns");
-  static const std::vector<Option> fields = {
+  static const std::vector<Option> kFields = {
       {.name = "type", .doc = "a type such as \"string?\"", .required = true},
       {.name = "from", .doc = "Field name, or JSON pointer with a leading '/'."},
       {.name = "description", .doc = "What the column holds."},
@@ -569,7 +569,7 @@ Json ShapeChecker::CheckSchema(const Json& value, const Option& option,
       FailAtKey("W0207", below, Quoted(name) + " is not the name of a column",
                 "1 to 63 bytes without control characters");
     if (member.is_object()) {
-      CheckObject(member, fields, below, "column " + Quoted(name));
+      CheckObject(member, kFields, below, "column " + Quoted(name));
     } else if (!member.is_string()) {
       Fail("W0203", below,
            "a column is a type such as \"string?\", or an object with 'type', this is " +

@@ -121,6 +121,7 @@ std::optional<Json> Substitution::Apply(const std::string& text, const std::stri
       const auto found = parameters_.find(name);
       if (found == parameters_.end()) {
         std::vector<std::string> names;
+        names.reserve(parameters_.size());
         for (const auto& [known, unused] : parameters_) names.push_back(known);
         const std::vector<std::string> near = Suggest(name, names);
         Fail(pointer, inside, "parameter '" + std::string(name) + "' is not declared",

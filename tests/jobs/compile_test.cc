@@ -191,13 +191,13 @@ TEST(ShapeChecker, FindsMissingMembersAtEveryDepth) {
 CompileOptions WithEnvironment() {
   CompileOptions options;
   options.environment = [](const std::string& name) -> std::optional<std::string> {
-    static const std::map<std::string, std::string> values = {{"NAME", "value"},
-                                                              {"COUNT", "4"},
-                                                              {"LOOP", "${LOOP}"},
-                                                              {"SECRETISH", "${secret:other}"},
-                                                              {"BAD", "\xff\xfe"}};
-    const auto found = values.find(name);
-    return found == values.end() ? std::nullopt : std::optional(found->second);
+    static const std::map<std::string, std::string> kValues = {{"NAME", "value"},
+                                                               {"COUNT", "4"},
+                                                               {"LOOP", "${LOOP}"},
+                                                               {"SECRETISH", "${secret:other}"},
+                                                               {"BAD", "\xff\xfe"}};
+    const auto found = kValues.find(name);
+    return found == kValues.end() ? std::nullopt : std::optional(found->second);
   };
   return options;
 }

@@ -228,8 +228,8 @@ Registry MakeRegistry() {
 }  // namespace
 
 const Registry& TestRegistry() {
-  static const Registry registry = MakeRegistry();
-  return registry;
+  static const Registry kRegistry = MakeRegistry();
+  return kRegistry;
 }
 
 CompiledJob CompileTest(const std::string& text, CompileOptions options) {

@@ -12,13 +12,13 @@
 namespace weir::jobs {
 
 const Registry& BuiltinRegistry() {
-  static const Registry registry = [] {
+  static const Registry kRegistry = [] {
     Registry filled;
     RegisterOperators(filled);
     RegisterConnectors(filled);
     return filled;
   }();
-  return registry;
+  return kRegistry;
 }
 
 std::string ReadSourceFile(const std::string& path) {
