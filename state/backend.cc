@@ -119,6 +119,7 @@ Result<std::unique_ptr<TaskState>> OpenTaskState(Env& env, std::string_view back
     images.push_back(std::move(description));
   }
   std::vector<RowCodec> codecs;
+  codecs.reserve(spec.states.size());
   for (const TaskStateEntry& entry : spec.states)
     codecs.emplace_back(entry.spec.kind, entry.spec.row);
   WEIR_ASSIGN(std::unique_ptr<ColdStore> store, open(codecs, parts, ViewOf(spec, images)));

@@ -163,7 +163,7 @@ class FileStore final : public CheckpointStore {
         const std::string inside = name + "/";
         // A directory matters if it lies below the prefix or on the way to it.
         if (!inside.starts_with(prefix) && !prefix.starts_with(inside)) continue;
-        const Status listed = ListInto(inside, prefix, files);
+        Status listed = ListInto(inside, prefix, files);
         if (!listed.ok() && listed.code() != Code::kNotFound) return listed;  // removed meanwhile
       } else if (std::string_view(name).starts_with(prefix)) {
         files.push_back({name, entry.bytes, entry.modified});

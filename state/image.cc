@@ -43,6 +43,7 @@ void PutSchema(const Schema& schema, ByteWriter& writer) {
 
 Schema OfTypes(const std::vector<Type>& types) {
   std::vector<Field> fields;
+  fields.reserve(types.size());
   for (const Type& type : types)
     fields.push_back({"key" + std::to_string(fields.size()), type, true});
   return Schema(std::move(fields));

@@ -107,15 +107,17 @@ class RocksdbFiles final : public rocksdb::FileSystem {
                              std::unique_ptr<rocksdb::FSSequentialFile>* result,
                              IODebugContext*) override {
     auto file = env_.Open(path);
-    if (file.ok()) *result = std::make_unique<SequentialFile>(std::move(file).value());
-    return ToRocksdb(file.status());
+    if (!file.ok()) return ToRocksdb(file.status());
+    *result = std::make_unique<SequentialFile>(std::move(file).value());
+    return IOStatus::OK();
   }
   IOStatus NewRandomAccessFile(const std::string& path, const FileOptions&,
                                std::unique_ptr<rocksdb::FSRandomAccessFile>* result,
                                IODebugContext*) override {
     auto file = env_.Open(path);
-    if (file.ok()) *result = std::make_unique<RandomAccessFile>(std::move(file).value());
-    return ToRocksdb(file.status());
+    if (!file.ok()) return ToRocksdb(file.status());
+    *result = std::make_unique<RandomAccessFile>(std::move(file).value());
+    return IOStatus::OK();
   }
   IOStatus NewWritableFile(const std::string& path, const FileOptions& options,
                            std::unique_ptr<rocksdb::FSWritableFile>* result,
@@ -187,9 +189,9 @@ class RocksdbFiles final : public rocksdb::FileSystem {
   IOStatus LockFile(const std::string& path, const IOOptions&, rocksdb::FileLock** lock,
                     IODebugContext*) override {
     auto held = env_.Lock(path);
-    if (held.ok())
-      *lock = std::make_unique<HeldLock>(std::move(held).value()).release();  // until UnlockFile
-    return ToRocksdb(held.status());
+    if (!held.ok()) return ToRocksdb(held.status());
+    *lock = std::make_unique<HeldLock>(std::move(held).value()).release();  // until UnlockFile
+    return IOStatus::OK();
   }
   IOStatus UnlockFile(rocksdb::FileLock* lock, const IOOptions&, IODebugContext*) override {
     const std::unique_ptr<rocksdb::FileLock> held(lock);
@@ -214,8 +216,9 @@ class RocksdbFiles final : public rocksdb::FileSystem {
   IOStatus Write(const std::string& path, CreateMode mode, const FileOptions& options,
                  std::unique_ptr<rocksdb::FSWritableFile>* result) {
     auto file = env_.Create(path, mode);
-    if (file.ok()) *result = std::make_unique<WrittenFile>(std::move(file).value(), options);
-    return ToRocksdb(file.status());
+    if (!file.ok()) return ToRocksdb(file.status());
+    *result = std::make_unique<WrittenFile>(std::move(file).value(), options);
+    return IOStatus::OK();
   }
   Env& env_;
 };

@@ -269,7 +269,7 @@ rocksdb::ColumnFamilyOptions RocksdbStore::FamilyOptions(size_t state) const {
 
 Status RocksdbStore::LinkOrCopy(const Path& from, const Path& to) {
   Env& env = shared_->env;
-  const Status linked = env.Link(from, to);
+  Status linked = env.Link(from, to);
   if (linked.ok()) return linked;
   WEIR_ASSIGN(const std::unique_ptr<ReadableFile> source, env.Open(from));
   WEIR_ASSIGN(const std::unique_ptr<WritableFile> target, env.Create(to, CreateMode::kNew));
@@ -485,7 +485,7 @@ Status RocksdbStore::WriteBatchDown() {
   flush.wait = true;
   flush.allow_write_stall = true;
   const Duration before = shared_->env.Steady();
-  const Status flushed = Check(db_->Flush(flush, families_), "flushing rows");
+  Status flushed = Check(db_->Flush(flush, families_), "flushing rows");
   flush_us_.fetch_add(static_cast<uint64_t>((shared_->env.Steady() - before).us),
                       std::memory_order_relaxed);
   return flushed;

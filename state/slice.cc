@@ -160,10 +160,10 @@ void BytesPool::Free(char* bytes, uint32_t capacity) {
   left_ = 0;
 }
 
-Slice::Slice(uint16_t state_index, Namespace namespace_, size_t row_stride, size_t buckets,
+Slice::Slice(uint16_t state_index, Namespace of, size_t row_stride, size_t buckets,
              SliceTotals& totals)
     : state(state_index),
-      ns(namespace_),
+      ns(of),
       own_bytes(&totals.bytes),
       hot(&totals.hot),
       rows(row_stride, &totals.bytes),

@@ -150,8 +150,7 @@ class RowSegments {
 };
 
 struct Slice {
-  Slice(uint16_t state, Namespace namespace_, size_t row_stride, size_t buckets,
-        SliceTotals& totals);
+  Slice(uint16_t state_index, Namespace of, size_t row_stride, size_t buckets, SliceTotals& totals);
   ~Slice();
   Slice(const Slice&) = delete;
   Slice& operator=(const Slice&) = delete;
