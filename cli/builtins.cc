@@ -17,13 +17,13 @@ constexpr size_t kBackgroundBytesMost = size_t{12} << 20;
 }  // namespace
 
 const Registry& Builtins() {
-  static const Registry registry = [] {
+  static const Registry kRegistry = [] {
     Registry all;
     RegisterOperators(all);
     RegisterConnectors(all);
     return all;
   }();
-  return registry;
+  return kRegistry;
 }
 
 std::unique_ptr<Clients> MakeRealClients(Env& env) { return MakeClients(env); }

@@ -55,9 +55,9 @@ ProcessStats ReadProcessStats() {
     std::string field;
     for (int i = 0; i < kStartTimeField && fields >> field; ++i) {
     }
-    static const double boot = BootTime();
+    static const double kBoot = BootTime();
     stats.start_time_seconds =
-        boot + std::strtod(field.c_str(), nullptr) / static_cast<double>(sysconf(_SC_CLK_TCK));
+        kBoot + std::strtod(field.c_str(), nullptr) / static_cast<double>(sysconf(_SC_CLK_TCK));
   }
   return stats;
 }
