@@ -15,13 +15,13 @@ namespace weir {
 
 /// Every kind a column can have in version 1.
 inline const std::vector<Type>& AllTypes() {
-  static const std::vector<Type> types = {
+  static const std::vector<Type> kTypes = {
       Type::Of(TypeKind::kBool),      Type::Of(TypeKind::kInt32),    Type::Of(TypeKind::kInt64),
       Type::Of(TypeKind::kFloat32),   Type::Of(TypeKind::kFloat64),  Type::Decimal(38, 6),
       Type::Of(TypeKind::kString),    Type::Of(TypeKind::kBytes),    Type::Of(TypeKind::kDate),
       Type::Of(TypeKind::kTimestamp), Type::Of(TypeKind::kDuration),
   };
-  return types;
+  return kTypes;
 }
 
 /// Appends a value that hits borders and common prefixes often.

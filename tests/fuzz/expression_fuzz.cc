@@ -64,11 +64,11 @@ std::vector<std::string> FuzzSeeds() {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const weir::SchemaRef schema = MakeSchema();
-  static const weir::Batch batch = MakeBatch(schema);
+  static const weir::SchemaRef kSchema = MakeSchema();
+  static const weir::Batch kBatch = MakeBatch(kSchema);
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   weir::Scope scope;
-  scope.inputs.push_back({"x", schema});
+  scope.inputs.push_back({"x", kSchema});
   const weir::BindResult bound = weir::BindExpression(text, scope, {});
   bool error = false;
   for (const weir::ExpressionProblem& problem : bound.problems) {
@@ -80,18 +80,18 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   WEIR_CHECK_EQ(static_cast<bool>(bound.expression), !error);
   if (!bound.expression) return 0;
   weir::RowErrors errors;
-  const weir::Column whole = bound.expression.Evaluate(batch, errors);
+  const weir::Column whole = bound.expression.Evaluate(kBatch, errors);
   WEIR_CHECK(whole.type() == bound.expression.type());
-  WEIR_CHECK_EQ(whole.rows(), batch.rows());
-  for (uint32_t row = 0; row < batch.rows(); ++row) {
+  WEIR_CHECK_EQ(whole.rows(), kBatch.rows());
+  for (uint32_t row = 0; row < kBatch.rows(); ++row) {
     weir::RowErrors own;
-    const weir::Column one = bound.expression.Evaluate(batch.Slice(row, 1), own);
+    const weir::Column one = bound.expression.Evaluate(kBatch.Slice(row, 1), own);
     WEIR_CHECK_EQ(own.Has(0), errors.Has(row));
     WEIR_CHECK_EQ(weir::ValueToString(one, 0), weir::ValueToString(whole, row));
     WEIR_CHECK(bound.expression.nullable() || errors.Has(row) || whole.Valid()[row]);
   }
   WEIR_CHECK(!bound.expression.ToString().empty());
   std::vector<weir::AggregateCall> calls;
-  weir::BindAggregates(text, {scope, schema, {}}, {}, calls);
+  weir::BindAggregates(text, {scope, kSchema, {}}, {}, calls);
   return 0;
 }

@@ -10,8 +10,8 @@ namespace {
 
 Path OnDisk() { return testing::TempDir() + "weir-suite-" + std::to_string(getpid()); }
 std::unique_ptr<Env> MakeFaultEnv() {
-  static const std::unique_ptr<Env> base = MakePosixEnv(1);
-  return std::make_unique<FaultEnv>(*base, OnDisk() + "-undo", 1);
+  static const std::unique_ptr<Env> kBase = MakePosixEnv(1);
+  return std::make_unique<FaultEnv>(*kBase, OnDisk() + "-undo", 1);
 }
 
 /// A process of a world that lives as long as the tests.

@@ -213,7 +213,7 @@ Status FaultEnv::Rename(const Path& from, const Path& to) {
                      .old_to = to};
   const bool same_directory = DirectoryOf(from) == arrival.directory;
   const Path moved = same_directory ? Path() : LinkAside(from);
-  const Status status = base_.Rename(from, to);
+  Status status = base_.Rename(from, to);
   if (!status.ok()) {
     arrival.restore_from = moved;
     Forget(arrival);
@@ -274,7 +274,7 @@ Status FaultEnv::RemoveLocked(const Path& path) {
     change.restore_from = LinkAside(path);
     change.restore_to = path;
   }
-  const Status status = base_.Remove(path);
+  Status status = base_.Remove(path);
   if (!status.ok()) {
     Forget(change);
     return status;

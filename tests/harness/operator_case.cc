@@ -28,12 +28,12 @@ constexpr auto kWakeTimeout = std::chrono::seconds(20);
 constexpr int kCallsWithoutProgressMax = 1000;
 
 const Registry& Operators() {
-  static const Registry registry = [] {
+  static const Registry kRegistry = [] {
     Registry all;
     RegisterOperators(all);
     return all;
   }();
-  return registry;
+  return kRegistry;
 }
 
 /// Wakes a waiting test thread.

@@ -15,8 +15,8 @@ class RealSite final : public KafkaSite {
  public:
   Clients& clients() override { return *clients_; }
   KafkaConnection connection() override {
-    static const KafkaAddresses addresses = SharedKafka().value();
-    return {.brokers = addresses.plaintext, .settings = {}};
+    static const KafkaAddresses kAddresses = SharedKafka().value();
+    return {.brokers = kAddresses.plaintext, .settings = {}};
   }
   bool Until(const std::function<bool()>& done) override {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
