@@ -43,6 +43,8 @@ FILES = "/var/lib/weir/files"
 # Small enough for several pods on the two cores of a test machine.
 SMALL = {"resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "256Mi"}},
          "terminationGracePeriodSeconds": 60, "startupSeconds": 120, "config": {"connect_timeout": "1m"}}
+TO_NODE1 = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+    {"weight": 100, "preference": {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["node1"]}]}}]}}
 
 work = pathlib.Path(tempfile.mkdtemp(prefix="weir_cluster_"))
 figures = []
@@ -169,7 +171,15 @@ class Release:
     def metric(self, name):
         with urllib.request.urlopen(f"http://{self.pod()['status']['podIP']}:8081/metrics", timeout=10) as answer:
             text = answer.read().decode()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(rf"{name}(\{{|,|\s)", line))
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(rf"{name}[{{ ]", line))
+
+    def checkpoints(self):
+        """How many the running process has completed."""
+        return self.metric(r'weir_checkpoints_total\{[^}]*outcome="completed"[^}]*\}')
+
+    def wait_checkpoints(self, more=1):
+        before = self.checkpoints()
+        until(f"{self.pod_name} takes checkpoints", lambda: self.checkpoints() >= before + more)
 
     def log(self, *arguments):
         return kubectl("logs", self.pod_name, *arguments, ok=False).stdout
@@ -227,8 +237,8 @@ class Workload:
         """All that was fed is out; returns what is wrong with it."""
         self.stop()
         self.checks.workload("close", self.checks.source, chaos.PARTITIONS, chaos.BASE_MS + self.fed + 3_600_000)
-        self.checks.work = str(release.volume() / "files")
         want = chaos.oracle(self.fed)
+        self.checks.work = str(release.volume() / "files")
         until("the results of everything fed", lambda: sum(1 for _ in chaos.file_rows(f"{self.checks.work}/counts")) >= len(want))
         # The last checkpoint ends the files.
         release.values["suspend"] = True
@@ -241,14 +251,19 @@ class Workload:
 def resume(release, what, action):
     """Does something to the pod and measures until the job runs again and until it is ready again; the old container's id must not come back."""
     before = release.wait_ready()
+    release.wait_checkpoints()
     begin = time.monotonic()
     action()
     until(f"{release.pod_name} runs again", lambda: release.running(but=before))
     figure(f"{what}: the job runs again after", time.monotonic() - begin)
     release.wait_ready(but=before)
     figure(f"{what}: the pod is Ready again after", time.monotonic() - begin)
-    checkpoints = release.metric("weir_checkpoints_total")
-    until(f"{release.pod_name} takes checkpoints again", lambda: release.metric("weir_checkpoints_total") > checkpoints)
+    release.wait_checkpoints()
+
+
+def node_is_ready(name):
+    conditions = cluster.get(f"/api/v1/nodes/{name}")["status"]["conditions"]
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 def resumed_from(release):
@@ -452,25 +467,19 @@ class ClusterTest(unittest.TestCase):
 
     def test_loss_of_a_node(self):
         """A machine dies: nothing starts a second pod until somebody says that it is off. A volume that can move brings the job back, one of the machine's own not."""
-        to_node1 = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
-            {"weight": 100, "preference": {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["node1"]}]}}]}}
         load = self.workload("moved")
-        moved = self.release("moved", {**SMALL, "job": load.job(), "affinity": to_node1, "storage": {"storageClass": "shared"}})
-        tied = self.release("tied", {**SMALL, "affinity": to_node1})
+        moved = self.release("moved", {**SMALL, "job": load.job(), "affinity": TO_NODE1, "storage": {"storageClass": "shared"}})
+        tied = self.release("tied", {**SMALL, "affinity": TO_NODE1})
         moved.install()
         tied.install()
         for release in (moved, tied):
             release.wait_ready()
             self.assertEqual(release.pod()["spec"]["nodeName"], "node1")
-        checkpoints = moved.metric("weir_checkpoints_total")
-        until("a checkpoint", lambda: moved.metric("weir_checkpoints_total") > checkpoints + 3)
+        moved.wait_checkpoints(3)
         lost = moved.pod()["metadata"]["uid"]
 
         run(CLUSTER, "crash", "node1")
-        def condition():
-            node = cluster.get("/api/v1/nodes/node1")
-            return [c["status"] for c in node["status"]["conditions"] if c["type"] == "Ready"] != ["True"]
-        figure("a node is lost: the cluster notices after", until("node1 is not ready", condition)[1])
+        figure("a node is lost: the cluster notices after", until("node1 is not ready", lambda: not node_is_ready("node1"))[1])
         figure("after that, the pod is marked for deletion after", until("the pod is marked", lambda: "deletionTimestamp" in moved.pod()["metadata"])[1])
         time.sleep(15)
         self.assertEqual(moved.pod()["metadata"]["uid"], lost, "no second pod while nobody knows whether the first one lives")
