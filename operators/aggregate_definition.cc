@@ -136,11 +136,12 @@ bool CanCombine(const AggregateDefinition& definition, const NodeConfig& config)
 }
 
 Schema PartialRow(const AggregateDefinition& definition) {
+  const Schema row = SliceRow(definition);
   std::vector<Field> fields;
+  fields.reserve(definition.keys.size() + row.size() + 1);
   for (const BoundKey& key : definition.keys)
     fields.push_back({key.name, key.expression.type(), key.expression.nullable()});
   fields.push_back({"$slice", Type::Of(TypeKind::kInt64), false});
-  const Schema row = SliceRow(definition);
   fields.insert(fields.end(), row.fields().begin() + 1, row.fields().end());
   fields.push_back({"$rows", Type::Of(TypeKind::kInt64), false});
   return Schema(std::move(fields));

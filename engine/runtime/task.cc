@@ -455,6 +455,7 @@ void Task::TakeBatch(size_t index, ChannelItem item) {
     }
     if (!parts.empty()) batch = ConcatWithKeys(parts);
   }
+  // NOLINTNEXTLINE(bugprone-use-after-move): moved into parts, it has been made anew from them
   changes_ += batch.rows();
   stack_.push_back({.call = Frame::Call::kBatch,
                     .port = inputs_[index].wired.port,
