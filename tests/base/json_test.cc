@@ -194,7 +194,7 @@ TEST(JobJson, NumbersAreExactOrRefused) {
 }
 
 TEST(JobJson, SizeIsJudgedBeforeReading) {
-  std::string text = "{\"a\": \"" + std::string(10'000'000, 'x') + "\"}";
+  std::string text = "{\"a\": \"" + std::string(10 * kJobBytesMax, 'x') + "\"}";
   EXPECT_EQ(Problems(text), Lines{"W0104 1:1"});
   text = "{\"a\": \"" + std::string(kJobBytesMax - 9, 'x') + "\"}";
   ASSERT_EQ(text.size(), kJobBytesMax);

@@ -85,6 +85,7 @@ TEST_F(LogTest, LinesOfSeveralThreadsDoNotMix) {
   ConfigureLog(LogLevel::kInfo, LogFormat::kJson);
   testing::internal::CaptureStderr();
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([] {
       for (int i = 0; i < 200; ++i) WEIR_LOG(kInfo, "line", {"text", std::string(200, 'x')});

@@ -60,6 +60,7 @@ TEST(KeyBytes, OfSeveralColumnsSortColumnByColumn) {
   std::mt19937_64 random(2);
   for (int round = 0; round < 60; ++round) {
     std::vector<Column> columns;
+    columns.reserve(3);
     for (int i = 0; i < 3; ++i)
       columns.push_back(RandomColumn(AllTypes()[random() % AllTypes().size()], 80, 20, random));
     const auto keys = EncodeKeys(columns, 80, nullptr);
@@ -244,8 +245,10 @@ TEST(DecodeKeyBytes, GivesTheValuesBack) {
     }
     const auto storage = EncodeKeys(columns, 50, nullptr);
     std::vector<ColumnBuilder> builders;
+    builders.reserve(types.size());
     for (const Type& type : types) builders.emplace_back(type, 50);
     std::vector<ColumnBuilder*> into;
+    into.reserve(builders.size());
     for (ColumnBuilder& builder : builders) into.push_back(&builder);
     for (uint32_t row = 0; row < 50; ++row)
       ASSERT_TRUE(DecodeKeyBytes(storage->bytes[row].view(), types, into));
@@ -268,6 +271,7 @@ TEST(DecodeKeyBytes, RefusesWhatIsNoKeyAndLeavesNothingBehind) {
     }
     std::string bytes(EncodeKeys(columns, 1, nullptr)->bytes[0].view());
     std::vector<ColumnBuilder> builders;
+    builders.reserve(types.size());
     for (const Type& type : types) builders.emplace_back(type, 1);
     const std::vector<ColumnBuilder*> into = {&builders[0], &builders[1]};
     for (size_t size = 0; size < bytes.size(); ++size) {

@@ -116,7 +116,7 @@ class Generator {
     if (null) return {kind, "NULL::string", [](const Row&) { return Outcome::Null(); }};
     static const std::vector<std::string> kLiterals = {
         "", "a", "12", "abcdefghijkl", "abcdefghijklm", "x longer text than a view holds"};
-    const std::string value = kLiterals[Pick(static_cast<uint32_t>(kLiterals.size()))];
+    const std::string& value = kLiterals[Pick(static_cast<uint32_t>(kLiterals.size()))];
     return {kind, "'" + value + "'", [value](const Row&) { return Outcome::Of(value); }};
   }
 
@@ -133,7 +133,7 @@ class Generator {
                 " ELSE " + other.sql + " END)",
             [=](const Row& row) {
               for (const auto& [condition, result] : {std::pair(&c1, &r1), std::pair(&c2, &r2)}) {
-                const Outcome holds = condition->evaluate(row);
+                Outcome holds = condition->evaluate(row);
                 if (holds.failed) return holds;
                 if (holds.is_true()) return result->evaluate(row);
               }
@@ -144,7 +144,7 @@ class Generator {
         const auto c = Make(Kind::kBool, depth - 1), x = Make(kind, depth - 1),
                    y = Make(kind, depth - 1);
         return {kind, "if(" + c.sql + ", " + x.sql + ", " + y.sql + ")", [=](const Row& row) {
-                  const Outcome holds = c.evaluate(row);
+                  Outcome holds = c.evaluate(row);
                   if (holds.failed) return holds;
                   return holds.is_true() ? x.evaluate(row) : y.evaluate(row);
                 }};
@@ -153,7 +153,7 @@ class Generator {
         const auto x = Make(kind, depth - 1), y = Make(kind, depth - 1), z = Make(kind, depth - 1);
         return {kind, "coalesce(" + x.sql + ", " + y.sql + ", " + z.sql + ")", [=](const Row& row) {
                   for (const Formula* part : {&x, &y, &z}) {
-                    const Outcome value = part->evaluate(row);
+                    Outcome value = part->evaluate(row);
                     if (value.failed || !value.null) return value;
                   }
                   return Outcome::Null();
@@ -203,7 +203,7 @@ class Generator {
     if (Pick(6) == 0) {
       const auto x = Make(Kind::kText, depth - 1);
       return {Kind::kInt, "CAST(" + x.sql + " AS int64)", [=](const Row& row) {
-                const Outcome value = x.evaluate(row);
+                Outcome value = x.evaluate(row);
                 if (value.failed || value.null) return value;
                 size_t digits = 0;
                 const bool minus = value.text.starts_with('-');
@@ -251,7 +251,7 @@ class Generator {
         return {Kind::kBool, "(" + a.sql + word + b.sql + word + c.sql + ")", [=](const Row& row) {
                   bool unknown = false;
                   for (const Formula* part : {&a, &b, &c}) {
-                    const Outcome value = part->evaluate(row);
+                    Outcome value = part->evaluate(row);
                     if (value.failed) return value;
                     if (value.null) {
                       unknown = true;
@@ -298,7 +298,7 @@ class Generator {
         const std::string list = text ? "('a', '12', NULL, 'abcdefghijklm')" : "(1, 7, 123)";
         return {Kind::kBool, "(" + a.sql + (negated ? " NOT IN " : " IN ") + list + ")",
                 [=](const Row& row) {
-                  const Outcome value = a.evaluate(row);
+                  Outcome value = a.evaluate(row);
                   if (value.failed || value.null) return value;
                   const bool found =
                       text
@@ -360,7 +360,7 @@ class Generator {
                 "substring(" + a.sql + ", " + std::to_string(start) + ", " +
                     std::to_string(length) + ")",
                 [=](const Row& row) {
-                  const Outcome value = a.evaluate(row);
+                  Outcome value = a.evaluate(row);
                   if (value.failed || value.null) return value;
                   std::string part;
                   for (int64_t at = start; at < start + length; ++at) {

@@ -123,15 +123,11 @@ class Context final : public OperatorContext {
     return *std::get<TimerState*>(state_->state(NodeIndex{0}, state));
   }
   ListState& list(StateIndex state) override { return lists_[state.value]; }
-  EventTime watermark() const override { return watermark_; }
-  EventTime watermark(KeyGroup group) const override {
-    const auto place = restored_.find(group.value);
-    return place == restored_.end() ? watermark_ : std::max(watermark_, place->second);
-  }
+  EventTime watermark() const override { return least; }
+  EventTime watermark(KeyGroup) const override { return least; }
   void HoldWatermark(EventTime) override {}
 
-  EventTime watermark_ = EventTime::Min();
-  std::map<uint16_t, EventTime> restored_;
+  EventTime least = EventTime::Min();  // the task's watermark
 
  private:
   const NodeInfo info_;
@@ -211,7 +207,7 @@ class Run {
 
   void Rows(const Json& rows) {
     const Batch all = RowsFromJson(schema_, rows);
-    input_rows_ += all.rows();
+    input_rows += all.rows();
     for (uint32_t first = 0; first < all.rows();) {
       uint32_t count = variation_.batch_rows == 0 ? all.rows() : variation_.batch_rows;
       if (variation_.batch_rows == UINT32_MAX) count = 1 + static_cast<uint32_t>(random_() % 5);
@@ -235,7 +231,7 @@ class Run {
   std::map<std::string, std::vector<Json>> output;  // by port name
   std::map<std::string, int> errors;
   std::map<std::string, int64_t> outcomes;
-  uint64_t input_rows_ = 0;
+  uint64_t input_rows = 0;
   const NodeShape& shape() const { return shape_; }
 
  private:
@@ -291,7 +287,7 @@ class Run {
       info.groups = task.groups;
       task.context =
           std::make_unique<Context>(std::move(info), *env_, task.state.get(), shape_, signal_);
-      task.context->watermark_ = restored;
+      task.context->least = restored;
       std::vector<Output::PortSlot> slots;
       for (const PortShape& port : shape_.outputs) {
         Output::PortSlot slot;
@@ -406,15 +402,14 @@ class Run {
       rest = done == rest.rows() ? Batch() : rest.Slice(done, rest.rows() - done);
       if (rest && !step->mid_row && done != 0 && RestoreDue()) {
         // The rows left are the in-flight section of the snapshot.
-        const Batch left = rest;
-        Restore({{port, left}});
+        Restore({{port, rest}});
         return;
       }
     }
   }
 
   void Advance(size_t index, bool end) {
-    tasks_[index].context->watermark_ = std::max(tasks_[index].context->watermark_, watermark_);
+    tasks_[index].context->least = std::max(tasks_[index].context->least, watermark_);
     for (uint16_t state = 0; state < shape_.states.size(); ++state) {
       if (shape_.states[state].kind == StateKind::kEventTimers)
         FireTimers(index, StateIndex{state});
@@ -431,13 +426,13 @@ class Run {
     EventTime last = EventTime::Min();
     for (;;) {
       std::vector<Timer> due;
-      while (timers.Due(task.context->watermark_, due) == Ready::kWait) ASSERT_TRUE(signal_.Wait());
+      while (timers.Due(task.context->least, due) == Ready::kWait) ASSERT_TRUE(signal_.Wait());
       if (due.empty()) return;
       for (size_t first = 0, idle = 0; first < due.size();) {
         Evict(task);
         const std::span<Timer> rest = std::span(due).subspan(first);
         ASSERT_GE(rest[0].time, last) << "timers fire in order of time";
-        ASSERT_LE(rest[0].time, task.context->watermark_);
+        ASSERT_LE(rest[0].time, task.context->least);
         last = rest[0].time;
         const Result<Step> step = task.op->OnTimers(rest, *task.out);
         ASSERT_TRUE(step.ok()) << step.status().ToString();
@@ -518,7 +513,7 @@ class Run {
     ++checkpoint_;
     for (Task& task : tasks_) {
       if (task.state == nullptr) continue;
-      task.state->Freeze(CheckpointId{checkpoint_}, task.context->watermark_);
+      task.state->Freeze(CheckpointId{checkpoint_}, task.context->least);
       Result<StateImage> image = task.state->Write(CheckpointId{checkpoint_});
       ASSERT_TRUE(image.ok()) << image.status().ToString();
       for (ImageFile& file : image->files) {
@@ -536,7 +531,7 @@ class Run {
       task.state->Completed(CheckpointId{checkpoint_});
       images.push_back(std::move(image).value());
     }
-    EventTime watermark = tasks_[0].context->watermark_;
+    EventTime watermark = tasks_[0].context->least;
     const uint32_t count =
         tasks_.size() == variation_.tasks ? variation_.tasks_after_restore : variation_.tasks;
     Open(count, images, watermark, std::move(in_flight));
@@ -579,6 +574,7 @@ std::string Canonical(const Json& row) {
 
 std::vector<std::string> CanonicalRows(const std::vector<Json>& rows, const Json& expected) {
   std::vector<std::string> texts;
+  texts.reserve(rows.size());
   for (const Json& row : rows)
     texts.push_back(Canonical(Comparable(row, expected.empty() ? Json() : expected.front())));
   std::sort(texts.begin(), texts.end());
@@ -813,6 +809,7 @@ void OperatorCase::RunOne(const Variation& wanted) {
       }
     }
     std::vector<Json> left;
+    left.reserve(table.size());
     for (const auto& [key, row] : table) left.push_back(row);
     const std::vector<Json> wanted_rows(expected_final_->begin(), expected_final_->end());
     EXPECT_EQ(CanonicalRows(left, *expected_final_), CanonicalRows(wanted_rows, *expected_final_));
@@ -822,7 +819,7 @@ void OperatorCase::RunOne(const Variation& wanted) {
     EXPECT_EQ(run.outcomes[name], count) << "outcome " << name;
   int64_t all = 0;
   for (const auto& [name, count] : run.outcomes) all += count;
-  EXPECT_EQ(all, static_cast<int64_t>(run.input_rows_))
+  EXPECT_EQ(all, static_cast<int64_t>(run.input_rows))
       << "every input row ends in exactly one class";
 }
 
