@@ -7,13 +7,10 @@
 set(weir_empty_source "${PROJECT_BINARY_DIR}/generated/empty.cc")
 file(CONFIGURE OUTPUT "${weir_empty_source}" CONTENT "// For a target without a source of its own.\n")
 
-# Flags, include root, header set and lint of any target with Weir's own code.
+# Flags, include root and header set of any target with Weir's own code.
 function(weir_own_target target)
   target_link_libraries(${target} PRIVATE weir_options)
   target_include_directories(${target} PUBLIC "${PROJECT_SOURCE_DIR}" "${PROJECT_BINARY_DIR}/generated")
-  if(WEIR_LINT)
-    set_target_properties(${target} PROPERTIES CXX_CLANG_TIDY "${WEIR_CLANG_TIDY};--quiet;--warnings-as-errors=*")
-  endif()
 endfunction()
 
 # weir_library(<target> [SOURCES <file>...] [HEADERS <file>...] [GLOB] [LINK <target>...] [THIRD_PARTY <name>...]

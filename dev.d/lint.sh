@@ -16,4 +16,7 @@ if [[ $mode == --fix ]]; then
 fi
 clang-format-16 --dry-run --Werror "${files[@]}" || die "layout differs: ./dev lint --fix"
 [[ $mode == all ]] || exit 0
+# What cmake/lint_source.sh has not met for a month will not come again.
+mkdir -p "$WEIR_CACHE/lint"
+find "$WEIR_CACHE/lint" -type f -mtime +30 -delete
 build lint all all_verify_interface_header_sets
