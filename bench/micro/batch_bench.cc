@@ -13,16 +13,16 @@
 namespace weir {
 namespace {
 
-void BM_EncodeKeys(benchmark::State& state) {
+void EncodeKeyColumns(benchmark::State& state) {
   const Batch batch = MakeBidBatch();
   std::vector<Column> columns;
   for (uint16_t i = 0; i < state.range(0); ++i) columns.push_back(batch.column(ColumnIndex{i}));
   for (auto _ : state) benchmark::DoNotOptimize(EncodeKeys(columns, batch.rows(), nullptr));
   state.SetItemsProcessed(state.iterations() * batch.rows());
 }
-BENCHMARK(BM_EncodeKeys)->Arg(1)->Arg(2);
+BENCHMARK(EncodeKeyColumns)->Arg(1)->Arg(2);
 
-void BM_EncodeBatch(benchmark::State& state) {
+void EncodeWholeBatch(benchmark::State& state) {
   const Batch batch = MakeBidBatch();
   std::string bytes;
   for (auto _ : state) {
@@ -32,9 +32,9 @@ void BM_EncodeBatch(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * batch.rows());
   state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(bytes.size()));
 }
-BENCHMARK(BM_EncodeBatch);
+BENCHMARK(EncodeWholeBatch);
 
-void BM_DecodeBatch(benchmark::State& state) {
+void DecodeWholeBatch(benchmark::State& state) {
   const Batch batch = MakeBidBatch();
   std::string bytes;
   EncodeBatch(batch, bytes);
@@ -45,10 +45,10 @@ void BM_DecodeBatch(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * batch.rows());
   state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(bytes.size()));
 }
-BENCHMARK(BM_DecodeBatch);
+BENCHMARK(DecodeWholeBatch);
 
 // Every range(0)-th row.
-void BM_TakeRows(benchmark::State& state) {
+void TakeManyRows(benchmark::State& state) {
   const Batch batch = MakeBidBatch();
   Selection selection;
   for (uint32_t row = 0; row < batch.rows(); row += static_cast<uint32_t>(state.range(0)))
@@ -56,7 +56,7 @@ void BM_TakeRows(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(batch.Take(selection));
   state.SetItemsProcessed(state.iterations() * selection.size());
 }
-BENCHMARK(BM_TakeRows)->Arg(1)->Arg(2)->Arg(16);
+BENCHMARK(TakeManyRows)->Arg(1)->Arg(2)->Arg(16);
 
 }  // namespace
 }  // namespace weir

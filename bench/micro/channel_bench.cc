@@ -12,7 +12,7 @@ namespace weir::runtime {
 namespace {
 
 // Batches of range(0) rows from the producer's Send to the consumer's Pop.
-void BM_Channel(benchmark::State& state) {
+void SendThroughChannel(benchmark::State& state) {
   const auto rows = static_cast<uint32_t>(state.range(0));
   auto worker = std::make_shared<WorkerSignal>();
   Channel::Options options;
@@ -33,7 +33,7 @@ void BM_Channel(benchmark::State& state) {
   }
   state.SetItemsProcessed(state.iterations() * rows);
 }
-BENCHMARK(BM_Channel)->Arg(64)->Arg(1024);
+BENCHMARK(SendThroughChannel)->Arg(64)->Arg(1024);
 
 }  // namespace
 }  // namespace weir::runtime

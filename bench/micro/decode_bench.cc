@@ -43,6 +43,7 @@ void DecodeJson(benchmark::State& state, const char* columns_text, const char* f
       {}, std::make_shared<const JobSettings>(), &problems);
   const std::vector<SourceColumn> columns = config.DeclaredColumns("schema");
   std::vector<Field> fields;
+  fields.reserve(columns.size());
   for (const SourceColumn& column : columns) fields.push_back(column.field);
   Result<std::unique_ptr<Decoder>> decoder = config.MakeDecoder(columns);
   if (!decoder.ok()) return state.SkipWithError(decoder.status().message().c_str());

@@ -13,7 +13,7 @@ namespace weir {
 namespace {
 
 // Push and Pop on one thread: what the operations themselves cost, without the other core.
-void BM_SpscQueueOneThread(benchmark::State& state) {
+void SpscQueueOneThread(benchmark::State& state) {
   SpscQueue<uint64_t> queue(1024);
   uint64_t sum = 0;
   for (auto _ : state) {
@@ -24,11 +24,11 @@ void BM_SpscQueueOneThread(benchmark::State& state) {
   benchmark::DoNotOptimize(sum);
   state.SetItemsProcessed(state.iterations());
 }
-BENCHMARK(BM_SpscQueueOneThread);
+BENCHMARK(SpscQueueOneThread);
 
 // From thread to thread, in groups of range(0) numbers per element.
 template <size_t kGroup>
-void BM_SpscQueueTwoThreads(benchmark::State& state) {
+void SpscQueueTwoThreads(benchmark::State& state) {
   using Group = std::array<uint64_t, kGroup>;
   SpscQueue<Group> queue(1024);
   std::atomic<bool> stop = false;
@@ -54,9 +54,9 @@ void BM_SpscQueueTwoThreads(benchmark::State& state) {
   consumer.join();
   state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(kGroup));
 }
-BENCHMARK(BM_SpscQueueTwoThreads<1>)->UseRealTime();
-BENCHMARK(BM_SpscQueueTwoThreads<16>)->UseRealTime();
-BENCHMARK(BM_SpscQueueTwoThreads<256>)->UseRealTime();
+BENCHMARK(SpscQueueTwoThreads<1>)->UseRealTime();
+BENCHMARK(SpscQueueTwoThreads<16>)->UseRealTime();
+BENCHMARK(SpscQueueTwoThreads<256>)->UseRealTime();
 
 }  // namespace
 }  // namespace weir

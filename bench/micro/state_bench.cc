@@ -101,17 +101,17 @@ class Counters {
 };
 
 // Encoding the keys and finding or making their rows, range(0) keys in the table.
-void BM_HotTableUpdate(benchmark::State& state) {
+void UpdateHotTable(benchmark::State& state) {
   Counters counters(state.range(0));
   for (auto _ : state) {
     if (!counters.AddBatch()) return state.SkipWithError("a row was cold");
   }
   state.SetItemsProcessed(state.iterations() * kRows);
 }
-BENCHMARK(BM_HotTableUpdate)->Arg(100)->Arg(10'000)->Arg(1'000'000);
+BENCHMARK(UpdateHotTable)->Arg(100)->Arg(10'000)->Arg(1'000'000);
 
 // A checkpoint of range(0) changed rows; the pause is what the worker waits for.
-void BM_Checkpoint(benchmark::State& state) {
+void WriteCheckpoint(benchmark::State& state) {
   const int64_t keys = state.range(0);
   Counters counters(keys);
   std::chrono::nanoseconds freeze{0};
@@ -128,7 +128,7 @@ void BM_Checkpoint(benchmark::State& state) {
       static_cast<double>(freeze.count()) / 1000 / static_cast<double>(std::max<uint64_t>(n, 1));
   state.SetItemsProcessed(state.iterations() * keys);
 }
-BENCHMARK(BM_Checkpoint)->Arg(10'000)->Arg(200'000)->Unit(benchmark::kMillisecond);
+BENCHMARK(WriteCheckpoint)->Arg(10'000)->Arg(200'000)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace weir

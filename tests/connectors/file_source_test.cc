@@ -65,6 +65,7 @@ class FileSourceTest : public ::testing::Test {
     }
     std::vector<std::string> Values() const {
       std::vector<std::string> values;
+      values.reserve(out.records.size());
       for (const auto& record : out.records) values.push_back(record.value);
       return values;
     }

@@ -53,6 +53,7 @@ std::vector<std::string> Generate(const std::string& options, uint32_t paralleli
     if (ended) break;
   }
   std::vector<std::string> rows;
+  rows.reserve(by_number.size());
   for (const auto& [number, row] : by_number) rows.push_back(row);
   return rows;
 }

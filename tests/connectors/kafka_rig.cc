@@ -39,6 +39,7 @@ void KafkaRig::CreateTopic(const std::string& topic, int partitions) {
   // The broker answers before every partition has its leader: wait until all can be asked for
   // offsets.
   std::vector<std::pair<std::string, int32_t>> all;
+  all.reserve(static_cast<size_t>(partitions));
   for (int32_t partition = 0; partition < partitions; ++partition)
     all.emplace_back(topic, partition);
   WEIR_CHECK(WaitFor(
@@ -124,6 +125,7 @@ Status SourceRun::PollUntil(const std::function<bool()>& done) {
 
 std::vector<std::string> SourceRun::Values() const {
   std::vector<std::string> values;
+  values.reserve(out.records.size());
   for (const TestSourceOutput::Copied& record : out.records) values.push_back(record.value);
   return values;
 }

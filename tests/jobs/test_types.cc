@@ -252,6 +252,7 @@ std::string SinkNode(const std::string& id, const std::string& input) {
 
 std::vector<std::string> CodesOf(const CompiledJob& job) {
   std::vector<std::string> codes;
+  codes.reserve(job.document.problems.size());
   for (const JsonProblem& problem : job.document.problems) codes.push_back(problem.code);
   for (const Problem& problem : job.problems.list()) codes.push_back(problem.code);
   return codes;

@@ -373,6 +373,7 @@ NodeIndex TestJob::Add(const std::string& id, const char* type, uint32_t paralle
   node.id = name_ + "." + id;
   node.type = TestRegistry().Find(type);
   std::vector<NodeConfig::Input> config_inputs;
+  config_inputs.reserve(inputs.size());
   for (const NodeIndex input : inputs)
     config_inputs.push_back(
         {plan.nodes[input.value].id, plan.nodes[input.value].shape.outputs[from.value]});

@@ -174,7 +174,7 @@ class CrashRun {
       plan.fail_at = n;
       plan.fail_from_there = from_there;
       faults.SetPlan(std::move(plan));
-      const std::string start = StartProcess(process);
+      std::string start = StartProcess(process);
       if (!start.empty() && !faults.hit()) return start;
       if (start.empty()) {
         if (!world_.RunUntil([&] { return process.ended() || (from_there && faults.hit()); },

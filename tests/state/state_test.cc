@@ -279,6 +279,7 @@ TEST_P(OnAPool, KeepsTheBarrierExactOnASlowDisk) {
   std::mt19937_64 random(4);
   const auto some = [&] {
     std::vector<int64_t> keys;
+    keys.reserve(50);
     for (int i = 0; i < 50; ++i) keys.push_back(static_cast<int64_t>(random() % 600));
     return keys;
   };
@@ -356,6 +357,7 @@ TEST_P(OnAPool, CallsTheStorageSeldomForWindowedCounts) {
   for (int64_t slice = 0; slice < 20; ++slice) {
     for (int batch = 0; batch < 4; ++batch) {
       std::vector<int64_t> keys;
+      keys.reserve(2500);
       for (int i = 0; i < 2500; ++i)
         keys.push_back(slice * 100 + static_cast<int64_t>(random() % 1000));
       Count(*task, keys, slice, model);

@@ -30,6 +30,7 @@ class JsonLayoutsTest : public testing::TestWithParam<JsonLayouts::InstructionSe
   void Use(std::vector<SourceColumn> columns) {
     columns_ = std::move(columns);
     std::vector<Field> fields;
+    fields.reserve(columns_.size());
     for (const SourceColumn& column : columns_) fields.push_back(column.field);
     rows_.emplace(std::make_shared<const Schema>(std::move(fields)));
     layouts_.emplace(columns_, GetParam());
