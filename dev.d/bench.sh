@@ -6,7 +6,7 @@ source "$WEIR_ROOT/dev.d/setup.bash"
 usage() {
   cat <<'USAGE'
 usage: ./dev bench nexmark [options]   Nexmark over a real Kafka, beside a loop written by hand; --help tells the options
-       ./dev bench behaviour [slow|idle|cold] [options]
+       ./dev bench behaviour [slow|idle|cold|pause] [options]
                                        a job behind a slow sink, without input, and at its start
        ./dev bench micro [options]     unit costs (Google Benchmark; its own options, e.g. --benchmark_filter=Channel)
 USAGE

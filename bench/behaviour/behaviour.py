@@ -5,6 +5,7 @@
          way, checkpoints, where the time goes, and how soon the job is at full speed again
   idle   the CPU share of a job without input
   cold   time from the start of the process to the first record read from Kafka
+  pause  how long checkpoints hold up the thread that processes rows, under load, with a million rows of state
 
 What is printed is measured; nothing here passes or fails. Standard library only.
 """
@@ -234,14 +235,59 @@ def cold(options, work, broker):
                                                     "min": round(min(times), 3), "max": round(max(times), 3)}}
 
 
+def quantile(samples, name, share, **labels):
+    """Of a histogram: the bound of the bucket that holds the quantile, hence an upper bound."""
+    buckets = {}
+    for found, its, value in samples:
+        if found == name + "_bucket" and all(its.get(key) == wanted for key, wanted in labels.items()):
+            bound = float("inf") if its["le"] == "+Inf" else float(its["le"])
+            buckets[bound] = buckets.get(bound, 0) + value
+    count = max(buckets.values(), default=0)
+    return min((bound for bound, value in buckets.items() if count > 0 and value >= share * count), default=None)
+
+
+def pause(options, work):
+    job = {
+        "weir": 1, "name": "pause",
+        "execution": {"parallelism": 1, "checkpoint": {"interval": "500ms"}, "state": {"backend": "rocksdb"}},
+        "nodes": {
+            "rows": {"type": "generator_source", "rate": f"{options.pause_rate}/s",
+                     "schema": {"id": "int64", "k": "int64", "at": "timestamp"},
+                     "fields": {"id": "_offset", "k": "(_offset * 7919) % 1000000", "at": "_processing_time"},
+                     "event_time": {"field": "at", "max_delay": "1s"}},
+            "sums": {"type": "aggregate", "inputs": ["rows"], "key_by": ["k"],
+                     "window": {"type": "tumbling", "size": "1h"}, "aggregates": {"n": "count(*)", "total": "sum(id)"}},
+            "out": {"type": "blackhole_sink", "inputs": ["sums"]},
+        },
+    }
+    run = Job(options, work, "pause", job)
+    run.wait_for(lambda s: total(s, "weir_node_records_in_total", node_id="sums") > 0)
+    time.sleep(options.pause_seconds)
+    samples = run.wait_for(lambda s: True)
+    run.stop()
+    name, labels = "weir_checkpoint_snapshot_seconds", {"node_id": "sums", "phase": "sync"}
+    count = total(samples, name + "_count", **labels)
+    return {
+        "seconds": options.pause_seconds, "rows_per_second": options.pause_rate,
+        "state_rows": total(samples, "weir_state_rows", node_id="sums"), "checkpoints": count,
+        "pause_ms": {"mean": round(total(samples, name + "_sum", **labels) / max(count, 1) * 1e3, 3),
+                     **{f"p{share} at most": round((quantile(samples, name, share / 100, **labels) or 0) * 1e3, 3)
+                        for share in (50, 99, 100)}},
+        "checkpoint_mean_s": round(total(samples, "weir_checkpoint_duration_seconds_sum") / max(count, 1), 3),
+    }
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", default=["slow", "idle", "cold"], help="slow, idle, cold; all by default")
+    parser.add_argument("what", nargs="*", default=["slow", "idle", "cold", "pause"],
+                        help="slow, idle, cold, pause; all by default")
     parser.add_argument("--weir", default=ROOT / "build" / "release" / "weir", type=pathlib.Path)
     parser.add_argument("--rate", type=int, default=1000, help="rows a second that the slow sink takes")
     parser.add_argument("--seconds", type=int, default=120, help="how long it is slow")
     parser.add_argument("--idle-seconds", type=int, default=60)
     parser.add_argument("--starts", type=int, default=5)
+    parser.add_argument("--pause-seconds", type=int, default=120)
+    parser.add_argument("--pause-rate", type=int, default=200_000, help="rows a second")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="weir-behaviour-") as directory:
         work = pathlib.Path(directory)
@@ -249,6 +295,9 @@ def main():
         if "slow" in options.what:
             results["slow"] = slow(options, work)
             print(json.dumps({"slow": results["slow"]}, indent=1), flush=True)
+        if "pause" in options.what:
+            results["pause"] = pause(options, work)
+            print(json.dumps({"pause": results["pause"]}, indent=1), flush=True)
         if {"idle", "cold"} & set(options.what):
             with Broker(work) as broker:
                 for name, measure in (("idle", idle), ("cold", cold)):
