@@ -91,6 +91,11 @@ if(EXISTS "${WEIR_RDKAFKA_PREFIX}/lib/librdkafka.a")
   target_link_libraries(weir_third_party_rdkafka INTERFACE "${WEIR_RDKAFKA_PREFIX}/lib/librdkafka.a"
     weir_third_party::openssl weir_third_party::sasl weir_third_party::zstd weir_third_party::zlib
     Threads::Threads dl rt m)
+  if(WEIR_SANITIZE MATCHES thread)
+    add_library(weir_c11_threads STATIC "${PROJECT_SOURCE_DIR}/cmake/c11_threads.c")
+    target_compile_options(weir_c11_threads PRIVATE -fsanitize=thread)
+    target_link_libraries(weir_third_party_rdkafka INTERFACE weir_c11_threads)
+  endif()
 else()
   set_property(GLOBAL APPEND PROPERTY WEIR_MISSING "  librdkafka: ${WEIR_RDKAFKA_PREFIX} (built by ./dev build)")
 endif()
