@@ -69,10 +69,10 @@ class Server final : public HttpApi {
       response.set_content(routes_.metrics(), "text/plain; version=0.0.4; charset=utf-8");
     });
     server_.Get("/healthz", [this](const httplib::Request&, httplib::Response& response) {
-      Answer(routes_.healthy(), response);
+      Answer(routes_.healthy() ? "" : "the coordinator does not turn", response);
     });
     server_.Get("/readyz", [this](const httplib::Request&, httplib::Response& response) {
-      Answer(routes_.ready(), response);
+      Answer(routes_.not_ready(), response);
     });
     if (!routes_.status) return;
     server_.Get("/api/v1/version", [](const httplib::Request&, httplib::Response& response) {
@@ -105,9 +105,9 @@ class Server final : public HttpApi {
   const std::string& address() const override { return address_; }
 
  private:
-  static void Answer(bool good, httplib::Response& response) {
-    response.status = good ? 200 : 503;
-    response.set_content(good ? "ok\n" : "not ready\n", "text/plain; charset=utf-8");
+  static void Answer(const std::string& fault, httplib::Response& response) {
+    response.status = fault.empty() ? 200 : 503;
+    response.set_content(fault.empty() ? "ok\n" : fault + "\n", "text/plain; charset=utf-8");
   }
   const HttpRoutes routes_;
   httplib::Server server_;

@@ -15,7 +15,8 @@ namespace weir::cli {
 
 struct HttpRoutes {
   std::function<std::string()> metrics;
-  std::function<bool()> healthy, ready;
+  std::function<bool()> healthy;
+  std::function<std::string()> not_ready;  // why; empty: ready
   std::function<std::string()> status;  // JSON of the job; empty: no API, probes and metrics alone
 };
 

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
@@ -9,12 +10,12 @@
 #include <thread>
 
 #include "cli/builtins.h"
-#include "cli/http_api.h"
+#include "cli/job_http.h"
 #include "cli/live_line.h"
-#include "cli/metrics.h"
 #include "cli/process_stats.h"
 #include "cli/resident_relief.h"
 #include "cli/storage_command.h"
+#include "engine/api/bounded_clients.h"
 #include "engine/base/env_posix.h"
 #include "engine/base/log.h"
 #include "engine/control/coordinator.h"
@@ -25,9 +26,8 @@ namespace {
 constexpr auto kPollInterval = std::chrono::milliseconds(50);
 constexpr Duration kLineInterval = Milliseconds(500);
 constexpr int kPoolThreads = 8;
-constexpr uint32_t kMetricsTasksMax = 64;
-constexpr Duration kStuckAfter =
-    Seconds(10);  // a coordinator that has not turned for so long is not alive
+constexpr Duration kProbePause = Milliseconds(500);
+constexpr Duration kProbePassLeast = Seconds(1);  // less is no time for an answer
 
 /// Lines for people: above the live line on a terminal.
 class Screen {
@@ -53,31 +53,6 @@ class Screen {
   const bool quiet_, terminal_;
   bool drawn_ = false;
 };
-
-Json StatusJson(const PhysicalPlan& plan, const control::JobStatus& status) {
-  Json job;
-  job["name"] = plan.job;
-  job["state"] = control::JobStateName(status.state);
-  job["attempt"] = status.attempt.value;
-  job["incarnation"] = status.incarnation;
-  job["restarts"] = Json::object();
-  for (const auto& [reason, count] : status.restarts) job["restarts"][reason] = count;
-  if (!status.last_attempt_failure.ok())
-    job["last_failure"] = status.last_attempt_failure.ToString();
-  if (!status.failure.ok())
-    job["failure"] = {{"node_id", status.failed_node}, {"error", status.failure.ToString()}};
-  Json checkpoints;
-  checkpoints["completed"] = status.checkpoints.completed;
-  checkpoints["failed"] = status.checkpoints.failed;
-  checkpoints["expired"] = status.checkpoints.expired;
-  checkpoints["skipped"] = status.checkpoints.skipped;
-  checkpoints["last"] = status.checkpoints.last.value;
-  checkpoints["last_ms"] = status.checkpoints.last_duration.us / 1000;
-  checkpoints["last_bytes"] = status.checkpoints.last_bytes;
-  checkpoints["seconds_sum"] = status.checkpoints.duration.sum;
-  job["checkpoints"] = std::move(checkpoints);
-  return job;
-}
 
 /// What benchmarks and scripts read after a run.
 Json Report(const PhysicalPlan& plan, const control::JobStatus& status,
@@ -135,25 +110,53 @@ Result<std::optional<uint64_t>> ParseFrom(const std::string& from, bool& none) {
   return std::optional<uint64_t>(number);
 }
 
-/// Asks the environment until it answers or connect_timeout is over: a broker that is just starting
-/// is no reason to give up.
-void ProbeUntil(jobs::CompiledJob& job, Clients& clients, Env& env, Duration timeout,
-                const std::function<bool()>& stop) {
-  const Duration deadline = env.Steady() + timeout;
+/// Asks the environment until it answers or `within` is over: a broker that is just starting is no
+/// reason to give up. What does not answer is told to `http`, and once to people. False: stopped
+/// while it waited.
+bool ProbeUntil(jobs::CompiledJob& job, Clients& clients, Env& env, Duration within, bool repeat,
+                const std::function<bool()>& stop, JobHttp& http, Screen& screen) {
+  const Duration deadline = env.Steady() + within;
+  BoundedClients bounded(clients, env);
+  const auto asking = static_cast<uint64_t>(
+      std::ranges::count_if(job.graph.nodes, [](const jobs::LogicalNode& node) {
+        return node.config != nullptr && node.type->probe != nullptr;
+      }));
   const size_t before = job.problems.list().size(), errors_before = job.problems.errors();
-  for (;;) {
+  for (bool first = true;; first = false) {
     Problems kept = job.problems;
-    jobs::RunProbes(job, clients, env);
-    const bool unreachable = std::any_of(
+    bounded.ShareOut(deadline, asking);
+    jobs::RunProbes(job, bounded, env);
+    const auto unreachable = std::find_if(
         job.problems.list().begin() + static_cast<ptrdiff_t>(before), job.problems.list().end(),
         [](const Problem& problem) { return problem.code == "W0702"; });
-    if (!unreachable || job.problems.errors() == errors_before || env.Steady() >= deadline ||
-        stop())
-      return;
+    if (!repeat || unreachable == job.problems.list().end() ||
+        job.problems.errors() == errors_before)
+      return true;
+    if (stop()) return false;
+    if (deadline - env.Steady() < kProbePause + kProbePassLeast) return true;
+    http.Waiting("node '" + unreachable->node_id + "': " + unreachable->message);
+    if (first) {
+      screen.Say("waiting for the environment: node '" + unreachable->node_id +
+                 "': " + unreachable->message);
+    }
     job.problems = std::move(kept);
-    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    std::this_thread::sleep_for(std::chrono::microseconds(kProbePause.us));
   }
 }
+
+/// Lets the servers ask the coordinator, and ends them before it ends.
+class Followed {
+ public:
+  Followed(JobHttp& http, const control::JobCoordinator& coordinator) : http_(http) {
+    http.Follow(coordinator);
+  }
+  Followed(const Followed&) = delete;
+  Followed& operator=(const Followed&) = delete;
+  ~Followed() { http_.Close(); }
+
+ private:
+  JobHttp& http_;
+};
 
 }  // namespace
 
@@ -179,11 +182,19 @@ int RunJob(const RunOptions& options, const std::function<bool()>& stop) {
                                                     : DetectMemoryLimit(*env);
   const std::unique_ptr<MemoryGovernor> memory = MakeGovernor(memory_limit);
   const std::unique_ptr<Clients> clients = MakeRealClients(*env);
-  if (!options.no_environment)
-    ProbeUntil(job, *clients, *env, options.dry_run ? Duration{} : config.connect_timeout, stop);
+  JobHttp http(plan, *memory, *env);
+  if (!options.dry_run) {
+    if (Status status = http.Listen(config, options.quiet); !status.ok()) return Fail(status);
+  }
+  if (!options.no_environment && !ProbeUntil(job, *clients, *env, config.connect_timeout,
+                                             !options.dry_run, stop, http, screen)) {
+    screen.Say("stopped before the job has started");
+    return 0;
+  }
   if (!options.quiet || job.has_errors()) std::fputs(jobs::FormatProblemsText(job).c_str(), stderr);
   if (job.has_errors()) return jobs::ExitCodeOf(job);
 
+  http.Waiting("opening the storage");
   const std::string uri = StorageUri(config, plan.checkpoint.storage);
   Result<std::unique_ptr<CheckpointStore>> store = OpenStorage(*env, uri);
   if (!store.ok()) return Fail(store.status());
@@ -223,39 +234,12 @@ int RunJob(const RunOptions& options, const std::function<bool()>& stop) {
   run.say = [&screen](const std::string& line) { screen.Say(line); };
   const std::unique_ptr<control::JobCoordinator> coordinator =
       control::JobCoordinator::Create(std::move(run));
-  const JobMetrics metrics(plan, *coordinator, *memory, kMetricsTasksMax);
-
-  HttpRoutes routes;
-  routes.metrics = [&metrics] { return MetricsText(metrics); };
-  routes.healthy = [&coordinator, &env] {
-    return env->Steady() - coordinator->last_turn() < kStuckAfter || coordinator->ended();
-  };
-  routes.ready = [&coordinator] {
-    const control::JobState state = coordinator->status().state;
-    return state == control::JobState::kRunning || state == control::JobState::kFinishing;
-  };
-  routes.status = [&plan, &coordinator] { return StatusJson(plan, coordinator->status()).dump(); };
-  std::vector<std::unique_ptr<HttpApi>> servers;
-  if (!config.health_listen.empty()) {
-    // Others than this host may ask there, so it has no API.
-    HttpRoutes probes = routes;
-    probes.status = nullptr;
-    Result<std::unique_ptr<HttpApi>> server =
-        HttpApi::Start(config.health_listen, probes, /*loopback_only=*/false, /*next_free=*/false);
-    if (!server.ok()) return Fail(server.status());
-    servers.push_back(std::move(server).value());
-  }
-  if (!options.quiet || config.http_listen_given) {
-    Result<std::unique_ptr<HttpApi>> server = HttpApi::Start(
-        config.http_listen, routes, !config.insecure, /*next_free=*/!config.http_listen_given);
-    if (!server.ok()) return Fail(server.status());
-    servers.push_back(std::move(server).value());
-  }
+  const Followed followed(http, *coordinator);
 
   screen.Say("job " + plan.job + ": storage " + uri +
              (plan.checkpoint.off ? ", checkpoints off" : ""));
   for (const std::string& promise : jobs::SinkPromises(plan)) screen.Say("  " + promise);
-  if (!servers.empty()) screen.Say("metrics on http://" + servers.back()->address() + "/metrics");
+  if (!http.address().empty()) screen.Say("metrics on http://" + http.address() + "/metrics");
 
   coordinator->Start();
   LiveLine line(plan);

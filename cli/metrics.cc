@@ -2,6 +2,7 @@
 
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <optional>
@@ -83,6 +84,33 @@ void AddTo(HistogramValues& into, const HistogramValues& from) {
   into.sum += from.sum;
 }
 
+/// By upstream node: what can still be sent is that of the tightest channel.
+void AddTo(std::vector<runtime::ChannelValues>& into,
+           const std::vector<runtime::ChannelValues>& from) {
+  for (const runtime::ChannelValues& channel : from) {
+    const auto place = std::ranges::find(into, channel.upstream, &runtime::ChannelValues::upstream);
+    if (place == into.end()) {
+      into.push_back(channel);
+      continue;
+    }
+    place->credits = std::min(place->credits, channel.credits);
+    place->queued_bytes += channel.queued_bytes;
+    place->blocked_us += channel.blocked_us;
+  }
+}
+
+void AddTo(std::optional<StateUsage>& into, const std::optional<StateUsage>& from) {
+  if (!from) return;
+  if (!into) into.emplace();
+  for (const auto member :
+       {&StateUsage::hot_rows, &StateUsage::hot_bytes, &StateUsage::cold_bytes, &StateUsage::rows,
+        &StateUsage::evictions, &StateUsage::cold_reads, &StateUsage::rocksdb_calls,
+        &StateUsage::memtable_bytes, &StateUsage::block_cache_bytes,
+        &StateUsage::table_reader_bytes, &StateUsage::pinned_bytes,
+        &StateUsage::compaction_pending_bytes, &StateUsage::write_stall_us})
+    (*into).*member += (*from).*member;
+}
+
 /// Sums tasks beyond the bound into one, so that the number of series stays bounded.
 std::vector<NodeValues> BoundTasks(std::vector<NodeValues> values, uint32_t tasks_max,
                                    std::map<std::string, bool>& summed) {
@@ -121,6 +149,11 @@ std::vector<NodeValues> BoundTasks(std::vector<NodeValues> values, uint32_t task
     total.sink_progress.records_failed += value.sink_progress.records_failed;
     total.sink_progress.records_retried += value.sink_progress.records_retried;
     total.sink_progress.bytes_waiting += value.sink_progress.bytes_waiting;
+    if (value.emit_lag_seconds)
+      total.emit_lag_seconds =
+          std::max(total.emit_lag_seconds.value_or(0), *value.emit_lag_seconds);
+    AddTo(total.channels, value.channels);
+    AddTo(total.state, value.state);
     AddTo(total.record_latency, value.record_latency);
     AddTo(total.alignment, value.alignment);
   }
@@ -210,6 +243,8 @@ void AddNode(Families& out, const std::string& job, const NodeValues& node, bool
     const StateUsage& state = *node.state;
     out.Gauge("weir_state_size_bytes", t, static_cast<double>(state.hot_bytes + state.cold_bytes));
     out.Gauge("weir_state_rows", t, static_cast<double>(state.rows));
+    out.Counter("weir_state_evictions_total", t, static_cast<double>(state.evictions));
+    out.Counter("weir_state_cold_reads_total", t, static_cast<double>(state.cold_reads));
     out.Gauge("weir_rocksdb_memory_bytes", with(t, "kind", "memtable"),
               static_cast<double>(state.memtable_bytes));
     out.Gauge("weir_rocksdb_memory_bytes", with(t, "kind", "block_cache"),
@@ -260,7 +295,9 @@ void AddHistograms(Families& out, const std::string& job, const std::vector<Node
 
 std::vector<MetricFamily> JobMetrics::Collect() const {
   Families out;
-  const control::JobStatus status = coordinator_.status();
+  const control::JobCoordinator* coordinator = coordinator_.load(std::memory_order_acquire);
+  const control::JobStatus status =
+      coordinator == nullptr ? control::JobStatus() : coordinator->status();
   const std::string& job = plan_.job;
   const Labels j = {{"job_name", job}};
   const auto with = [&](std::initializer_list<std::pair<const char*, std::string>> more) {
@@ -313,7 +350,8 @@ std::vector<MetricFamily> JobMetrics::Collect() const {
               1);
   }
 
-  std::vector<NodeValues> values = coordinator_.Values();
+  std::vector<NodeValues> values;
+  if (coordinator != nullptr) values = coordinator->Values();
   AddHistograms(out, job, values);
   std::map<std::string, int64_t> unaccounted;
   for (const NodeValues& value : values) {

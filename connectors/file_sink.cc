@@ -54,14 +54,17 @@ struct PartFile {
   uint64_t checkpoint = 0;
   uint64_t bytes = 0;
   uint32_t checksum = 0;
+  uint64_t rows = 0;
 
   Json ToJson() const {
-    return Json::array({part, directory, number, checkpoint, bytes, checksum});
+    return Json::array({part, directory, number, checkpoint, bytes, checksum, rows});
   }
+  /// Without `rows`, which older checkpoints do not have, there are none to count.
   static std::optional<PartFile> FromJson(const Json& json) {
-    if (!json.is_array() || json.size() != 6 || !json[0].is_string() || !json[1].is_string())
+    if (!json.is_array() || json.size() < 6 || json.size() > 7 || !json[0].is_string() ||
+        !json[1].is_string())
       return std::nullopt;
-    for (size_t i = 2; i < 6; ++i) {
+    for (size_t i = 2; i < json.size(); ++i) {
       if (!json[i].is_number_unsigned()) return std::nullopt;
     }
     PartFile file{.part = json[0],
@@ -69,7 +72,8 @@ struct PartFile {
                   .number = json[2],
                   .checkpoint = json[3],
                   .bytes = json[4],
-                  .checksum = json[5]};
+                  .checksum = json[5],
+                  .rows = json.size() > 6 ? json[6].get<uint64_t>() : 0};
     const bool inside = file.part.find('/') == std::string::npos &&
                         file.directory.find("..") == std::string::npos &&
                         !file.directory.starts_with('/');
@@ -156,16 +160,17 @@ class FileSink final : public Sink {
     rows_.Clear();
     context_->encoder().Encode(batch, rows_, encoding);
     if (!settings_->partition_by.empty()) return WritePartitions(batch, encoding, errors);
-    std::string piece;
+    Piece piece;
     for (uint32_t row = 0; row < batch.rows(); ++row) {
       if (encoding.Has(row)) continue;
-      piece.append(rows_.row(row));
-      piece.append(context_->encoder().line_end());
-      if (piece.size() < kAppendBytes) continue;
+      piece.text.append(rows_.row(row));
+      piece.text.append(context_->encoder().line_end());
+      ++piece.rows;
+      if (piece.text.size() < kAppendBytes) continue;
       pending_.push_back(std::move(piece));
-      piece.clear();
+      piece = {};
     }
-    if (!piece.empty()) pending_.push_back(std::move(piece));
+    if (!piece.text.empty()) pending_.push_back(std::move(piece));
     Forward(encoding, batch.rows(), errors);
     // What the log cannot take now waits here, at most one batch: the next call comes back to it
     // first.
@@ -220,7 +225,7 @@ class FileSink final : public Sink {
   SinkProgress progress() const override {
     SinkProgress progress;
     progress.bytes = bytes_;
-    for (const PartFile& file : listed_) progress.bytes_waiting += file.bytes;
+    // What is listed waits for HEAD alone, and is published without a word to the sink.
     for (const PartFile& file : cut_off_) progress.bytes_waiting += file.bytes;
     for (const PartFile& file : closed_) progress.bytes_waiting += file.bytes;
     progress.bytes_waiting += open_ ? current_.bytes : 0;
@@ -228,6 +233,11 @@ class FileSink final : public Sink {
   }
 
  private:
+  /// Encoded rows that have not been given to the log.
+  struct Piece {
+    std::string text;
+    uint64_t rows = 0;
+  };
   struct Renamed {
     std::set<std::string> parts;
     std::atomic<bool> done = false;
@@ -317,8 +327,9 @@ class FileSink final : public Sink {
   Result<bool> WriteQueue() {
     while (!pending_.empty()) {
       if (!open_) OpenPart("");
-      WEIR_ASSIGN(const bool taken, Append(pending_.front()));
+      WEIR_ASSIGN(const bool taken, Append(pending_.front().text));
       if (!taken) return false;
+      current_.rows += pending_.front().rows;
       pending_.pop_front();
       if (current_.bytes >= settings_->roll_bytes) Close();
     }
@@ -345,11 +356,12 @@ class FileSink final : public Sink {
         WEIR_ASSIGN(const bool taken, FlushPartition(Largest()));
         if (!taken) break;
       }
-      std::string& text = partitions_[DirectoryOf(bound, row)];
-      const size_t before = text.size();
-      text.append(rows_.row(row));
-      text.append(context_->encoder().line_end());
-      partition_bytes_ += text.size() - before;
+      Piece& piece = partitions_[DirectoryOf(bound, row)];
+      const size_t before = piece.text.size();
+      piece.text.append(rows_.row(row));
+      piece.text.append(context_->encoder().line_end());
+      ++piece.rows;
+      partition_bytes_ += piece.text.size() - before;
     }
     Forward(encoding, row, errors);
     Forward(unread, row, errors);
@@ -367,11 +379,11 @@ class FileSink final : public Sink {
     return directory;
   }
 
-  using Partitions = std::map<std::string, std::string>;
+  using Partitions = std::map<std::string, Piece>;
   Partitions::iterator Largest() {
     return std::max_element(
         partitions_.begin(), partitions_.end(),
-        [](const auto& a, const auto& b) { return a.second.size() < b.second.size(); });
+        [](const auto& a, const auto& b) { return a.second.text.size() < b.second.text.size(); });
   }
 
   /// One directory's rows as one file; false: the log is full, and the rest waits in the open
@@ -379,7 +391,7 @@ class FileSink final : public Sink {
   Result<bool> FlushPartition(Partitions::iterator partition) {
     if (open_ && current_.directory != partition->first) Close();
     if (!open_) OpenPart(partition->first);
-    std::string& text = partition->second;
+    std::string& text = partition->second.text;
     size_t at = 0;
     while (at < text.size()) {
       const std::string_view piece = std::string_view(text).substr(at, kAppendBytes);
@@ -390,6 +402,7 @@ class FileSink final : public Sink {
     partition_bytes_ -= at;
     text.erase(0, at);
     if (!text.empty()) return false;
+    current_.rows += partition->second.rows;
     partitions_.erase(partition);
     Close();
     return true;
@@ -399,9 +412,9 @@ class FileSink final : public Sink {
   SinkContext* context_ = nullptr;
   std::string header_;
   EncodedRows rows_;
-  std::deque<std::string> pending_;  // whole rows, about kAppendBytes each, that the log has not
-                                     // taken; at most one batch
-  Partitions partitions_;            // partition_by: rows by directory
+  std::deque<Piece> pending_;  // whole rows, about kAppendBytes each, that the log has not
+                               // taken; at most one batch
+  Partitions partitions_;      // partition_by: rows by directory
   size_t partition_bytes_ = 0;
   // The open part.
   bool open_ = false, header_due_ = false;
@@ -448,15 +461,17 @@ class FileCommit final : public SinkCommitProtocol {
         progress_.fence_set = progress_.resolved = true;
       }
       progress_.confirmed = CheckpointId{std::max(progress_.confirmed.value, job->task.checkpoint)};
+      progress_.records_committed += job->rows;
     }
     if (tasks_.empty()) return Step::Done();
     job_ = std::make_shared<Job>();
     job_->task = std::move(tasks_.front());
+    job_->confirmed = progress_.confirmed.value;
     tasks_.pop_front();
     context_->Post([job = job_, settings = settings_, node = context_->node(), lane = lane_,
                     &env = context_->env()] {
       job->status = job->task.recovery ? Restore(env, *settings, node, lane, *job)
-                                       : Publish(env, *settings, node, lane, job->task.handle);
+                                       : Publish(env, *settings, node, lane, *job);
       job->done.store(true, std::memory_order_release);
     });
     return Step::Wait(0);
@@ -472,7 +487,9 @@ class FileCommit final : public SinkCommitProtocol {
   struct Job {
     Task task;
     Status status;
-    uint64_t marked = 0;  // highest checkpoint in a final name
+    uint64_t marked = 0;     // highest checkpoint in a final name
+    uint64_t confirmed = 0;  // published before
+    uint64_t rows = 0;       // published by it; those of a recovery were counted by their attempt
     std::atomic<bool> done = false;
   };
 
@@ -480,8 +497,8 @@ class FileCommit final : public SinkCommitProtocol {
   /// order in a power loss, and a part that is gone is not listed again. One that comes back is
   /// harmless.
   static Status Publish(Env& env, const FileSinkSettings& settings, const NodeInfo& node,
-                        LaneId lane, const std::string& handle) {
-    WEIR_ASSIGN(const std::vector<PartFile> files, FilesOf(handle));
+                        LaneId lane, Job& job) {
+    WEIR_ASSIGN(const std::vector<PartFile> files, FilesOf(job.task.handle));
     std::set<Path> directories;
     std::vector<Path> parts;
     for (const PartFile& file : files) {
@@ -498,6 +515,8 @@ class FileCommit final : public SinkCommitProtocol {
     }
     for (const Path& directory : directories) WEIR_TRY(env.SyncDirectory(directory));
     for (const Path& part : parts) WEIR_TRY(env.Remove(part));
+    for (const PartFile& file : files)
+      job.rows += !job.task.recovery && file.checkpoint > job.confirmed ? file.rows : 0;
     return Status::Ok();
   }
 
@@ -562,7 +581,7 @@ class FileCommit final : public SinkCommitProtocol {
                         std::to_string(job.task.checkpoint) + ": results would be doubled",
                     Fault::kUser, Retry::kNever);
     }
-    WEIR_TRY(Publish(env, settings, node, lane, job.task.handle));
+    WEIR_TRY(Publish(env, settings, node, lane, job));
     const std::string parts = "." + LanePrefix(node, lane);
     const std::string living = parts + std::to_string(node.attempt.value) + "-";
     WEIR_ASSIGN(const std::vector<DirectoryEntry> entries, env.List(settings.directory));

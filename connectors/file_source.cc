@@ -343,6 +343,8 @@ class FileSource final : public Source {
 
   Status Open(NodeContext& context) override {
     context_ = &context;
+    // Shown as zero from the start: a rate does not see the step from nothing to one.
+    for (const char* kind : {"file_lost", "file_truncated"}) context.counter(kind).Add(0);
     return Status::Ok();
   }
 

@@ -15,6 +15,7 @@ constexpr size_t kErrorBytes = 512;
 constexpr Duration kSlice =
     Milliseconds(50);  // how often events are looked at while an answer is awaited
 
+constexpr Duration kMetadataSlice = Seconds(1);
 constexpr Duration kCoordinatorRetry = Milliseconds(100);
 
 template <class T, void (*kDestroy)(T*)>
@@ -42,16 +43,17 @@ class RealKafkaAdmin final : public KafkaAdmin {
                                          Duration deadline) override {
     std::vector<KafkaTopic> topics;
     if (names.empty()) return topics;
+    const Duration until = env_.Steady() + deadline;
     WEIR_ASSIGN(const bool mock, IsInProcessBroker(deadline));
-    if (mock) return TopicsOfMetadata(names, deadline);
+    if (mock) return TopicsOfMetadata(names, Left(until));
     std::vector<const char*> texts;
     for (const std::string& name : names) texts.push_back(name.c_str());
     const Owned<rd_kafka_TopicCollection_t, rd_kafka_TopicCollection_destroy> collection(
         rd_kafka_TopicCollection_of_topic_names(texts.data(), texts.size()));
-    const Options options = MakeOptions(RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, deadline);
+    const Options options = MakeOptions(RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, Left(until));
     const Queue queue(rd_kafka_queue_new(handle_->get()));
     rd_kafka_DescribeTopics(handle_->get(), collection.get(), options.get(), queue.get());
-    WEIR_ASSIGN(const Event event, Await(queue.get(), deadline, "topics"));
+    WEIR_ASSIGN(const Event event, Await(queue.get(), Left(until), "topics"));
     size_t count = 0;
     const rd_kafka_TopicDescription_t** found = rd_kafka_DescribeTopics_result_topics(
         rd_kafka_event_DescribeTopics_result(event.get()), &count);
@@ -78,13 +80,14 @@ class RealKafkaAdmin final : public KafkaAdmin {
   }
 
   Result<std::vector<KafkaTopic>> AllTopics(Duration deadline) override {
+    const Duration until = env_.Steady() + deadline;
     const rd_kafka_metadata_t* metadata = nullptr;
     WEIR_TRY(Metadata(deadline, &metadata));
     std::vector<std::string> names;
     names.reserve(static_cast<size_t>(metadata->topic_cnt));
     for (int i = 0; i < metadata->topic_cnt; ++i) names.emplace_back(metadata->topics[i].topic);
     rd_kafka_metadata_destroy(metadata);
-    return Topics(names, deadline);
+    return Topics(names, Left(until));
   }
 
   Status CreateTopic(const std::string& name, int32_t partitions, int32_t replication,
@@ -122,13 +125,15 @@ class RealKafkaAdmin final : public KafkaAdmin {
     int64_t spec = RD_KAFKA_OFFSET_SPEC_LATEST;
     if (when == When::kEarliest) spec = RD_KAFKA_OFFSET_SPEC_EARLIEST;
     if (when == When::kAtTime) spec = std::max<int64_t>(0, time.us / 1000);
+    const Duration until = env_.Steady() + deadline;
     WEIR_ASSIGN(std::vector<int64_t> offsets,
                 ListOffsets(partitions, spec, when == When::kLatestStable, deadline));
     if (when != When::kAtTime || std::ranges::find(offsets, int64_t{-1}) == offsets.end())
       return offsets;
     // No record that young: the end.
-    WEIR_ASSIGN(const std::vector<int64_t> ends,
-                ListOffsets(partitions, RD_KAFKA_OFFSET_SPEC_LATEST, /*stable=*/false, deadline));
+    WEIR_ASSIGN(
+        const std::vector<int64_t> ends,
+        ListOffsets(partitions, RD_KAFKA_OFFSET_SPEC_LATEST, /*stable=*/false, Left(until)));
     for (size_t i = 0; i < offsets.size(); ++i) {
       if (offsets[i] < 0) offsets[i] = ends[i];
     }
@@ -149,7 +154,7 @@ class RealKafkaAdmin final : public KafkaAdmin {
             /*events=*/0, Waker(), reaper_));
     while (true) {
       const PartitionList list = MakeList(partitions, RD_KAFKA_OFFSET_INVALID);
-      const Duration left = std::max(until - env_.Steady(), Duration{1000});
+      const Duration left = Left(until);
       const rd_kafka_resp_err_t error =
           rd_kafka_committed(member->get(), list.get(), static_cast<int>(left.us / 1000));
       if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return InOrder(partitions, list.get());
@@ -164,16 +169,17 @@ class RealKafkaAdmin final : public KafkaAdmin {
   }
 
   Result<uint64_t> MessageBytesMax(const std::string& topic, Duration deadline) override {
+    const Duration until = env_.Steady() + deadline;
     WEIR_ASSIGN(const bool mock, IsInProcessBroker(deadline));
     if (mock) return uint64_t{0};
     rd_kafka_ConfigResource_t* resource =
         rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str());
     const Owned<rd_kafka_ConfigResource_t, rd_kafka_ConfigResource_destroy> owner(resource);
-    const Options options = MakeOptions(RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, deadline);
+    const Options options = MakeOptions(RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, Left(until));
     const Queue queue(rd_kafka_queue_new(handle_->get()));
     rd_kafka_DescribeConfigs(handle_->get(), &resource, 1, options.get(), queue.get());
     WEIR_ASSIGN(const Event event,
-                Await(queue.get(), deadline, "settings of topic '" + topic + "'"));
+                Await(queue.get(), Left(until), "settings of topic '" + topic + "'"));
     size_t count = 0;
     const rd_kafka_ConfigResource_t** resources = rd_kafka_DescribeConfigs_result_resources(
         rd_kafka_event_DescribeConfigs_result(event.get()), &count);
@@ -232,6 +238,9 @@ class RealKafkaAdmin final : public KafkaAdmin {
     const char* text = rd_kafka_Uuid_base64str(id);
     return text == nullptr ? std::string() : std::string(text);
   }
+
+  /// Of a question in several parts, for the next one; at least what the library takes.
+  Duration Left(Duration until) { return std::max(until - env_.Steady(), Milliseconds(1)); }
 
   Options MakeOptions(rd_kafka_admin_op_t operation, Duration deadline) {
     Options options(rd_kafka_AdminOptions_new(handle_->get(), operation));
@@ -305,9 +314,9 @@ class RealKafkaAdmin final : public KafkaAdmin {
     const Duration end = env_.Steady() + deadline;
     // In slices, so that a refused login is seen; the library asks again from where it stands.
     for (;;) {
-      const rd_kafka_resp_err_t error =
-          rd_kafka_metadata(handle_->get(), /*all_topics=*/1, nullptr, metadata,
-                            static_cast<int>(Seconds(1).us / 1000));
+      const Duration slice = std::min(Left(end), kMetadataSlice);
+      const rd_kafka_resp_err_t error = rd_kafka_metadata(
+          handle_->get(), /*all_topics=*/1, nullptr, metadata, static_cast<int>(slice.us / 1000));
       if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return Status::Ok();
       while (rd_kafka_event_t* event = handle_->NextEvent(Duration{0}))
         rd_kafka_event_destroy(event);
@@ -327,7 +336,7 @@ class RealKafkaAdmin final : public KafkaAdmin {
   }
 
   Result<Event> Await(rd_kafka_queue_t* queue, Duration deadline, const std::string& what) {
-    const Duration end = env_.Steady() + deadline + Seconds(1);
+    const Duration end = env_.Steady() + deadline;
     for (;;) {
       Event event(rd_kafka_queue_poll(queue, static_cast<int>(kSlice.us / 1000)));
       while (rd_kafka_event_t* note = handle_->NextEvent(Duration{0})) rd_kafka_event_destroy(note);

@@ -303,6 +303,9 @@ class KafkaSource final : public Source {
 
   Status Open(NodeContext& context) override {
     context_ = &context;
+    // Shown as zero from the start: a rate does not see the step from nothing to one.
+    for (const char* kind : {"commit_failed", "offset_jump", "offset_repeat"})
+      context.counter(kind).Add(0);
     return MakeConsumer();
   }
 

@@ -74,6 +74,8 @@ constexpr MetricInfo kMetrics[] = {
     {"weir_sink_wal_bytes", kG, kT, "", "Written by the sink, not yet published or delivered."},
     {"weir_state_size_bytes", kG, kT, "", "Hot table plus RocksDB."},
     {"weir_state_rows", kG, kT, "", "Rows in the state, an estimate."},
+    {"weir_state_evictions_total", kC, kT, "", "Rows that left memory for RocksDB."},
+    {"weir_state_cold_reads_total", kC, kT, "", "Rows that had to be read back from RocksDB."},
     {"weir_rocksdb_memory_bytes", kG, kT, "kind", "Memory of RocksDB."},
     {"weir_rocksdb_compaction_pending_bytes", kG, kT, "",
      "Bytes that wait for compaction, an estimate."},

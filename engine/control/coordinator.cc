@@ -7,6 +7,7 @@
 #include <mutex>
 #include <set>
 
+#include "engine/api/bounded_clients.h"
 #include "engine/base/bytes.h"
 #include "engine/base/log.h"
 #include "engine/control/error_threshold.h"
@@ -70,9 +71,11 @@ class Mailbox {
 struct Shared {
   explicit Shared(const CoordinatorOptions& from)
       : options(from),
+        clients(*from.clients, *from.env),
         storage(*from.env, *from.store, from.plan->job, from.state_directory),
         retention(storage, from.plan->checkpoint.retain) {}
   const CoordinatorOptions options;
+  BoundedClients clients;  // until the first attempt is made: connect_timeout bounds the questions
   JobStorage storage;
   Retention retention;
   std::unique_ptr<FileLock> lock;
@@ -331,6 +334,7 @@ class Coordinator final : public JobCoordinator {
   void BeginFirstAttempt() {
     SetState(JobState::kScheduling);
     connect_deadline_ = env_.Steady() + options_.connect_timeout;
+    shared_->clients.SetUntil(connect_deadline_);
     OnPool<Result<std::optional<std::string>>>(
         [shared = shared_]() -> Result<std::optional<std::string>> {
           Env& env = *shared->options.env;
@@ -366,13 +370,15 @@ class Coordinator final : public JobCoordinator {
     SetState(JobState::kScheduling);
     OnPool<std::shared_ptr<PreparedAttempt>>(
         [shared = shared_, last_head = head_, cluster = status().cluster] {
-          return std::make_shared<PreparedAttempt>(PrepareAttempt(
-              shared->options, shared->storage, shared->retention, last_head, cluster));
+          return std::make_shared<PreparedAttempt>(
+              PrepareAttempt(shared->options, shared->clients, shared->storage, shared->retention,
+                             last_head, cluster));
         },
         [this](const std::shared_ptr<PreparedAttempt>& prepared) {
           // The next try goes on from the HEAD that this one has made, or it would take its own for
           // another process's.
           if (prepared->head_moved) head_ = prepared->head;
+          connect_deadline_ = connect_deadline_ + prepared->restore_time;
           if (!prepared->status.ok()) return HandlePrepareFailure(prepared->status);
           StartAttempt(*prepared);
         });
@@ -392,6 +398,7 @@ class Coordinator final : public JobCoordinator {
   }
 
   void StartAttempt(PreparedAttempt& prepared) {
+    shared_->clients.Lift();
     if (prepared.finished_before) {
       options_.say("job '" + plan_.job + "' has finished before; --from none runs it again");
       head_ = prepared.head;
@@ -432,7 +439,7 @@ class Coordinator final : public JobCoordinator {
     runtime::AttemptOptions options;
     options.plan = &plan_;
     options.env = &env_;
-    options.clients = options_.clients;
+    options.clients = &shared_->clients;
     options.backend = options_.backend;
     options.memory = options_.memory;
     options.store = options_.store;

@@ -66,8 +66,13 @@ bool MayHavePublishedPast(const RestoredJob& job) {
 
 class Preparation {
  public:
-  Preparation(const CoordinatorOptions& options, JobStorage& storage, Retention& retention)
-      : options_(options), plan_(*options.plan), storage_(storage), retention_(retention) {}
+  Preparation(const CoordinatorOptions& options, BoundedClients& clients, JobStorage& storage,
+              Retention& retention)
+      : options_(options),
+        clients_(clients),
+        plan_(*options.plan),
+        storage_(storage),
+        retention_(retention) {}
 
   Status Run(const std::optional<Head>& last_head, PreparedAttempt& prepared) {
     const bool first = !last_head;
@@ -123,6 +128,7 @@ class Preparation {
     prepared.restore_directory =
         options_.state_directory + "/restore-" + std::to_string(next.attempt.value);
     if (!next.manifest.empty()) {
+      const Duration restore_begin = options_.env->Steady();
       if (damage.ok()) {
         Result<RestoredJob> restored = Load(prepared, prepared.head);
         if (restored.ok()) {
@@ -134,12 +140,14 @@ class Preparation {
         }
       }
       if (!damage.ok()) WEIR_TRY(GoBack(damage.At(CheckpointName(next)), prepared));
+      prepared.restore_time = options_.env->Steady() - restore_begin;
+      clients_.Extend(prepared.restore_time);
     }
     WEIR_TRY(retention_.Rebuild(prepared.head));
     WEIR_ASSIGN(
         prepared.discovery,
         SplitDiscovery::Open(plan_,
-                             {options_.env, options_.clients, options_.memory, prepared.cluster,
+                             {options_.env, &clients_, options_.memory, prepared.cluster,
                               prepared.head.incarnation, prepared.head.attempt},
                              prepared.restored ? prepared.restored->splits
                                                : std::map<std::string, std::vector<SplitState>>()));
@@ -192,6 +200,7 @@ class Preparation {
   }
 
   const CoordinatorOptions& options_;
+  BoundedClients& clients_;
   const PhysicalPlan& plan_;
   JobStorage& storage_;
   Retention& retention_;
@@ -199,12 +208,12 @@ class Preparation {
 
 }  // namespace
 
-PreparedAttempt PrepareAttempt(const CoordinatorOptions& options, JobStorage& storage,
-                               Retention& retention, const std::optional<Head>& last_head,
-                               const std::string& cluster) {
+PreparedAttempt PrepareAttempt(const CoordinatorOptions& options, BoundedClients& clients,
+                               JobStorage& storage, Retention& retention,
+                               const std::optional<Head>& last_head, const std::string& cluster) {
   PreparedAttempt prepared;
   prepared.cluster = !cluster.empty() ? cluster : options.cluster;
-  prepared.status = Preparation(options, storage, retention).Run(last_head, prepared);
+  prepared.status = Preparation(options, clients, storage, retention).Run(last_head, prepared);
   return prepared;
 }
 

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/api/bounded_clients.h"
 #include "engine/control/coordinator.h"
 #include "engine/control/job_storage.h"
 #include "engine/control/restore.h"
@@ -29,13 +30,16 @@ struct PreparedAttempt {
   Status damage;  // of the checkpoint that was gone back from
   std::unique_ptr<SplitDiscovery> discovery;
   Path restore_directory;
+  Duration restore_time{};
   std::string cluster;
 };
 
-/// `last_head`: of this process's attempt before, empty at its first. `cluster`: empty until known.
-PreparedAttempt PrepareAttempt(const CoordinatorOptions& options, JobStorage& storage,
-                               Retention& retention, const std::optional<Head>& last_head,
-                               const std::string& cluster);
+/// `clients`: of the sources; a bound on their questions is moved by what restoring takes, since
+/// reading a large state is no waiting for a broker. `last_head`: of this process's attempt before,
+/// empty at its first. `cluster`: empty until known.
+PreparedAttempt PrepareAttempt(const CoordinatorOptions& options, BoundedClients& clients,
+                               JobStorage& storage, Retention& retention,
+                               const std::optional<Head>& last_head, const std::string& cluster);
 
 /// Name of the note beside the manifest of a finished job: its sinks have published everything.
 std::string PublishedNote(const std::string& job, const std::string& manifest);

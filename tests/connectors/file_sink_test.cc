@@ -170,6 +170,30 @@ TEST_F(FileSinkTest, ShowsRowsOnlyWhenTheirCheckpointIsComplete) {
   EXPECT_EQ(empty, R"({"files":[]})");
 }
 
+TEST_F(FileSinkTest, CountsRowsOncePublishedAndBytesAsWaitingUntilTheyAreInACheckpoint) {
+  for (const std::string more : {"", R"(, "partition_by": ["id"])"}) {
+    const std::string directory = (directory_ / (more.empty() ? "plain" : "parted")).string();
+    FileSinkRun run(*env_, directory, 1, more, schema_);
+    ASSERT_TRUE(run.Open("", 0).ok());
+    const auto committed = [&] { return run.protocol->progress().records_committed; };
+    const auto waiting = [&] { return run.sink->progress().bytes_waiting; };
+    run.Write(schema_, 0, 10);
+    const std::string first = run.Prepare(1);
+    EXPECT_EQ(committed(), 0U);
+    ASSERT_TRUE(run.Commit(1, first).ok());
+    ASSERT_TRUE(run.Commit(1, first).ok());  // may come twice
+    EXPECT_EQ(committed(), 10U);
+    run.Write(schema_, 10, 5);
+    run.Prepare(2);
+    run.sink->Abort(CheckpointId{2});
+    EXPECT_EQ(committed(), 10U);
+    EXPECT_GT(waiting(), 0U);
+    ASSERT_TRUE(run.Commit(3, run.Prepare(3)).ok());
+    EXPECT_EQ(committed(), 15U);
+    EXPECT_EQ(waiting(), 0U);
+  }
+}
+
 TEST_F(FileSinkTest, KeepsRowsOfAnAbortedCheckpointForTheNext) {
   FileSinkRun run(*env_, directory_.string(), 1, "", schema_);
   ASSERT_TRUE(run.Open("", 0).ok());

@@ -106,8 +106,9 @@ class Case(unittest.TestCase):
 
     def run_job(self, job, *arguments, env=None):
         path = job if isinstance(job, pathlib.Path) else self.write(job)
+        patience = () if "--connect-timeout" in arguments else ("--connect-timeout", "2s")
         return self.start("run", path, "--storage", f"file://{self.directory}/storage", "--state-dir", self.directory / "state",
-                          "--connect-timeout", "2s", *arguments, env=env)
+                          *patience, *arguments, env=env)
 
     def write(self, job, name="job.weir.json"):
         path = self.directory / name
@@ -219,22 +220,165 @@ class Environment(Case):
 
 class Http(Case):
     def ask(self, port, path):
+        """Status and body; None while nobody listens."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-                return answer.status
+                return answer.status, answer.read().decode()
         except urllib.error.HTTPError as refused:
-            return refused.code
+            return refused.code, refused.read().decode()
+        except urllib.error.URLError:
+            return None, ""
+
+    def until(self, what, process, seconds=SECONDS_MAX):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            found = what()
+            if found:
+                return found
+            self.assertIsNone(process.process.poll(), process.output()[-3000:])
+            time.sleep(0.05)
+        raise AssertionError(f"not so within {seconds} s:\n{process.output()[-3000:]}")
+
+    def listening(self, job, *arguments):
+        port = closed_port()
+        process = self.run_job(job, "--http-listen", f"127.0.0.1:{port}", *arguments)
+        self.until(lambda: self.ask(port, "/healthz")[0] == 200, process)
+        return port, process
+
+    def series(self, port):
+        """/metrics as {(name, frozenset of label pairs): value}."""
+        status, page = self.ask(port, "/metrics")
+        self.assertEqual(status, 200)
+        found = {}
+        for line in page.splitlines():
+            if line.startswith("#"):
+                continue
+            name, labels, value = re.fullmatch(r"([a-z_]+)(?:\{(.*)\})? (\S+)", line).groups()
+            found[name, frozenset(re.findall(r'(\w+)="([^"]*)"', labels or ""))] = float(value)
+        return found
+
+    def value(self, series, name, **labels):
+        """The sum of the series of that name with these labels; None without one."""
+        values = [value for (found, pairs), value in series.items() if found == name and set(labels.items()) <= pairs]
+        return sum(values) if values else None
+
+    def stop(self, process, code=OK):
+        process.process.send_signal(signal.SIGTERM)
+        return self.expect(process, code)
 
     def test_the_address_for_probes_has_no_api(self):
         probes, api = closed_port(), closed_port()
         process = self.run_job(numbers_job(100_000, rate=1000), "--health-listen", f"127.0.0.1:{probes}", "--http-listen",
                                f"127.0.0.1:{api}")
         process.wait_for("job running")
-        self.assertEqual([self.ask(probes, path) for path in ("/metrics", "/healthz", "/api/v1/jobs", "/api/v1/version")],
+        self.assertEqual([self.ask(probes, path)[0] for path in ("/metrics", "/healthz", "/api/v1/jobs", "/api/v1/version")],
                          [200, 200, 404, 404])
-        self.assertEqual(self.ask(api, "/api/v1/jobs"), 200)
-        process.process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.ask(api, "/api/v1/jobs")[0], 200)
+        self.stop(process)
+
+    def test_it_answers_while_it_waits_for_a_broker_and_says_so(self):
+        address = f"127.0.0.1:{closed_port()}"
+        port, process = self.listening(kafka_job({"brokers": address, **PLAIN}), "--connect-timeout", "60s")
+        self.until(lambda: address in self.ask(port, "/readyz")[1], process)
+        self.assertEqual(self.ask(port, "/healthz"), (200, "ok\n"))
+        status, reason = self.ask(port, "/readyz")
+        self.assertEqual(status, 503)
+        self.assertIn("the job has not started: node 'lines'", reason)
+        series = self.series(port)
+        self.assertEqual(self.value(series, "weir_job_state", job_name="reader", state="created"), 1)
+        self.assertEqual(self.value(series, "weir_job_state", job_name="reader", state="running"), 0)
+        self.assertEqual(self.value(series, "weir_node_info", node_id="lines", type="kafka_source"), 1)
+        self.assertIn(f"waiting for the environment: node 'lines': no answer from {address}", process.output())
+        self.assertIn("stopped before the job has started", self.stop(process))
+
+    def test_the_page_of_metrics_tells_what_the_job_did(self):
+        rows = 3000
+        (self.directory / "in.ndjson").write_text("".join(
+            f'{{"k": {i % 7}, "v": {i % 20}, "ts": "2026-01-01T00:{i // 60 % 60:02d}:{i % 60:02d}Z"}}\n' for i in range(rows)) + "no json\n" * 5)
+        job = {"weir": 1, "name": "seen", "execution": {"parallelism": 1, "checkpoint": {"interval": "200ms"}}, "nodes": {
+            "in": {"type": "file_source", "path": "in.ndjson", "follow": True, "format": {"type": "json"}, "on_error": "drop",
+                   "error_threshold": {"ratio": 1.0},
+                   "schema": {"k": "int64", "v": "int64", "ts": "timestamp"}, "event_time": {"field": "ts", "max_delay": "0s"}},
+            "few": {"type": "filter", "inputs": ["in"], "where": "v < 5"},
+            "counts": {"type": "aggregate", "inputs": ["few"], "key_by": ["k"], "window": {"type": "tumbling", "size": "1m"},
+                       "aggregates": {"n": "count(*)"}},
+            "out": {"type": "file_sink", "inputs": ["counts"], "path": "out", "format": {"type": "json"}}}}
+        port, process = self.listening(job)
+        self.until(lambda: self.ask(port, "/readyz")[0] == 200, process)
+        results = 7 * (rows // 60 - 1)  # each key in each minute but the last one
+        series = self.until(lambda: (found := self.series(port)) and
+                            self.value(found, "weir_sink_records_total", outcome="committed") == results and found, process)
+        self.assertEqual(self.value(series, "weir_sink_wal_bytes", node_id="out"), 0)
+        self.assertEqual(self.value(series, "weir_node_records_in_total", node_id="in"), rows + 5)
+        self.assertEqual(self.value(series, "weir_node_errors_total", node_id="in", kind="decode"), 5)
+        self.assertEqual(self.value(series, "weir_node_outcomes_total", node_id="in", outcome="error_dropped"), 5)
+        self.assertEqual(self.value(series, "weir_node_records_out_total", node_id="few"), rows / 4)
+        self.assertEqual(self.value(series, "weir_node_outcomes_total", node_id="few", outcome="filtered"), rows * 3 / 4)
+        self.assertEqual(self.value(series, "weir_node_late_records_total", node_id="counts"), 0)
+        self.assertEqual(self.value(series, "weir_records_unaccounted"), 0)
+        self.assertEqual(self.value(series, "weir_node_anomalies_total", node_id="in", kind="file_truncated"), 0)
+        self.assertGreater(self.value(series, "weir_node_windows_fired_total", node_id="counts"), 0)
+        self.assertGreater(self.value(series, "weir_state_rows", node_id="counts"), 0)
+        self.assertEqual(self.value(series, "weir_state_evictions_total", node_id="counts"), 0)
+        self.assertGreater(self.value(series, "weir_checkpoints_total", outcome="completed"), 0)
+        self.assertEqual(self.value(series, "weir_checkpoints_total", outcome="failed"), 0)
+        self.assertGreater(self.value(series, "weir_checkpoint_snapshot_seconds_count", node_id="counts", phase="sync"), 0)
+        self.assertEqual(self.value(series, "weir_job_restarts_total"), 0)
+        self.assertEqual({state for (name, pairs), value in series.items() if name == "weir_job_state" and value
+                          for label, state in pairs if label == "state"}, {"running"})
+        self.stop(process)
+
+    def test_many_tasks_of_a_node_are_one_series(self):
+        keys = 500
+        job = {"weir": 1, "name": "wide", "execution": {"parallelism": 65, "checkpoint": {"interval": "200ms"}}, "nodes": {
+            "numbers": {"type": "generator_source", "rate": "20000/s", "schema": {"k": "int64", "at": "timestamp"},
+                        "fields": {"k": f"_offset % {keys}", "at": "_processing_time"}, "event_time": {"field": "at", "max_delay": "0s"}},
+            "counts": {"type": "aggregate", "inputs": ["numbers"], "key_by": ["k"], "window": {"type": "tumbling", "size": "1h"},
+                       "aggregates": {"n": "count(*)"}},
+            "out": {"type": "blackhole_sink", "inputs": ["counts"]}}}
+        port, process = self.listening(job, "--memory-limit", "1GiB")
+        self.until(lambda: (self.value(self.series(port), "weir_state_rows", node_id="counts", task="all") or 0) >= keys, process)
+        series = self.series(port)
+        self.assertEqual({dict(pairs)["task"] for name, pairs in series if name == "weir_state_rows"}, {"all"})
+        self.assertGreater(self.value(series, "weir_state_size_bytes", node_id="counts", task="all"), 0)
+        self.stop(process)
+
+    def test_a_restart_is_counted_and_named(self):
+        rows = 6000
+        job = numbers_job(rows, rate=500, restart={"strategy": "fixed_delay", "attempts": 1000, "delay": "500ms"})
+        job["nodes"]["out"]["path"] = "disk/out"
+        port, process = self.listening(job)
+        process.wait_for("checkpoint completed")
+        disk, away = self.directory / "disk", self.directory / "away"
+        disk.rename(away)
+        disk.symlink_to("disk")  # every look below it is an error of the system
+        self.until(lambda: self.value(self.series(port), "weir_job_restarts_total", reason="task_failed"), process)
+        self.until(lambda: "the job is restarting: node 'out': " in self.ask(port, "/readyz")[1], process)
+        disk.unlink()
+        away.rename(disk)
+        self.until(lambda: self.ask(port, "/readyz")[0] == 200, process)
+        self.assertGreaterEqual(self.value(self.series(port), "weir_job_restarts_total", reason="task_failed"), 1)
         self.expect(process, OK)
+        self.assertEqual(sorted(row["id"] for row in self.rows("disk/out")), list(range(rows)))
+
+
+class ConnectTimeout(Case):
+    """The whole of a start ends by it, however many nodes ask brokers that do not answer."""
+
+    def test_two_silent_brokers_share_it(self):
+        with socket.socket() as deaf:  # takes connections and never answers
+            deaf.bind(("127.0.0.1", 0))
+            deaf.listen()
+            silent = f"127.0.0.1:{deaf.getsockname()[1]}"
+            absent = f"127.0.0.1:{closed_port()}"
+            job = kafka_job({"brokers": silent, **PLAIN}, sink={"type": "kafka_sink", "inputs": ["lines"], "connection": "other",
+                                                                "topic": "nothing", "format": {"type": "json"}})
+            job["connections"]["other"] = {"type": "kafka", "brokers": absent, **PLAIN}
+            output = self.expect(self.run_job(job), ENVIRONMENT, silent, absent)
+        # By what each question says of itself, not by a clock: two nodes of one start have two seconds together.
+        asked = [int(number) for number in re.findall(r"within (\d+) ms", output)]
+        self.assertEqual(len(asked), 2, output)
+        self.assertLessEqual(sum(asked), 2000)
 
 
 @unittest.skipUnless(os.geteuid() == 0, "SKIPPED: only root may mount the small disk that is to be full")
