@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "cli/command.h"
+#include "cli/dashboard.h"
 #include "cli/version.h"
 
 int main(int argc, char** argv) {
@@ -36,6 +37,7 @@ int main(int argc, char** argv) {
   weir::cli::AddGraph(app, invocation);
   weir::cli::AddExplain(app, invocation);
   weir::cli::AddSchema(app, invocation);
+  weir::cli::AddDashboard(app, invocation);
   weir::cli::AddCkpt(app, invocation);
   weir::cli::AddDemo(app, invocation);
   try {

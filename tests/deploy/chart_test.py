@@ -129,9 +129,13 @@ CASES = {
         r.volume("/etc/weir/job")["configMap"]["name"] == "my-job",
         not [o for o in r.all("ConfigMap") if "job.weir.json" in o["data"]],
         not r.alert("WeirJobAbsent") and len(r.alert("WeirJobFailed")) == 1,
+        r.alert("WeirRecordsUnaccounted")[0]["expr"] == f'weir_records_unaccounted{{job_name=~".+",namespace="{NAMESPACE}"}} != 0',
     ], {"api": [OPERATOR]}),
     "existing_config_map_with_name": ({"existingConfigMap": "my-job", "jobName": "clicks"}, lambda r: [
         'job_name="clicks"' in r.alert("WeirJobAbsent")[0]["expr"],
+        # Of another release no rule can meet these: each looks at this job of this namespace, and says so in what it makes.
+        all(f'job_name="clicks",namespace="{NAMESPACE}"' in rule["expr"] and ".+" not in rule["expr"] for rule in r.rules),
+        all(rule["labels"]["namespace"] == NAMESPACE for rule in r.rules),
     ], {"api": [OPERATOR]}),
     "params": ({"job": KAFKA, "secrets": ["kafka"], "params": {"window": "5s"}}, lambda r: [
         r.args[-2:] == ["-p", "window=5s"],
@@ -179,7 +183,7 @@ CASES = {
         len(r.all("ConfigMap")) == 1,
         r.template["metadata"]["annotations"]["prometheus.io/scrape"] == "true",
     ], {"api": [OPERATOR]}),
-    "second_release_of_a_prometheus": ({"monitoring": {"rules": False}}, lambda r: [
+    "only_the_absent_alert": ({"monitoring": {"rules": False}}, lambda r: [
         [x.get("alert") for x in r.rules] == ["WeirJobAbsent"],
     ], {"api": [OPERATOR]}),
     "monitoring_labels": ({"monitoring": {"labels": {"release": "stack", "app.kubernetes.io/part-of": "shop"}, "scrapeInterval": "30s"}}, lambda r: [
@@ -371,12 +375,15 @@ def check_job(name, values, rendered, folder):
 
 
 def check_rules(rendered, source):
-    """The PrometheusRule is deploy/prometheus/rules.yml, but for this job's name."""
+    """The PrometheusRule is deploy/prometheus/rules.yml, but for this job and its namespace."""
     expected = json.loads(json.dumps(source["groups"]))
+    scope = f'job_name="hello_weir",namespace="{NAMESPACE}"'
     for group in expected:
         for rule in group["rules"]:
+            rule["expr"] = rule["expr"].replace('job_name=~".+"', scope)
+            rule["labels"] = {**rule.get("labels", {}), "namespace": NAMESPACE}
             if rule.get("alert") == "WeirJobAbsent":
-                rule["expr"] = f'absent(weir_job_state{{job_name="hello_weir",namespace="{NAMESPACE}"}})'
+                rule["expr"] = f"absent(weir_job_state{{{scope}}})"
                 rule["annotations"]["summary"] = rule["annotations"]["summary"].replace("NAME", "hello_weir")
             if rule.get("alert") == "WeirStateGrowth":
                 rule["expr"] = rule["expr"].replace("5e10", "50000000000")
@@ -468,7 +475,8 @@ def main():
         check_rules(renderings["operator"], objects["_rules"][0])
         dashboard = renderings["defaults"].one("ConfigMap", "-dashboards")
         expect(dashboard["metadata"]["labels"]["grafana_dashboard"] == "1", "the dashboard has no label")
-        expect(dashboard["data"]["weir-job.json"] == (SOURCE / "deploy" / "grafana" / "job.json").read_text(), "the chart's dashboard differs")
+        for name in ("job", "checkpoints", "overview"):
+            expect(dashboard["data"][f"weir-{name}.json"] == (SOURCE / "deploy" / "grafana" / f"{name}.json").read_text(), f"the chart's {name} dashboard differs")
         check_schema(objects["_values"][0], json.loads((CHART / "values.schema.json").read_text()))
 
         # What comes out of `helm package` holds the linked files themselves.

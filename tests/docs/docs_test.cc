@@ -1,19 +1,23 @@
 // Keeps the documents true: each ```json job block is a valid job, each other ```json block is
 // JSON, a ```cpp block that begins with a file's name stands in that file, and the ```sh blocks of
-// README run, one after the other, and print what the ```text block behind them shows. Commands
-// that cannot run here (./dev test is this suite) stand in ```console blocks.
+// a page run, one after the other, and print what the ```text block behind them shows. Commands
+// that cannot run here (./dev test is this suite) stand in ```console blocks. Each alert has its
+// runbook.
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <set>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -237,19 +241,18 @@ class ScratchRoot {
   fs::path path_;
 };
 
-TEST(Readme, ShellBlocksRunAndPrintWhatTheyShow) {
-  if (fs::path(BinaryDirectory()).filename() != "release") {
-    GTEST_SKIP() << "README speaks of build/release; this is " << BinaryDirectory();
-  }
+/// Runs the ```sh blocks of a page, one after the other; answers how many.
+int RunShellBlocks(const fs::path& page) {
   const ScratchRoot root;
-  const auto blocks = FencedBlocks(ReadText(fs::path(SourceDirectory()) / "README.md"));
+  const auto blocks = FencedBlocks(ReadText(page));
   int ran = 0;
   for (size_t i = 0; i < blocks.size(); ++i) {
     if (blocks[i].info != "sh") {
       continue;
     }
     ++ran;
-    const std::string where = "README.md:" + std::to_string(blocks[i].line);
+    const std::string where =
+        fs::relative(page, SourceDirectory()).string() + ":" + std::to_string(blocks[i].line);
     const ShellResult result = RunShell(blocks[i].text, root.path());
     EXPECT_EQ(result.exit_code, 0) << where << ":\n" << result.output;
     if (i + 1 < blocks.size() && blocks[i + 1].info == "text") {
@@ -264,7 +267,51 @@ TEST(Readme, ShellBlocksRunAndPrintWhatTheyShow) {
       }
     }
   }
-  EXPECT_GT(ran, 0) << "README has no shell block";
+  return ran;
+}
+
+TEST(Docs, ShellBlocksRunAndPrintWhatTheyShow) {
+  if (fs::path(BinaryDirectory()).filename() != "release") {
+    GTEST_SKIP() << "the pages speak of build/release; this is " << BinaryDirectory();
+  }
+  std::set<std::string> pages;
+  for (const fs::path& page : Pages()) {
+    if (RunShellBlocks(page) > 0) pages.insert(page.filename().string());
+  }
+  EXPECT_TRUE(pages.contains("README.md")) << "README has no shell block";
+}
+
+/// Words behind `before` in the lines of a text.
+std::set<std::string> WordsBehind(const std::string& text, std::string_view before) {
+  std::set<std::string> words;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    const size_t at = line.find(before);
+    if (at == std::string::npos) continue;
+    const size_t from = at + before.size();
+    words.insert(line.substr(from, line.find_first_of(" ,}", from) - from));
+  }
+  return words;
+}
+
+TEST(Docs, EveryAlertHasARunbookAndEveryRunbookAnAlert) {
+  const fs::path root = SourceDirectory();
+  const std::string rules = ReadText(root / "deploy/prometheus/rules.yml");
+  const std::string page = ReadText(root / "docs/dashboards_and_alerts.md");
+  const std::set<std::string> alerts = WordsBehind(rules, "- alert: ");
+  EXPECT_GT(alerts.size(), 10U);
+  EXPECT_EQ(WordsBehind(page, "## Weir"), [&] {
+    std::set<std::string> names;
+    for (const std::string& alert : alerts) names.insert(alert.substr(std::strlen("Weir")));
+    return names;
+  }());
+  std::set<std::string> anchors;
+  for (std::string alert : alerts) {
+    std::transform(alert.begin(), alert.end(), alert.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    anchors.insert("docs/dashboards_and_alerts.md#" + alert);
+  }
+  EXPECT_EQ(WordsBehind(rules, "runbook: "), anchors);
 }
 
 }  // namespace

@@ -1,56 +1,69 @@
 #!/usr/bin/env python3
-"""Runs a job with late rows, bad records, Kafka and checkpoints, lets a real Prometheus scrape it once a second, and asks Prometheus for every expression
-of the dashboard and of the rules. Each must answer with data that is not only NaN; what stays empty in a healthy job is listed here with its reason.
-Also: the committed dashboard is what its source makes, panels do not overlap, the rules pass promtool, the metrics page passes promtool, and every series
-is in the list of metrics.
+"""Runs two jobs, one in health and one to which everything happens (late rows, bad records, backpressure, a restart), lets a real Prometheus scrape both
+once a second, and asks it for every expression of every dashboard, of the rules, and of what `weir dashboard` prints. Each must answer with data that is
+not only NaN; what stays empty is listed here with its reason. What is zero in health must be more in the other job.
+Also: the committed dashboards are what their source makes, panels lie in the grid and do not overlap, the rules pass promtool, the metrics page passes
+promtool, and every series is in the list of metrics.
 
 usage: monitoring_test.py WEIR_BINARY SOURCE_DIRECTORY KAFKA_ADDRESS WORKLOAD_BINARY
 """
 import json
 import math
 import os
+import pathlib
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.parse
-import urllib.request
 
-WEIR, SOURCE, KAFKA, WORKLOAD = sys.argv[1:5]
-TOPIC = f"monitored_{os.getpid()}_{int(time.time())}"  # read by the job that writes it, so it must be there before
+from real_servers import NotSo, Prometheus, Servers, free_port, get, wait_for
+
+WEIR, SOURCE, KAFKA, WORKLOAD = os.path.abspath(sys.argv[1]), sys.argv[2], sys.argv[3], os.path.abspath(sys.argv[4])
+GRAFANA = f"{SOURCE}/deploy/grafana"
+DASHBOARDS = ("job", "checkpoints", "overview")
 SCRAPES_SECONDS = 25  # several checkpoints, two rate intervals
 
-# Empty while nothing is wrong: expression (after expansion) -> reason.
+# Empty although nothing is wrong: part of an expression -> reason.
 EXPECTED_EMPTY = {
-    "weir_node_anomalies_total": "no offset jumped, no file was truncated: kinds appear when they are first counted",
-    "changes(weir_job_start_time_seconds": "the annotation marks restarts, and this job was not restarted",
+    'changes(weir_job_start_time_seconds{job_name="healthy"': "the annotation marks restarts, and this job was not restarted",
+    'changes(weir_job_start_time_seconds{job_name=~"healthy"': "the same, on a dashboard with variables",
     "absent(weir_job_state": "the job is there",
-    "up{job=~": "compared with 0 by the alert: the target is up",
 }
+# What is zero in health, and more after the faults.
+PROVOKED = [
+    "sum(rate(weir_node_late_records_total{<J>}[1m]))",
+    "sum(rate(weir_node_late_partial_records_total{<J>}[1m]))",
+    "sum(rate(weir_node_late_assignments_total{<J>}[1m]))",
+    "sum(rate(weir_node_errors_total{<J>}[1m]))",
+    "sum(weir_job_restarts_total{<J>})",
+    "sum(changes(weir_job_start_time_seconds{<J>}[1m]))",
+]
 
-JOB = {
-    "weir": 1, "name": "monitored",
-    "connections": {"main": {"type": "kafka", "brokers": KAFKA}},
-    "execution": {"parallelism": 2, "checkpoint": {"interval": "1s"}},
-    "nodes": {
+
+def job(name, topic, *, provoked):
+    disorder = 8 if provoked else 1
+    nodes = {
         "feed": {"type": "generator_source", "rate": "2000/s", "seed": 3, "parallelism": 1,
                  "schema": {"k": "int64", "v": "int64", "at": "timestamp"},
-                 "fields": {"k": "random_int(1, 50)", "v": "random_int(0, 20)",
-                            "at": "_processing_time - random_duration(INTERVAL '0 seconds', INTERVAL '8 seconds')"},
+                 "fields": {"k": "random_int(1, 50)", "v": f"random_int({0 if provoked else 1}, 20)",
+                            "at": f"_processing_time - random_duration(INTERVAL '0 seconds', INTERVAL '{disorder} seconds')"},
                  "event_time": {"field": "at", "max_delay": "2s"}},
         "checked": {"type": "project", "inputs": ["feed"], "on_error": "drop", "fields": {"k": "k", "q": "100 / v", "at": "at"}},
         "windowed": {"type": "aggregate", "inputs": ["checked"], "key_by": ["k"], "window": {"type": "sliding", "size": "2s", "every": "1s"},
                      "aggregates": {"n": "count(*)", "s": "sum(q)"}},
-        "to_kafka": {"type": "kafka_sink", "inputs": ["windowed"], "connection": "main", "topic": TOPIC, "format": {"type": "json"}},
-        "from_kafka": {"type": "kafka_source", "connection": "main", "topics": [TOPIC], "start_from": "earliest", "format": {"type": "json"},
+        "to_kafka": {"type": "kafka_sink", "inputs": ["windowed"], "connection": "main", "topic": topic, "format": {"type": "json"}},
+        "from_kafka": {"type": "kafka_source", "connection": "main", "topics": [topic], "start_from": "earliest", "format": {"type": "json"},
                        "schema": {"k": "int64", "n": "int64"}},
-        "done": {"type": "blackhole_sink", "inputs": ["from_kafka"]},
-    },
-}
+        "done": {"type": "file_sink", "inputs": ["from_kafka"], "path": f"{name}_disk/out", "format": {"type": "json"}},
+    }
+    if provoked:
+        nodes["flood"] = {"type": "generator_source", "rate": "1000000/s", "parallelism": 1, "schema": {"n": "int64"}, "fields": {"n": "_offset"}}
+        nodes["drain"] = {"type": "blackhole_sink", "inputs": ["flood"], "rate": "1000/s"}
+    return {"weir": 1, "name": name, "connections": {"main": {"type": "kafka", "brokers": KAFKA}},
+            "execution": {"parallelism": 2, "checkpoint": {"interval": "1s"}, "restart": {"strategy": "exponential", "initial_delay": "500ms"}}, "nodes": nodes}
 
 
 def fail(message):
@@ -61,32 +74,10 @@ def fail(message):
 fail.count = 0
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def get(url, timeout=5):
-    with urllib.request.urlopen(url, timeout=timeout) as answer:
-        return answer.read().decode()
-
-
-def wait_for(what, body, seconds):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if body():
-                return
-        except OSError:
-            pass
-        time.sleep(0.2)
-    fail(f"not so within {seconds} s: {what}")
-    raise SystemExit(1)
-
-
-def expand(expression):
-    return (expression.replace("$__rate_interval", "10s").replace("$__interval", "10s").replace("$job_name", "monitored").replace("$node_id", ".+"))
+def expand(expression, name):
+    for variable, value in {"$__rate_interval": "10s", "$__interval": "1m", "$job_name": name, "$node_id": ".+", "$namespace": ".*"}.items():
+        expression = expression.replace(variable, value)
+    return expression
 
 
 def sides(expression):
@@ -102,7 +93,7 @@ def sides(expression):
         elif not quoted and c in ")}]":
             depth -= 1
         elif not quoted and depth == 0:
-            match = re.match(r"(==|!=|>=|<=|>|<|\band\b( on \([^)]*\))?)", expression[i:])
+            match = re.match(r"(==|!=|>=|<=|>|<|\b(and|or)\b( on \([^)]*\))?)", expression[i:])
             if match:
                 parts.append(expression[begin:i])
                 i += match.end()
@@ -113,127 +104,176 @@ def sides(expression):
     return [part.strip() for part in parts if part.strip() and not re.fullmatch(r"[-+0-9.e]+", part.strip())]
 
 
-def check_layout(dashboard):
-    taken = {}
+def check_structure(name, dashboard):
+    taken, ids = {}, set()
     for panel in dashboard["panels"]:
-        grid = panel["gridPos"]
-        if grid["x"] + grid["w"] > 24:
-            fail(f"panel '{panel['title']}' is wider than the grid")
+        title, grid = f"{name}: panel '{panel['title']}'", panel["gridPos"]
+        if min(grid.values()) < 0 or grid["w"] < 1 or grid["h"] < 1 or grid["x"] + grid["w"] > 24:
+            fail(f"{title} is not within the grid")
         for x in range(grid["x"], grid["x"] + grid["w"]):
             for y in range(grid["y"], grid["y"] + grid["h"]):
-                if (x, y) in taken:
-                    fail(f"panels '{panel['title']}' and '{taken[x, y]}' overlap")
+                if taken.setdefault((x, y), title) != title:
+                    fail(f"{title} overlaps {taken[x, y]}")
                     return
-                taken[x, y] = panel["title"]
-    ids = [panel["id"] for panel in dashboard["panels"]]
-    if len(ids) != len(set(ids)):
-        fail("two panels have the same id")
-    for panel in dashboard["panels"]:
-        if panel["type"] != "row" and not panel.get("description"):
-            fail(f"panel '{panel['title']}' does not say what to do next")
+        if panel["id"] in ids:
+            fail(f"{title} has the id of another one")
+        ids.add(panel["id"])
+        if panel["type"] == "row":
+            continue
+        if len(panel.get("description", "")) < 10:
+            fail(f"{title} does not say what to do next")
+        if not panel["fieldConfig"]["defaults"].get("unit") or "min" not in panel["fieldConfig"]["defaults"]:
+            fail(f"{title} has no unit or no minimum")
+        for target in panel["targets"]:
+            if "job_name" not in target["expr"]:
+                fail(f"{title} does not choose a job: {target['expr']}")
+            if "rate(" in target["expr"] and "$__rate_interval" not in target["expr"]:
+                fail(f"{title} takes a rate over a fixed time: {target['expr']}")
 
 
-def main():
-    dashboard_text = open(f"{SOURCE}/deploy/grafana/job.json").read()
-    made = subprocess.run([sys.executable, f"{SOURCE}/deploy/grafana/job_dashboard.py"], check=True, capture_output=True, text=True).stdout
-    if made != dashboard_text:
-        fail("deploy/grafana/job.json is not what job_dashboard.py makes: run it again")
-    dashboard = json.loads(dashboard_text)
-    check_layout(dashboard)
-    rules_file = f"{SOURCE}/deploy/prometheus/rules.yml"
-    checked = subprocess.run(["promtool", "check", "rules", rules_file], capture_output=True, text=True)
-    if checked.returncode != 0:
-        fail(f"promtool check rules: {checked.stdout}{checked.stderr}")
+def check_sources(work):
+    """The committed files are what their source makes."""
+    subprocess.run([sys.executable, f"{GRAFANA}/dashboards.py", work], check=True)
+    for name in (*DASHBOARDS, "job_template"):
+        if open(f"{work}/{name}.json").read() != open(f"{GRAFANA}/{name}.json").read():
+            fail(f"deploy/grafana/{name}.json is not what dashboards.py makes: run it again")
 
-    work = tempfile.mkdtemp(prefix="weir_monitoring_")
-    job_file = f"{work}/monitored.weir.json"
-    open(job_file, "w").write(json.dumps(JOB))
-    weir_port, prometheus_port = free_port(), free_port()
-    open(f"{work}/prometheus.yml", "w").write(
-        f"global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: ['{rules_file}']\n"
-        f"scrape_configs: [{{job_name: weir, static_configs: [{{targets: ['127.0.0.1:{weir_port}']}}]}}]\n")
-    log = open(f"{work}/weir.log", "w")
-    subprocess.run([WORKLOAD, "create", KAFKA, TOPIC, "2"], check=True)
-    weir = subprocess.Popen([WEIR, "run", job_file, "--state-dir", f"{work}/state", "--http-listen", f"127.0.0.1:{weir_port}"], stdout=log, stderr=log)
-    prometheus = subprocess.Popen(
-        ["prometheus", f"--config.file={work}/prometheus.yml", f"--storage.tsdb.path={work}/tsdb", f"--web.listen-address=127.0.0.1:{prometheus_port}"],
-        stdout=subprocess.DEVNULL, stderr=open(f"{work}/prometheus.log", "w"))
-    try:
-        wait_for("the job is ready", lambda: get(f"http://127.0.0.1:{weir_port}/readyz") == "ok\n", 60)
-        wait_for("Prometheus is ready", lambda: "Ready" in get(f"http://127.0.0.1:{prometheus_port}/-/ready"), 30)
-        time.sleep(SCRAPES_SECONDS)
 
-        page = get(f"http://127.0.0.1:{weir_port}/metrics")
-        linted = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, text=True)
-        if linted.returncode != 0:
-            fail(f"promtool check metrics: {linted.stdout}{linted.stderr}")
-        listed = set(re.findall(r'\{"((?:weir|process)_[a-z_0-9]+)"', open(f"{SOURCE}/engine/base/metric_names.cc").read()))
-        exported = set(re.findall(r"^# TYPE ([a-z_0-9]+) ", page, re.M))
-        for name in sorted(exported - listed):
-            fail(f"{name} is exported but not in the list of metrics")
-        for name in sorted(listed - exported):
-            if name not in EXPECTED_EMPTY:
-                fail(f"{name} is in the list of metrics but this job does not export it")
+def promtool(what, *arguments, text=None):
+    done = subprocess.run(["promtool", *arguments], input=text, capture_output=True, text=True)
+    if done.returncode != 0:
+        fail(f"{what}: {done.stdout}{done.stderr}")
 
-        def query(expression):
-            answer = json.loads(get(f"http://127.0.0.1:{prometheus_port}/api/v1/query?" + urllib.parse.urlencode({"query": expression}), 20))
-            if answer["status"] != "success":
-                return None
-            return [float(series["value"][1]) for series in answer["data"]["result"]]
 
-        asked = 0
+def restart(work, port):
+    """A sink whose directory answers with an error for a moment: the attempt ends, the next one goes on."""
+    disk = pathlib.Path(work, "provoked_disk")
+    disk.rename(f"{disk}.away")
+    disk.symlink_to(disk.name)
+    wait_for("the job restarts", lambda: re.search(r'restarts_total\{.*reason="task_failed"\} [1-9]', get(f"http://127.0.0.1:{port}/metrics")), 30)
+    disk.unlink()
+    pathlib.Path(f"{disk}.away").rename(disk)
+    wait_for("the job runs again", lambda: get(f"http://127.0.0.1:{port}/readyz") == "ok\n", 30)
 
-        def expect_data(where, expression):
-            nonlocal asked
-            asked += 1
-            values = query(expression)
-            if values is None:
-                fail(f"{where}: Prometheus refuses {expression}")
-            elif any(key in expression for key in EXPECTED_EMPTY):
-                return
-            elif not values:
-                fail(f"{where}: no data for {expression}")
-            elif all(math.isnan(value) for value in values):
-                fail(f"{where}: only NaN for {expression}")
 
+class Asking:
+    def __init__(self, prometheus):
+        self.prometheus, self.asked = prometheus, 0
+
+    def expect_data(self, where, expression):
+        self.asked += 1
+        values = self.prometheus.query(expression)
+        if values is None:
+            fail(f"{where}: Prometheus refuses {expression}")
+        elif any(key in expression for key in EXPECTED_EMPTY):
+            return
+        elif not values:
+            fail(f"{where}: no data for {expression}")
+        elif all(math.isnan(value) for value in values):
+            fail(f"{where}: only NaN for {expression}")
+
+    def dashboard(self, title, dashboard, name):
         for panel in dashboard["panels"]:
             for target in panel.get("targets", []):
-                expect_data(f"panel '{panel['title']}'", expand(target["expr"]))
+                self.expect_data(f"{title}, panel '{panel['title']}'", expand(target["expr"], name))
         for variable in dashboard["templating"]["list"]:
             match = re.fullmatch(r"label_values\((.+), (\w+)\)", variable.get("definition", ""))
             if match:
-                expect_data(f"variable '{variable['name']}'", f"count by ({match[2]}) ({expand(match[1])})")
+                self.expect_data(f"{title}, variable '{variable['name']}'", f"count by ({match[2]}) ({expand(match[1], name)})")
         for annotation in dashboard["annotations"]["list"]:
-            expect_data("annotation", expand(annotation["expr"]))
-        rules = json.loads(get(f"http://127.0.0.1:{prometheus_port}/api/v1/rules"))
-        for group in rules["data"]["groups"]:
-            for rule in group["rules"]:
-                if rule["health"] not in ("ok", "unknown"):
-                    fail(f"rule {rule['name']}: {rule.get('lastError')}")
-                if rule["type"] == "recording":
-                    expect_data(f"record {rule['name']}", rule["name"])
-                else:
-                    for side in sides(rule["query"]):
-                        expect_data(f"alert {rule['name']}", side)
-        print(f"{asked} expressions asked of a real Prometheus; {len(exported)} metrics exported")
-        if asked < 60:
-            fail("fewer expressions than the dashboard and the rules have")
-        weir.send_signal(signal.SIGTERM)
-        code = weir.wait(60)
+            self.expect_data(f"{title}, annotation", expand(annotation["expr"], name))
+
+    def rules(self):
+        for rule in self.prometheus.rules():
+            if rule["health"] not in ("ok", "unknown"):
+                fail(f"rule {rule['name']}: {rule.get('lastError')}")
+            if rule["type"] == "recording":
+                self.expect_data(f"record {rule['name']}", rule["name"])
+            else:
+                for side in sides(rule["query"]):
+                    self.expect_data(f"alert {rule['name']}", side)
+
+
+def check_metrics(page):
+    promtool("promtool check metrics", "check", "metrics", text=page)
+    listed = set(re.findall(r'\{"((?:weir|process)_[a-z_0-9]+)"', open(f"{SOURCE}/engine/base/metric_names.cc").read()))
+    exported = set(re.findall(r"^# TYPE ([a-z_0-9]+) ", page, re.M))
+    for name in sorted(exported - listed):
+        fail(f"{name} is exported but not in the list of metrics")
+    for name in sorted(listed - exported):
+        fail(f"{name} is in the list of metrics but this job does not export it")
+    return len(exported)
+
+
+def run(servers, work):
+    rules = f"{SOURCE}/deploy/prometheus/rules.yml"
+    promtool("promtool check rules", "check", "rules", rules)
+    ports, processes, printed = {}, {}, {}
+    for name in ("healthy", "provoked"):
+        topic = f"{name}_{os.getpid()}_{int(time.time())}"  # read by the job that writes it, so it must be there before
+        subprocess.run([WORKLOAD, "create", KAFKA, topic, "2"], check=True)
+        pathlib.Path(work, f"{name}.weir.json").write_text(json.dumps(job(name, topic, provoked=name == "provoked")))
+        ports[name] = free_port()
+        processes[name] = servers.start(name, WEIR, "run", f"{name}.weir.json", "--state-dir", f"{work}/state", "--http-listen",
+                                        f"127.0.0.1:{ports[name]}", cwd=work)
+        printed[name] = json.loads(subprocess.run([WEIR, "dashboard", f"{name}.weir.json"], cwd=work, check=True, capture_output=True, text=True).stdout)
+        scoped = subprocess.run([WEIR, "dashboard", "--rules", f"{name}.weir.json"], cwd=work, check=True, capture_output=True, text=True).stdout
+        pathlib.Path(work, f"{name}_rules.yml").write_text(scoped)
+        promtool(f"rules of {name}", "check", "rules", f"{work}/{name}_rules.yml")
+    prometheus = Prometheus(servers, ports.values(), rules)
+    for name, port in ports.items():
+        wait_for(f"the job {name} is ready", lambda port=port: get(f"http://127.0.0.1:{port}/readyz") == "ok\n", 60)
+    time.sleep(SCRAPES_SECONDS - 10)
+    restart(work, ports["provoked"])
+    time.sleep(10)
+
+    exported = check_metrics(get(f"http://127.0.0.1:{ports['healthy']}/metrics"))
+    asking = Asking(prometheus)
+    for file in DASHBOARDS:
+        dashboard = json.load(open(f"{GRAFANA}/{file}.json"))
+        check_structure(file, dashboard)
+        for name in ports:
+            asking.dashboard(file, dashboard, name)
+    for name, dashboard in printed.items():
+        check_structure(f"weir dashboard {name}", dashboard)
+        asking.dashboard(f"weir dashboard {name}", dashboard, name)
+    asking.rules()
+    for expression in PROVOKED:
+        quiet, loud = (prometheus.query(expression.replace("<J>", f'job_name="{name}"')) for name in ports)
+        if quiet != [0]:
+            fail(f"in health not zero but {quiet}: {expression}")
+        if not loud or not loud[0] > 0:
+            fail(f"provoked, and still {loud}: {expression}")
+    held = prometheus.query('max(rate(weir_node_time_seconds_total{job_name="provoked",node_id="flood",state="backpressured"}[10s]))')
+    if not held or held[0] < 0.5:
+        fail(f"the source before a slow sink is not held back: {held}")
+    print(f"{asking.asked} expressions asked of a real Prometheus; {exported} metrics exported")
+    if asking.asked < 300:
+        fail("fewer expressions than the dashboards and the rules have")
+    for name, process in processes.items():
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(60)
         if code != 0:
-            fail(f"the job ended with {code}")
+            fail(f"the job {name} ended with {code}")
+
+
+def main():
+    work = tempfile.mkdtemp(prefix="weir_monitoring_")
+    servers = Servers(work)
+    try:
+        check_sources(work)
+        run(servers, work)
+    except NotSo as reason:
+        fail(str(reason))
     finally:
-        for process in (weir, prometheus):
-            if process.poll() is None:
-                process.kill()
-            process.wait()
+        servers.end()
         if fail.count:
-            print(open(f"{work}/weir.log").read()[-4000:])
+            for name in ("healthy", "provoked", "prometheus"):
+                print(f"--- {name}\n{servers.log(name)}")
         else:
             shutil.rmtree(work, ignore_errors=True)
     sys.exit(1 if fail.count else 0)
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("no_proxy", "127.0.0.1,localhost")
     main()
