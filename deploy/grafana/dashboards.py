@@ -125,6 +125,9 @@ PANELS = {
     "checkpoint_running": Panel("Checkpoints under way", "timeseries", "short", 8,
                                 [("sum by (job_name) (weir_checkpoints_in_progress{<J>})", "{{job_name}}")],
                                 "1 all the time: a checkpoint takes as long as the interval."),
+    "checkpoint_fallbacks": Panel("Went back to an older checkpoint", "timeseries", "short", 8,
+                                  [("sum by (job_name) (weir_checkpoint_fallbacks_total{<J>})", "{{job_name}}")],
+                                  "Since the start of the process. Above zero: a checkpoint was damaged or missing, see WeirCheckpointDamaged."),
     "alignment": Panel("Alignment p95", "timeseries", "s", 8, quantiles("weir_checkpoint_alignment_seconds", "<N>", "node_id", points=(0.95,)),
                        "First to last barrier. Seconds: the node waits for a backpressured input."),
     "phases": Panel("Snapshot phases p95", "timeseries", "s", 8, quantiles("weir_checkpoint_snapshot_seconds", "<N>", "node_id, phase", points=(0.95,)),
@@ -204,7 +207,8 @@ DASHBOARDS = {
         ("Checkpoints", ["checkpoint_duration", "checkpoint_pause", "state_size"]),
         ("Process", PROCESS)]),
     "checkpoints": ("weir-checkpoints", "Weir: checkpoints and state", [
-        ("Checkpoints", ["checkpoint_duration", "checkpoint_size", "checkpoint_outcomes", "checkpoint_running", "alignment", "phases", "checkpoint_pause"]),
+        ("Checkpoints", ["checkpoint_duration", "checkpoint_size", "checkpoint_outcomes", "checkpoint_running", "checkpoint_fallbacks", "alignment", "phases",
+                         "checkpoint_pause"]),
         ("State", ["state_size", "state_rows", "state_cold"]),
         ("RocksDB", ["rocksdb_memory", "rocksdb_compaction", "rocksdb_stalls"])]),
     "overview": ("weir-overview", "Weir: overview", [
