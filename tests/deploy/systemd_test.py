@@ -219,7 +219,10 @@ try:
     ctypes.CDLL("libseccomp.so.2")
 except OSError:
     missing.append("libseccomp.so.2")
-if missing or os.geteuid() != 0:
-    print(f"systemd_test ... skipped 'SKIPPED: {'needs root' if not missing else 'no ' + ', '.join(missing)}'")
+reason = "no " + ", ".join(missing) if missing else "needs root" if os.geteuid() != 0 else ""
+if not reason and subprocess.run(["unshare", "--mount", "--", "mount", "--make-rprivate", "/"], stderr=subprocess.DEVNULL).returncode != 0:
+    reason = "a mount namespace of its own is not permitted here"
+if reason:
+    print(f"systemd_test ... skipped 'SKIPPED: {reason}'")
     sys.exit(SKIPPED)
 main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
