@@ -29,7 +29,7 @@ readonly LINK=weir-k8s GROUP=weir-k8s
 readonly VOLUMES=12 # of each class, per node or shared
 # Folders that programs of a node write to wherever they are told to: each node has its own.
 readonly PLACES=(/var/lib/cni /var/lib/kubelet /var/log/containers)
-readonly READY_SECONDS_MAX=120
+readonly READY_SECONDS_MAX=180
 readonly PROGRAMS=(containerd ctr runc unshare nsenter tini nft iptables conntrack ip openssl buildah busybox curl)
 
 here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
@@ -291,6 +291,7 @@ start_node() {
   kubeconfig "$node"
   mkdir -p "$home"/{cni,kubelet,images}
   # restrict_oom_score_adj, and oomScoreAdj and maxOpenFiles below: for machines where root may not raise its own limits.
+  # AppArmor: its profiles belong to the whole machine.
   cat >"$home/containerd.toml" <<END
 version = 2
 root = "$home/images"
@@ -300,6 +301,7 @@ state = "/run/containerd"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "localhost/pause:1"
   restrict_oom_score_adj = true
+  disable_apparmor = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "$home/cni"
@@ -510,7 +512,8 @@ case $verb in
     done
     [[ $nodes == [12] ]] || fail "--nodes: '$nodes' is not 1 or 2"
     ;;
-  crash | kubectl) ;;
+  crash) [[ $# -eq 1 ]] || fail "$verb: which node? See --help" ;;
+  kubectl) ;;
   down | status) [[ $# -eq 0 ]] || fail "$verb takes no arguments" ;;
   -h | --help | help)
     usage
@@ -522,6 +525,7 @@ case $verb in
     ;;
 esac
 bin=$("$here/build.sh" --prefix)
+if [[ $verb == kubectl ]]; then init_of node0 >/dev/null || fail "no cluster runs from $dir: ./dev k8s up"; fi
 case $verb in
   up | down | crash)
     mkdir -p "$(dirname "$dir")"

@@ -233,11 +233,15 @@ class Workload:
     def job(self):
         return json.dumps(self.spec, indent=1)
 
-    def finish(self, release):
-        """All that was fed is out; returns what is wrong with it."""
+    def close(self):
+        """Ends the input; returns what must come of it."""
         self.stop()
         self.checks.workload("close", self.checks.source, chaos.PARTITIONS, chaos.BASE_MS + self.fed + 3_600_000)
-        want = chaos.oracle(self.fed)
+        return chaos.oracle(self.fed)
+
+    def finish(self, release):
+        """All that was fed is out; returns what is wrong with it."""
+        want = self.close()
         self.checks.work = str(release.volume() / "files")
         until("the results of everything fed", lambda: sum(1 for _ in chaos.file_rows(f"{self.checks.work}/counts")) >= len(want))
         # The last checkpoint ends the files.
@@ -395,9 +399,15 @@ class ClusterTest(unittest.TestCase):
         release.wait_ready()
         load.spec["execution"]["parallelism"] = 3
         release.values["job"] = load.job()
-        resume(release, "helm upgrade with a changed job", lambda: release.apply("upgrade"))
+        with (work / "old.log").open("w") as log:
+            follower = subprocess.Popen([CLUSTER, "kubectl", "-n", NAMESPACE, "logs", "-f", release.pod_name], stdout=log, stderr=log)
+            self.addCleanup(follower.kill)
+            resume(release, "helm upgrade with a changed job", lambda: release.apply("upgrade"))
+            follower.wait(60)
+        last = (work / "old.log").read_text()
         first = resumed_from(release)
-        self.assertIsNotNone(first, release.log())
+        self.assertIn("stopping: taking a final checkpoint", last)
+        self.assertEqual(int(re.findall(r'"checkpoint completed".*"checkpoint":(\d+)', last)[-1]), first, f"{last[-1000:]}\n{release.log()}")
         done = release.helm("history", release.name, "-o", "json")
         self.assertEqual(json.loads(done.stdout)[-1]["revision"], 2)
 
@@ -525,7 +535,7 @@ def set_up():
     global cluster, bootstrap
     print(run(SOURCE / "deploy" / "image" / "build.sh", WEIR, work / "image.tar").stdout.splitlines()[-1])
     begin = time.monotonic()
-    print(run(CLUSTER, "up", "--nodes", "2", "--image", work / "image.tar", timeout=600).stdout, end="")
+    print(run(CLUSTER, "up", "--nodes", "2", "--image", work / "image.tar", timeout=900).stdout, end="")
     cluster = Cluster()
     figure("a cluster of two nodes until both are Ready", time.monotonic() - begin)
     run(KAFKA, "up", "--port", "0", "--dir", work / "kafka", "--address", MACHINE)
