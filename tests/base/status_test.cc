@@ -68,7 +68,7 @@ TEST(Result, HoldsAValueOrAStatus) {
 
 TEST(ResultDeath, ReadingTheWrongSideIsABug) {
   EXPECT_DEATH(Half(7).value(), "check failed");
-  EXPECT_DEATH(Result<int>{Status::Ok()}, "check failed");
+  EXPECT_DEATH(static_cast<void>(Result<int>(Status::Ok())), "check failed");
 }
 
 TEST(CheckDeath, PrintsPlaceConditionAndBothValues) {

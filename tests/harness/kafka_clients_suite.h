@@ -51,7 +51,7 @@ class KafkaClients : public ::testing::TestWithParam<KafkaSiteCase> {
         admin_(site_->clients().MakeKafkaAdmin(site_->connection()).value()) {}
 
   std::string Create(const std::string& prefix, int32_t partitions) {
-    const std::string topic = site_->Topic(prefix);
+    std::string topic = site_->Topic(prefix);
     EXPECT_TRUE(admin_->CreateTopic(topic, partitions, 1, kDeadline).ok());
     EXPECT_TRUE(site_->Until([&] {
       return admin_->Offsets(All(topic, partitions), KafkaAdmin::When::kLatest, {}, kDeadline).ok();
