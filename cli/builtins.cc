@@ -1,9 +1,13 @@
 #include "cli/builtins.h"
 
 #include <algorithm>
+#include <csignal>
+#include <cstdlib>
 
+#include "cli/process_config.h"
 #include "connectors/connectors.h"
 #include "connectors/register.h"
+#include "engine/net/http_client.h"
 #include "engine/runtime/memory_governor.h"
 #include "operators/register.h"
 #include "state/state.h"
@@ -13,6 +17,11 @@ namespace {
 
 constexpr size_t kCacheBytesLeast = size_t{8} << 20, kCacheBytesMost = size_t{512} << 20;
 constexpr size_t kBackgroundBytesMost = size_t{12} << 20;
+
+std::string Environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string() : std::string(value);
+}
 
 }  // namespace
 
@@ -52,8 +61,27 @@ std::unique_ptr<MemoryGovernor> MakeGovernor(size_t limit) {
   return std::make_unique<runtime::ProcessMemoryGovernor>(limit);
 }
 
-Result<std::unique_ptr<CheckpointStore>> OpenStorage(Env& env, const std::string& uri) {
-  return state::OpenCheckpointStore(env, uri);
+Result<std::unique_ptr<CheckpointStore>> OpenStorage(Env& env, const std::string& uri,
+                                                     const ProcessConfig& config) {
+  if (!uri.starts_with("s3://")) return state::OpenFileStore(env, uri);
+  // A server that cuts a connection is an error of that call.
+  signal(SIGPIPE, SIG_IGN);
+  state::S3Options options;
+  options.endpoint = config.s3_endpoint;
+  options.region = config.s3_region;
+  options.path_style = config.s3_path_style;
+  options.key_id = Environment("AWS_ACCESS_KEY_ID");
+  options.secret_key = Secret(Environment("AWS_SECRET_ACCESS_KEY"));
+  options.session_token = Secret(Environment("AWS_SESSION_TOKEN"));
+  options.credentials_file = Environment("AWS_SHARED_CREDENTIALS_FILE");
+  if (const std::string profile = Environment("AWS_PROFILE"); !profile.empty())
+    options.profile = profile;
+  options.web_identity_token_file = Environment("AWS_WEB_IDENTITY_TOKEN_FILE");
+  options.role_arn = Environment("AWS_ROLE_ARN");
+  if (const std::string name = Environment("AWS_ROLE_SESSION_NAME"); !name.empty())
+    options.role_session_name = name;
+  options.sts_endpoint = Environment("AWS_ENDPOINT_URL_STS");
+  return state::OpenS3Store(env, net::MakeHttpClient({Environment("AWS_CA_BUNDLE")}), uri, options);
 }
 
 }  // namespace weir::cli

@@ -27,7 +27,9 @@ struct BackendParts {
 /// `kind`: rocksdb or memory.
 Result<BackendParts> MakeBackend(Env& env, MemoryGovernor& memory, const std::string& kind);
 
-/// file:// of an absolute or relative path.
-Result<std::unique_ptr<CheckpointStore>> OpenStorage(Env& env, const std::string& uri);
+struct ProcessConfig;
+/// file:// or s3://. What S3 needs beside the configuration (credentials) is in the environment.
+Result<std::unique_ptr<CheckpointStore>> OpenStorage(Env& env, const std::string& uri,
+                                                     const ProcessConfig& config);
 
 }  // namespace weir::cli

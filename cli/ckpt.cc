@@ -25,7 +25,7 @@ int OnStorage(Options& options, const std::function<Result<int>(control::JobStor
   if (Status status = options.config.Resolve(); !status.ok()) return Fail(status);
   const std::unique_ptr<Env> env = MakePosixEnv(2);
   Result<std::unique_ptr<CheckpointStore>> store =
-      OpenStorage(*env, StorageUri(options.config, ""));
+      OpenStorage(*env, StorageUri(options.config, ""), options.config);
   if (!store.ok()) return Fail(store.status());
   control::JobStorage storage(*env, **store, options.job,
                               options.config.state_dir + "/" + options.job);
@@ -165,10 +165,7 @@ void AddCkpt(CLI::App& app, Invocation& invocation) {
     if (which)
       verb->add_option("CHECKPOINT", options->which,
                        "Its number; default: the one where the job goes on.");
-    verb->add_option("--storage", options->config.storage, "Where checkpoints live.");
-    verb->add_option("--state-dir", options->config.state_dir, "Local working directory.")
-        ->envname("WEIR_STATE_DIR")
-        ->capture_default_str();
+    options->config.AddStorageFlags(*verb);
     if (!which) verb->add_flag("--json", options->json, "As JSON.");
     verb->footer(std::string("Examples:\n  weir ckpt ") + name + " clicks_per_page\n  weir ckpt " +
                  name + " clicks_per_page --storage file:///var/lib/weir/storage");

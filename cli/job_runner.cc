@@ -196,7 +196,7 @@ int RunJob(const RunOptions& options, const std::function<bool()>& stop) {
 
   http.Waiting("opening the storage");
   const std::string uri = StorageUri(config, plan.checkpoint.storage);
-  Result<std::unique_ptr<CheckpointStore>> store = OpenStorage(*env, uri);
+  Result<std::unique_ptr<CheckpointStore>> store = OpenStorage(*env, uri, config);
   if (!store.ok()) return Fail(store.status());
   if (options.dry_run) {
     std::printf("%s: valid; nothing was run\n", options.job.file.c_str());

@@ -22,8 +22,9 @@ struct Options {
 Result<Json> DescribeOld(const Options& options, const PhysicalPlan& plan, Env& env) {
   if (options.job.file == "latest" ||
       options.job.file.find_first_not_of("0123456789") == std::string::npos) {
-    WEIR_ASSIGN(const auto store,
-                OpenStorage(env, StorageUri(options.config, plan.checkpoint.storage)));
+    WEIR_ASSIGN(
+        const auto store,
+        OpenStorage(env, StorageUri(options.config, plan.checkpoint.storage), options.config));
     control::JobStorage storage(env, *store, plan.job, options.config.state_dir + "/" + plan.job);
     WEIR_ASSIGN(const control::Manifest manifest, ReadCheckpoint(storage, options.job.file));
     return manifest.description;

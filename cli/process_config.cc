@@ -38,14 +38,7 @@ std::optional<double> FirstNumber(const char* path) {
 }  // namespace
 
 void ProcessConfig::AddFlags(CLI::App& command) {
-  command
-      .add_option("--state-dir", state_dir,
-                  "Local working directory: RocksDB, logs not yet uploaded.")
-      ->envname("WEIR_STATE_DIR")
-      ->capture_default_str();
-  command.add_option("--storage", storage,
-                     "Where checkpoints live: file://PATH. The flag wins over the job, the job "
-                     "over WEIR_STORAGE.");
+  AddStorageFlags(command);
   command
       .add_option("--cluster", cluster,
                   "Id of this installation in outside names; default: made once in the storage.")
@@ -98,6 +91,31 @@ void ProcessConfig::AddFlags(CLI::App& command) {
       ->envname("WEIR_INSECURE");
 }
 
+void ProcessConfig::AddStorageFlags(CLI::App& command) {
+  command
+      .add_option("--state-dir", state_dir,
+                  "Local working directory: RocksDB, logs not yet uploaded.")
+      ->envname("WEIR_STATE_DIR")
+      ->capture_default_str();
+  command.add_option("--storage", storage,
+                     "Where checkpoints live: file:///PATH or s3://BUCKET/PREFIX. The flag wins "
+                     "over the job, the job over WEIR_STORAGE.");
+  command
+      .add_option("--s3-endpoint", s3_endpoint,
+                  "Server behind s3://, as https://host:port; default: Amazon's of the region.")
+      ->envname("WEIR_S3_ENDPOINT");
+  command
+      .add_option("--s3-region", s3_region,
+                  "Region of the bucket; default: AWS_REGION, else us-east-1.")
+      ->envname("WEIR_S3_REGION");
+  command
+      .add_option("--s3-path-style", s3_path_style_text,
+                  "true: host/bucket/key, false: bucket.host/key; default: true if an endpoint is "
+                  "given.")
+      ->envname("WEIR_S3_PATH_STYLE")
+      ->check(CLI::IsMember({"true", "false"}));
+}
+
 Status ProcessConfig::Resolve() {
   WEIR_ASSIGN(connect_timeout, DurationSetting("connect-timeout", connect_timeout_text));
   WEIR_ASSIGN(stop_timeout, DurationSetting("stop-timeout", stop_timeout_text));
@@ -111,6 +129,12 @@ Status ProcessConfig::Resolve() {
       return Status(Code::kInvalidArgument, "--memory-limit: at least 96MiB are needed");
   }
   storage_given = !storage.empty();
+  if (!s3_path_style_text.empty()) s3_path_style = s3_path_style_text == "true";
+  for (const char* name : {"AWS_REGION", "AWS_DEFAULT_REGION"}) {
+    const char* region = std::getenv(name);
+    if (s3_region.empty() && region != nullptr) s3_region = region;
+  }
+  if (s3_region.empty()) s3_region = "us-east-1";
   if (threads == 0) threads = DetectCores();
   std::error_code error;
   const std::filesystem::path absolute = std::filesystem::absolute(state_dir, error);

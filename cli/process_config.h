@@ -23,6 +23,7 @@ struct ProcessConfig {
   std::string memory_limit_text, connect_timeout_text = "30s", stop_timeout_text = "60s",
                                  cancel_timeout_text = "30s";
   std::string log_level = "info", log_format = "auto";
+  std::string s3_endpoint, s3_region, s3_path_style_text;
   int threads = 0;            // 0: the cores
   std::string allowed_paths;  // ':'-separated; empty: the working directory
   bool insecure = false;
@@ -30,9 +31,12 @@ struct ProcessConfig {
   std::optional<uint64_t> memory_limit;
   Duration connect_timeout{}, stop_timeout{}, cancel_timeout{};
   std::vector<std::string> allowed_path_list;
-  bool storage_given = false;  // by the flag: it wins over the job's
+  bool storage_given = false;         // by the flag: it wins over the job's
+  std::optional<bool> s3_path_style;  // empty: if an endpoint is given
 
   void AddFlags(CLI::App& command);
+  /// Of them those that say where checkpoints live.
+  void AddStorageFlags(CLI::App& command);
   /// kInvalidArgument names the setting and what it takes.
   Status Resolve();
   /// Sets the process's log up; text on a terminal, else JSON.

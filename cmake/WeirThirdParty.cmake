@@ -72,6 +72,7 @@ weir_third_party(cli11 PACKAGE libcli11-dev HEADER CLI/CLI.hpp)
 weir_third_party(httplib PACKAGE libcpp-httplib-dev HEADER httplib.h SHARED cpp-httplib
   DEFINES CPPHTTPLIB_OPENSSL_SUPPORT CPPHTTPLIB_ZLIB_SUPPORT CPPHTTPLIB_BROTLI_SUPPORT
   LINK weir_third_party::openssl weir_third_party::zlib Threads::Threads)
+weir_third_party(curl PACKAGE libcurl4-openssl-dev HEADER curl/curl.h SHARED curl LINK Threads::Threads)
 weir_third_party(brotli PACKAGE libbrotli-dev HEADER brotli/decode.h)
 weir_third_party(gtest PACKAGE libgtest-dev HEADER gtest/gtest.h STATIC gtest LINK Threads::Threads)
 weir_third_party(gmock PACKAGE libgmock-dev HEADER gmock/gmock.h STATIC gmock gmock_main

@@ -6,7 +6,7 @@ export WEIR_CACHE=${WEIR_CACHE:-$HOME/.cache/weir}
 
 readonly WEIR_PACKAGES_BUILD=(
   g++ cmake ninja-build ccache mold git ca-certificates debian-archive-keyring dpkg-dev
-  libbenchmark-dev libbrotli-dev libbz2-dev libcli11-dev libcpp-httplib-dev libfmt-dev libgmock-dev libgtest-dev
+  libbenchmark-dev libbrotli-dev libbz2-dev libcli11-dev libcpp-httplib-dev libcurl4-openssl-dev libfmt-dev libgmock-dev libgtest-dev
   libhowardhinnant-date-dev liblz4-dev libpg-query-dev libprotobuf-c-dev libre2-dev librocksdb-dev libsasl2-dev libsimdjson-dev
   libsnappy-dev libspdlog-dev libssl-dev libutf8proc-dev libxxhash-dev libzstd-dev nlohmann-json3-dev
   prometheus-cpp-dev python3 tzdata zlib1g-dev)

@@ -6,6 +6,9 @@ source "$WEIR_ROOT/dev.d/setup.bash"
 build release
 require_packages "${WEIR_PACKAGES_KAFKA[@]}" "${WEIR_PACKAGES_MONITORING[@]}"
 
+# Without it the tests of S3 storage say that they were skipped.
+"$WEIR_ROOT/deploy/third_party/versitygw.sh" >/dev/null || say "the tests of S3 storage will be skipped"
+
 # ctest's closing lines stay the last ones: they are held back until it has ended, and the reasons of skipped tests are
 # put before them.
 log=$WEIR_ROOT/build/release/Testing/Temporary/LastTest.log

@@ -651,7 +651,8 @@ std::span<const Option> ExecutionOptions() {
                 .fallback = "3",
                 .allowed = "1..1000"},
                {.name = "storage",
-                .doc = "Where checkpoints live, file://... Without it: the process's storage.",
+                .doc = "Where checkpoints live, file:///... or s3://bucket/prefix. Without it: the "
+                       "process's storage.",
                 .substitute = true},
                {.name = "unaligned_after",
                 .type = OptionType::kDuration,

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "state/state.h"
+#include "state/store_name.h"
 
 namespace weir::state {
 namespace {
@@ -97,19 +98,18 @@ class FileStore final : public CheckpointStore {
     return files;
   }
 
+  // A directory's names are exclusive by themselves, and what was being written when a process died
+  // lies under a temporary name that List shows.
+  Status Probe() override { return Status::Ok(); }
+  Status RemoveUnfinished(std::string_view) override { return Status::Ok(); }
+  void RetryUntil(Duration) override {}
+  void Interrupt() override {}
+
   std::string Describe() const override { return std::string(kFileScheme) + root_; }
 
  private:
   Result<Path> PathOf(std::string_view name) const {
-    const std::string padded = "/" + std::string(name) + "/";
-    if (name.empty() || padded.find("//") != std::string::npos ||
-        padded.find("/../") != std::string::npos || padded.find("/./") != std::string::npos ||
-        name.find('\0') != std::string_view::npos) {
-      return Status(
-          Code::kInvalidArgument,
-          "\"" + std::string(name) +
-              "\" is no name in a storage: expected a relative path without \".\" and \"..\"");
-    }
+    WEIR_TRY(CheckStoreName(name));
     return root_ + "/" + std::string(name);
   }
   Result<Path> Prepare(std::string_view name) const {
@@ -178,12 +178,7 @@ class FileStore final : public CheckpointStore {
 
 }  // namespace
 
-Result<std::unique_ptr<CheckpointStore>> OpenCheckpointStore(Env& env, std::string_view uri) {
-  if (uri.starts_with("s3://"))
-    return Status(
-        Code::kPlanned,
-        "\"" + std::string(uri) +
-            "\": storage on S3 is planned, not in this version; use file:///absolute/path");
+Result<std::unique_ptr<CheckpointStore>> OpenFileStore(Env& env, std::string_view uri) {
   if (!uri.starts_with(kFileScheme) || uri.size() <= kFileScheme.size() ||
       uri[kFileScheme.size()] != '/') {
     return Status(Code::kInvalidArgument,

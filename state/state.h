@@ -5,12 +5,15 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/api/checkpoint_store.h"
+#include "engine/api/clients.h"
 #include "engine/api/state_backend.h"
+#include "engine/base/secret.h"
 
 namespace weir::state {
 
@@ -32,8 +35,29 @@ struct MemoryOptions {
 /// The same hot tables over an ordered map: for tests, simulation and state that surely fits.
 std::unique_ptr<StateBackend> MakeMemoryBackend(Env& env, MemoryOptions options = {});
 
-/// `file:///absolute/path`; `s3://` is kPlanned. Makes the root directory.
-Result<std::unique_ptr<CheckpointStore>> OpenCheckpointStore(Env& env, std::string_view uri);
+/// `file:///absolute/path`. Makes the root directory.
+Result<std::unique_ptr<CheckpointStore>> OpenFileStore(Env& env, std::string_view uri);
+
+/// The store behind `s3://`. Of the three sources of credentials the first counts that is set.
+struct S3Options {
+  std::string endpoint;  // "https://host:port"; empty: Amazon's of the region
+  std::string region = "us-east-1";
+  std::optional<bool> path_style;  // host/bucket/key; empty: if an endpoint is given
+  std::string key_id;              // 1
+  Secret secret_key, session_token;
+  std::string credentials_file, profile = "default";  // 2  read again when it changes
+  std::string web_identity_token_file, role_arn;      // 3  exchanged for keys that expire
+  std::string role_session_name = "weir";
+  std::string sts_endpoint;                  // empty: Amazon's of the region
+  uint64_t part_bytes = uint64_t{16} << 20;  // larger objects go up in such parts; from 5 MiB
+  int page_keys = 1000;                      // of a listing
+  Duration retry_least = Seconds(5);         // of a call, whatever RetryUntil says
+};
+
+/// `s3://bucket/prefix`. Asks the server nothing yet.
+Result<std::unique_ptr<CheckpointStore>> OpenS3Store(Env& env, std::unique_ptr<HttpClient> http,
+                                                     std::string_view uri,
+                                                     const S3Options& options);
 
 /// A timer whose firing unit has begun.
 struct TimerCursor {

@@ -10,8 +10,12 @@ root=$2
 # bash is for `helm test` and for people who look into a pod.
 readonly PACKAGES=(
   base-files netbase tzdata ca-certificates bash libtinfo6 libc6 libgcc-s1 libstdc++6 libssl3 zlib1g libbrotli1
-  libsasl2-2 libsasl2-modules libsasl2-modules-db libdb5.3 libsimdjson14 libfmt9 libdate-tz3 libcurl4 libcpp-httplib0.11
-  libprometheus-cpp-core1.0)
+  libsasl2-2 libsasl2-modules libsasl2-modules-db libdb5.3 libsimdjson14 libfmt9 libdate-tz3 libcpp-httplib0.11
+  libprometheus-cpp-core1.0
+  # libcurl and what it links.
+  libcurl4 libnghttp2-14 libidn2-0 libunistring2 libpsl5 librtmp1 libgnutls30 libhogweed6 libnettle8 libgmp10 libp11-kit0
+  libffi8 libtasn1-6 libssh2-1 libldap-2.5-0 libzstd1 libgssapi-krb5-2 libkrb5-3 libk5crypto3 libkrb5support0 libkeyutils1
+  libcom-err2)
 
 mkdir -p "$root"
 root=$(readlink -f "$root")

@@ -17,6 +17,7 @@
 
 #include "engine/api/context.h"
 #include "engine/api/format.h"
+#include "engine/base/env.h"
 #include "engine/base/status.h"
 
 namespace weir {
@@ -145,21 +146,45 @@ class KafkaAdmin {
       Duration deadline) = 0;  // -1: none
 };
 
+/// A part of a file as the body of a request, read while it is sent.
+struct HttpFilePart {
+  const ReadableFile* file = nullptr;
+  uint64_t offset = 0, bytes = 0;
+};
 struct HttpRequest {
-  std::string method = "GET", url, body;
+  std::string method = "GET", url;
+  std::string_view body;  // must outlive the call, as the file must
+  HttpFilePart file;      // instead of `body`
   std::vector<std::pair<std::string, std::string>> headers;
+  size_t answer_bytes_max = size_t{1} << 20;  // beyond: kLimit
+  uint64_t interrupts = 0;                    // interrupts() when the caller's operation began
 };
 struct HttpResponse {
   int status = 0;
   std::string body;
-  std::vector<std::pair<std::string, std::string>> headers;
+  std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
+
+  /// Empty if there is none.
+  std::string_view header(std::string_view name) const {
+    for (const auto& [key, value] : headers) {
+      if (key == name) return value;
+    }
+    return {};
+  }
 };
-class HttpClient {  // P, blocks
+/// Keeps connections for the next call. P, several threads at once.
+class HttpClient {
  public:
   virtual ~HttpClient() = default;
-  virtual Result<HttpResponse> Call(
-      const HttpRequest& request,
-      Duration deadline) = 0;  // any status is an answer, no answer a Status
+  /// Blocks. Any status is an answer, no answer a Status: kUnavailable (no connection, or it was
+  /// cut), kTimedOut (`timeout` covers everything, names included), kCancelled, kLimit. Whether the
+  /// server has carried the request out is then unknown. Redirects are answers.
+  virtual Result<HttpResponse> Call(const HttpRequest& request, Duration timeout) = 0;
+  /// Blocks before another try. False: interrupted.
+  virtual bool Pause(Duration time, uint64_t interrupts) = 0;
+  virtual uint64_t interrupts() const = 0;  // A
+  /// A. Calls and pauses of operations that have begun end soon.
+  virtual void Interrupt() = 0;
 };
 
 /// Makes clients. A.

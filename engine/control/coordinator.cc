@@ -335,11 +335,13 @@ class Coordinator final : public JobCoordinator {
     SetState(JobState::kScheduling);
     connect_deadline_ = env_.Steady() + options_.connect_timeout;
     shared_->clients.SetUntil(connect_deadline_);
+    options_.store->RetryUntil(connect_deadline_);
     OnPool<Result<std::optional<std::string>>>(
         [shared = shared_]() -> Result<std::optional<std::string>> {
           Env& env = *shared->options.env;
           WEIR_TRY(env.MakeDirectory(shared->options.state_directory));
           WEIR_ASSIGN(shared->lock, env.Lock(shared->options.state_directory + "/LOCK"));
+          WEIR_TRY(shared->storage.store().Probe());
           return shared->storage.ForeignOwner();
         },
         [this](Result<std::optional<std::string>> owner) {
@@ -368,6 +370,7 @@ class Coordinator final : public JobCoordinator {
   void BeginAttempt() {
     if (stop_requested_) return End(JobState::kStopped, Status::Ok(), "");
     SetState(JobState::kScheduling);
+    if (running_once_) options_.store->RetryUntil(env_.Steady() + options_.connect_timeout);
     OnPool<std::shared_ptr<PreparedAttempt>>(
         [shared = shared_, last_head = head_, cluster = status().cluster] {
           return std::make_shared<PreparedAttempt>(
@@ -488,12 +491,14 @@ class Coordinator final : public JobCoordinator {
 
   void RenewOwner() {
     OnPool<Status>([shared = shared_] { return shared->storage.RenewOwner(); },
-                   [this](Status status) {
+                   [this, attempt = current_attempt_](Status status) {
                      if (!status.ok())
                        WEIR_LOG_EVERY_MS(60'000, kWarn, "cannot renew OWNER", {"job", plan_.job},
                                          {"error", status.message()});
+                     // One at a time: a storage that does not answer must not hold the pool.
+                     if (attempt == current_attempt_)
+                       AfterInAttempt(kOwnerRenewInterval, [this] { RenewOwner(); });
                    });
-    AfterInAttempt(kOwnerRenewInterval, [this] { RenewOwner(); });
   }
 
   void Discover(NodeIndex node, Duration interval) {
@@ -553,6 +558,7 @@ class Coordinator final : public JobCoordinator {
         pending_->missing.insert({chain.index, TaskIndex{static_cast<uint16_t>(task)}});
     }
     Update([](JobStatus& status) { status.checkpoints.in_progress = true; });
+    options_.store->RetryUntil(env_.Steady() + plan_.checkpoint.timeout);
     AfterInAttempt(plan_.checkpoint.timeout, [this, id = pending_->id] {
       if (pending_ && pending_->id == id && !pending_->publishing) {
         GiveUpCheckpoint(
@@ -787,9 +793,16 @@ class Coordinator final : public JobCoordinator {
     TriggerCheckpoint(CheckpointKind::kStop);
   }
 
+  /// Whatever waits for a storage that does not answer is let go first: a HEAD whose fate is not
+  /// known then is learned of by the next start.
+  bool CancelAttempt() {
+    options_.store->Interrupt();
+    return attempt_->Cancel(options_.cancel_timeout);
+  }
+
   /// Cancels the tasks and ends.
   void EndAttemptAndJob(JobState state, const Status& failure) {
-    if (!attempt_->Cancel(options_.cancel_timeout)) {
+    if (!CancelAttempt()) {
       WEIR_LOG(kError, "a task does not stop; the process has to end", {"job", plan_.job});
     }
     SetAttempt(nullptr);
@@ -798,6 +811,7 @@ class Coordinator final : public JobCoordinator {
 
   void End(JobState state, const Status& failure, const std::string& node) {
     timers_.clear();
+    options_.store->RetryUntil(env_.Steady());
     const bool lost = failure.code() == Code::kFenced;
     const std::string finished = state == JobState::kFinished && head_ && !plan_.checkpoint.off
                                      ? head_->manifest
@@ -830,7 +844,7 @@ class Coordinator final : public JobCoordinator {
     const Status named = node.empty() ? why : why.At("node '" + node + "'");
     WEIR_LOG(kError, "attempt failed", {"job", plan_.job}, {"attempt", current_attempt_.value},
              {"node_id", node}, {"error", why.message()});
-    if (attempt_ != nullptr && !attempt_->Cancel(options_.cancel_timeout)) {
+    if (attempt_ != nullptr && !CancelAttempt()) {
       WEIR_LOG(kError, "a task does not stop; the process has to end", {"job", plan_.job});
       return End(JobState::kFailed,
                  Status(Code::kInternal,
@@ -870,7 +884,7 @@ class Coordinator final : public JobCoordinator {
 
   void LoseHead(const Status& why) {
     if (attempt_ != nullptr) {
-      attempt_->Cancel(options_.cancel_timeout);
+      CancelAttempt();
       SetAttempt(nullptr);
     }
     current_attempt_.value = 0;

@@ -14,6 +14,8 @@ namespace {
 constexpr int kSequenceDigits = 12;
 constexpr std::string_view kHeadPrefix = "HEAD.";
 constexpr size_t kSmallFileBytesMax = 4096;
+// Each is one failed checkpoint or start, and whatever comes next asks for them.
+constexpr int kUnlearnedHeadsMax = 16;
 
 std::string HostName() {
   char name[256] = {};
@@ -86,30 +88,54 @@ Result<Head> JobStorage::ReadHeadAt(uint64_t sequence) {
 
 Result<Head> JobStorage::Advance(const std::optional<Head>& current, Head next) {
   next.sequence = current ? current->sequence + 1 : 1;
-  next.token = RandomHex(16);
-  const std::string name = HeadName(next.sequence);
-  const std::string text = EncodeHead(next);
-  if (Status created = store_.PutNew(name, text); !created.ok()) {
-    // An answer lost on the way: the file is ours if it holds our token.
-    Result<std::string> stored = store_.Read(name, 0, kHeadBytesMax);
-    if (!stored.ok() || *stored != text) {
-      if (created.code() == Code::kAlreadyExists) {
-        return Status(Code::kFenced,
-                      name + " exists already: another process has taken over job '" + job_ + "'");
+  next.token = Token();
+  // One's own HEAD that an earlier call did not learn of is passed by a step more; others' stop it.
+  for (int steps = 0; steps <= kUnlearnedHeadsMax; ++steps, ++next.sequence) {
+    const std::string name = HeadName(next.sequence);
+    const std::string text = EncodeHead(next);
+    if (const Status created = store_.PutNew(name, text); !created.ok()) {
+      // An answer lost on the way: the file is ours if it holds our token.
+      Result<std::string> stored = store_.Read(name, 0, kHeadBytesMax);
+      if (!stored.ok() || *stored != text) {
+        if (created.code() != Code::kAlreadyExists) return created.At(name);
+        if (!stored.ok()) return stored.status().At(name);  // whose it is cannot be told now
+        const Result<Head> head = DecodeHead(*stored);
+        if (head.ok() && head->token == next.token) continue;
+        return Overtaken(name + " exists already");
       }
-      return created.At(name);
     }
+    WEIR_ASSIGN(const std::optional<uint64_t> highest, HighestSequence());
+    if (highest && *highest > next.sequence)
+      return Overtaken(HeadName(*highest) + " is newer than ours");
+    if (next.sequence > kHeadsKept)
+      IgnoreStatus(store_.Remove(HeadName(next.sequence - kHeadsKept)),
+                   "an old HEAD that stays costs a few bytes");
+    return next;
   }
-  WEIR_ASSIGN(const std::optional<uint64_t> highest, HighestSequence());
-  if (highest && *highest > next.sequence) {
-    return Status(Code::kFenced, HeadName(*highest) +
-                                     " is newer than ours: another process has taken over job '" +
-                                     job_ + "'");
+  return Status(Code::kInternal, "HEAD moved again and again by calls of our own");
+}
+
+Result<Head> JobStorage::Learn(const Head& current) {
+  Head newest = current;
+  for (int steps = 0; steps <= kUnlearnedHeadsMax; ++steps) {
+    const std::string name = HeadName(newest.sequence + 1);
+    WEIR_ASSIGN(const std::optional<std::string> text, ReadOptional(name, kHeadBytesMax));
+    if (!text) break;
+    Result<Head> head = DecodeHead(*text);
+    if (!head.ok()) return head.status().At(name);
+    if (head->token != Token()) return Overtaken(name + " exists already");
+    newest = std::move(head).value();
   }
-  if (next.sequence > kHeadsKept)
-    IgnoreStatus(store_.Remove(HeadName(next.sequence - kHeadsKept)),
-                 "an old HEAD that stays costs a few bytes");
-  return next;
+  return newest;
+}
+
+const std::string& JobStorage::Token() {
+  if (head_token_.empty()) head_token_ = RandomHex(16);
+  return head_token_;
+}
+
+Status JobStorage::Overtaken(const std::string& what) const {
+  return Status(Code::kFenced, what + ": another process has taken over job '" + job_ + "'");
 }
 
 Result<Manifest> JobStorage::ReadManifest(const Head& head) {

@@ -42,8 +42,13 @@ class JobStorage {
   /// An older one, for whoever looks for the checkpoint before; kNotFound: it is kept no longer.
   Result<Head> ReadHeadAt(uint64_t sequence);
   /// Creates the HEAD after `current` with the contents of `next` (sequence and token are set
-  /// here). Durable on return.
+  /// here). Durable on return. After an error other than kFenced the HEAD may stand all the same,
+  /// or come to stand later: the next Advance goes on from it, Learn reads it, and until one of
+  /// them has succeeded nothing that it names may be removed.
   Result<Head> Advance(const std::optional<Head>& current, Head next);
+  /// The newest HEAD that this JobStorage itself has created after `current`, else `current`;
+  /// kFenced if somebody else has moved it.
+  Result<Head> Learn(const Head& current);
   Result<Manifest> ReadManifest(const Head& head);
 
   /// 8 hex digits, made at first use by create-exclusive.
@@ -64,6 +69,9 @@ class JobStorage {
 
  private:
   Result<std::optional<uint64_t>> HighestSequence();
+  /// In every HEAD of this JobStorage and in nobody else's.
+  const std::string& Token();
+  Status Overtaken(const std::string& what) const;
   Result<std::optional<std::string>> ReadOptional(const std::string& name, size_t bytes_max);
   std::string OwnerText();
   std::string RandomHex(int digits);
@@ -71,7 +79,7 @@ class JobStorage {
   Env& env_;
   CheckpointStore& store_;
   const std::string job_, state_directory_;
-  std::string owner_token_;
+  std::string head_token_, owner_token_;
   uint64_t renewals_ = 0;
 };
 

@@ -79,9 +79,11 @@ class Preparation {
     if (prepared.cluster.empty()) {
       WEIR_ASSIGN(prepared.cluster, storage_.ClusterId());
     }
-    std::optional<Head> current = last_head;
+    std::optional<Head> current;
     if (first) {
       WEIR_ASSIGN(current, storage_.ReadHead());
+    } else {
+      WEIR_ASSIGN(current, storage_.Learn(*last_head));
     }
     Head next;
     const bool obeyed = current && !options_.nonce.empty() && current->nonce == options_.nonce;

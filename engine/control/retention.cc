@@ -78,6 +78,11 @@ void Retention::Completed(const Manifest& manifest, const std::string& manifest_
 }
 
 void Retention::CollectOrphans() {
+  if (const Status status = storage_.store().RemoveUnfinished(storage_.job() + "/"); !status.ok()) {
+    ++failed_removals_;
+    WEIR_LOG_EVERY_MS(60'000, kWarn, "cannot take back unfinished uploads",
+                      {"error", status.message()});
+  }
   const std::string root = storage_.InIncarnation(incarnation_, "");
   Result<std::vector<StoredFile>> files = storage_.store().List(root);
   if (!files.ok()) return;

@@ -24,8 +24,8 @@ class Retention {
   /// `manifest` is complete and HEAD names it: registers it, drops the oldest beyond `retain` and
   /// what only they referred to.
   void Completed(const Manifest& manifest, const std::string& manifest_name);
-  /// Checkpoint (n, attempt) was given up: its folder goes, and shared files that nobody refers to.
-  /// Needs a listing.
+  /// Checkpoint (n, attempt) was given up: its folder goes, shared files that nobody refers to, and
+  /// uploads in parts that nobody will finish. Needs a listing.
   void CollectOrphans();
   uint64_t failed_removals() const { return failed_removals_; }
 

@@ -15,6 +15,7 @@
 #include "engine/control/job_storage.h"
 #include "engine/control/restore.h"
 #include "jobs/jobs.h"
+#include "state/state.h"
 
 namespace weir::control {
 namespace {
@@ -38,7 +39,7 @@ class CoordinatorTest : public ::testing::Test {
     fs::create_directories(root_);
     std::ofstream input(root_ / "input.ndjson");
     for (int i = 0; i < kRows; ++i) input << "{\"k\":" << i % 7 << ",\"at\":" << i << "}\n";
-    store_ = cli::OpenStorage(*env_, "file://" + (root_ / "storage").string()).value();
+    store_ = state::OpenFileStore(*env_, "file://" + (root_ / "storage").string()).value();
     backend_ = cli::MakeBackend(*env_, *memory_, "rocksdb").value();
   }
   ~CoordinatorTest() override {

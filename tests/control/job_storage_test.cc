@@ -12,6 +12,49 @@
 namespace weir::control {
 namespace {
 
+/// Carries out what creates a name and loses the answer, as often as `lost` says.
+class ForgetfulStore final : public CheckpointStore {
+ public:
+  explicit ForgetfulStore(CheckpointStore& base) : base_(base) {}
+  int lost = 0;
+  bool readable = true;
+
+  Status PutNew(std::string_view name, std::string_view bytes) override {
+    const Status status = base_.PutNew(name, bytes);
+    return lost > 0 && lost-- > 0 ? Lost() : status;
+  }
+  Result<std::string> Read(std::string_view name, uint64_t offset, size_t bytes) override {
+    return readable ? base_.Read(name, offset, bytes) : Result<std::string>(Lost());
+  }
+  Status Put(std::string_view name, std::string_view bytes) override {
+    return base_.Put(name, bytes);
+  }
+  Status Adopt(const Path& local, std::string_view name) override {
+    return base_.Adopt(local, name);
+  }
+  Status Fetch(std::string_view name, const Path& local) override {
+    return base_.Fetch(name, local);
+  }
+  Result<uint64_t> Size(std::string_view name) override { return base_.Size(name); }
+  Status Remove(std::string_view name) override { return base_.Remove(name); }
+  Result<std::vector<StoredFile>> List(std::string_view prefix) override {
+    return base_.List(prefix);
+  }
+  Status Probe() override { return base_.Probe(); }
+  Status RemoveUnfinished(std::string_view prefix) override {
+    return base_.RemoveUnfinished(prefix);
+  }
+  void RetryUntil(Duration deadline) override { base_.RetryUntil(deadline); }
+  void Interrupt() override { base_.Interrupt(); }
+  std::string Describe() const override { return base_.Describe(); }
+
+ private:
+  static Status Lost() {
+    return Status(Code::kUnavailable, "no answer", Fault::kExternal, Retry::kBackoff);
+  }
+  CheckpointStore& base_;
+};
+
 class JobStorageTest : public ::testing::Test {
  protected:
   JobStorageTest() : env_(MakePosixEnv(2)) {
@@ -20,7 +63,7 @@ class JobStorageTest : public ::testing::Test {
              ("weir_job_storage_" + std::to_string(getpid()) + "_" + std::to_string(++instances)))
                 .string();
     IgnoreStatus(env_->MakeDirectory(root_ + "/state"), "the store below says so");
-    store_ = state::OpenCheckpointStore(*env_, "file://" + root_ + "/storage").value();
+    store_ = state::OpenFileStore(*env_, "file://" + root_ + "/storage").value();
   }
   ~JobStorageTest() override { IgnoreStatus(env_->RemoveTree(root_), "a temporary directory"); }
   JobStorage Storage(const std::string& state = "state") {
@@ -60,6 +103,39 @@ TEST_F(JobStorageTest, FencesWhoeverWasPaused) {
   late.checkpoint.value = 9;
   EXPECT_EQ(paused.Advance(first, late).status().code(), Code::kFenced);
   EXPECT_EQ(paused.ReadHead().value()->attempt.value, 2u) << "the newer HEAD stands";
+}
+
+TEST_F(JobStorageTest, TakesItsOwnHeadForItsOwnWhenTheAnswerWasLost) {
+  ForgetfulStore store(*store_);
+  JobStorage storage(*env_, store, "clicks", root_ + "/state");
+  store.lost = 1;
+  EXPECT_TRUE(storage.Advance(std::nullopt, First()).ok()) << "it is read back";
+}
+
+TEST_F(JobStorageTest, GoesOnFromHeadsThatItHasNotLearnedOf) {
+  ForgetfulStore store(*store_);
+  JobStorage storage(*env_, store, "clicks", root_ + "/state"), other = Storage("state2");
+  const Head first = storage.Advance(std::nullopt, First()).value();
+  EXPECT_EQ(storage.Learn(first)->sequence, 1u);
+  Head next = first;
+  for (uint64_t n = 1; n <= 3; ++n) {
+    store.lost = 1;
+    store.readable = false;
+    next.checkpoint.value = n;
+    EXPECT_EQ(storage.Advance(first, next).status().code(), Code::kUnavailable);
+    store.readable = true;
+  }
+  // The first of them stands; the others found it.
+  EXPECT_EQ(storage.Learn(first)->checkpoint.value, 1u);
+  next.checkpoint.value = 4;
+  const Head fourth = storage.Advance(first, next).value();
+  EXPECT_EQ(fourth.sequence, 3u);
+  EXPECT_EQ(storage.ReadHead().value()->checkpoint.value, 4u);
+  EXPECT_EQ(storage.Learn(first)->sequence, 3u);
+  // Another's ends it, at whatever step it stands.
+  ASSERT_TRUE(other.Advance(fourth, fourth).ok());
+  EXPECT_EQ(storage.Learn(first).status().code(), Code::kFenced);
+  EXPECT_EQ(storage.Advance(first, next).status().code(), Code::kFenced);
 }
 
 TEST_F(JobStorageTest, NeverTakesAnOlderHeadForADamagedOne) {

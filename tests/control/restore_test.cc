@@ -43,7 +43,7 @@ class RestoreTest : public ::testing::Test {
     root_ = (std::filesystem::temp_directory_path() /
              ("weir_restore_" + std::to_string(getpid()) + "_" + std::to_string(++instances)))
                 .string();
-    store_ = state::OpenCheckpointStore(*env_, "file://" + root_ + "/storage").value();
+    store_ = state::OpenFileStore(*env_, "file://" + root_ + "/storage").value();
     storage_ = std::make_unique<JobStorage>(*env_, *store_, "counted", root_ + "/state");
   }
   ~RestoreTest() override { IgnoreStatus(env_->RemoveTree(root_), "a temporary directory"); }

@@ -159,6 +159,23 @@ CASES = {
         r.set["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"] == "500Gi",
         r.set["volumeClaimTemplates"][0]["spec"]["storageClassName"] == "fast",
     ]),
+    "object_store": ({"storage": {"url": "s3://checkpoints/prod", "credentialsSecret": "s3-keys"}, "stateDir": {"size": "5Gi"},
+                      "config": {"s3_endpoint": "https://minio.example:9000", "s3_region": "eu-1", "s3_path_style": "true"}}, lambda r: [
+                          after(r.args, "--storage") == "s3://checkpoints/prod" and "volumeClaimTemplates" not in r.set,
+                          "persistentVolumeClaimRetentionPolicy" not in r.set,
+                          r.volume("/var/lib/weir") == {"name": "data", "emptyDir": {"sizeLimit": "5Gi"}},
+                          r.env["AWS_ACCESS_KEY_ID"] == {"secretKeyRef": {"name": "s3-keys", "key": "AWS_ACCESS_KEY_ID"}},
+                          r.env["AWS_SECRET_ACCESS_KEY"] == {"secretKeyRef": {"name": "s3-keys", "key": "AWS_SECRET_ACCESS_KEY"}},
+                          r.env["WEIR_S3_ENDPOINT"] == "https://minio.example:9000" and r.env["WEIR_S3_REGION"] == "eu-1",
+                          r.env["WEIR_S3_PATH_STYLE"] == "true",
+                          r.pod["automountServiceAccountToken"] is False,
+                      ]),
+    "object_store_by_web_identity": ({"storage": {"url": "s3://checkpoints", "roleArn": "arn:aws:iam::1:role/weir"}}, lambda r: [
+        after(r.args, "--storage") == "s3://checkpoints" and r.env["AWS_ROLE_ARN"] == "arn:aws:iam::1:role/weir",
+        r.env["AWS_WEB_IDENTITY_TOKEN_FILE"] == "/var/run/secrets/weir/identity/token" and "AWS_ACCESS_KEY_ID" not in r.env,
+        r.volume("/var/run/secrets/weir/identity")["projected"]["sources"][0]["serviceAccountToken"]["audience"] == "sts.amazonaws.com",
+        r.mount("/var/run/secrets/weir/identity")["readOnly"] is True,
+    ]),
     "resources": ({"resources": {"requests": {"cpu": 4, "memory": "16Gi"}, "limits": {"cpu": 8, "memory": "16Gi"}}}, lambda r: [
         r.weir["resources"] == {"requests": {"cpu": 4, "memory": "16Gi"}, "limits": {"cpu": 8, "memory": "16Gi"}},
         "WEIR_MEMORY_LIMIT" not in r.env and "WEIR_THREADS" not in r.env,
@@ -229,7 +246,11 @@ CASES = {
 # Values that are refused -> a word that the message must have.
 REFUSED = {
     "replicas": ({"replicas": 3}, "replicas"),
-    "object_store": ({"storage": {"url": "s3://bucket/weir"}}, "url"),
+    "object_store_of_another_kind": ({"storage": {"url": "gs://bucket/weir"}}, "url"),
+    "object_store_without_bucket": ({"storage": {"url": "s3://"}}, "url"),
+    "keys_and_role": ({"storage": {"url": "s3://bucket/weir", "credentialsSecret": "k", "roleArn": "arn:aws:iam::1:role/weir"}}, "give one of them"),
+    "keys_without_url": ({"storage": {"credentialsSecret": "k"}}, "storage.url"),
+    "endpoint_with_path": ({"config": {"s3_endpoint": "https://minio.example/x"}}, "s3_endpoint"),
     "misspelt_limit": ({"resources": {"limits": {"memory": "4Gi", "memroy": "4Gi"}}}, "memroy"),
     "no_memory_limit": ({"resources": {"limits": {"cpu": "2", "memory": None}}}, "memory"),
     "job_and_config_map": ({"job": KAFKA, "existingConfigMap": "my-job"}, "give one of them"),
@@ -351,7 +372,7 @@ def check_objects(name, rendered, schemas):
     ports = {p["name"]: p["containerPort"] for p in rendered.weir["ports"]}
     expect(ports == {"health": 8081}, f"{name}: ports {ports}")
     expect(all(p["targetPort"] in ports for p in rendered.one("Service")["spec"]["ports"]), f"{name}: the Service's target")
-    check_pod(f"{name}: pod", rendered.pod, [t["metadata"]["name"] for t in rendered.set["volumeClaimTemplates"]])
+    check_pod(f"{name}: pod", rendered.pod, [t["metadata"]["name"] for t in rendered.set.get("volumeClaimTemplates", [])])
     check_pod(f"{name}: test pod", rendered.one("Pod")["spec"], [])
     expect(rendered.one("Pod")["metadata"]["annotations"]["helm.sh/hook"] == "test", f"{name}: the test pod is no test hook")
 

@@ -23,6 +23,7 @@
 #include "engine/base/json.h"
 #include "engine/control/coordinator.h"
 #include "jobs/jobs.h"
+#include "state/state.h"
 #include "tests/harness/paths.h"
 
 namespace weir {
@@ -118,7 +119,7 @@ class GoldenRun {
     Result<cli::BackendParts> backend = cli::MakeBackend(*env_, *memory_, configuration.backend);
     ASSERT_TRUE(backend.ok()) << backend.status().ToString();
     Result<std::unique_ptr<CheckpointStore>> store =
-        cli::OpenStorage(*env_, "file://" + (work_ / "storage").string());
+        state::OpenFileStore(*env_, "file://" + (work_ / "storage").string());
     ASSERT_TRUE(store.ok()) << store.status().ToString();
     control::CoordinatorOptions options;
     options.plan = &*job.plan;

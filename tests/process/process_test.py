@@ -8,6 +8,7 @@ is full. Each case checks the documented exit code, that the message says what a
 nothing is lost: input = output + what was counted. Standard library only; Linux.
 """
 
+import http.server
 import json
 import os
 import pathlib
@@ -19,9 +20,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 import urllib.error
+import urllib.parse
 import urllib.request
 
 WEIR = pathlib.Path(sys.argv[1]).resolve()
@@ -678,6 +681,188 @@ class StopWithoutKafka(Case):
         self.process.wait_for("stopping")
         self.process.process.send_signal(signal.SIGTERM)
         self.assertEqual(self.process.end(), 130)
+
+
+class S3Storage(Case):
+    """Checkpoints on a real S3 server of its own."""
+    KEY, SECRET = "WEIRTESTKEY000000001", "weir-test-secret-0123456789"
+    ROWS = 3000
+
+    def setUp(self):
+        super().setUp()
+        program = subprocess.run([ROOT / "deploy" / "third_party" / "versitygw.sh", "--path"], check=True, capture_output=True,
+                                 text=True).stdout.strip()
+        if not os.access(program, os.X_OK):
+            self.skipTest("SKIPPED: there is no S3 server: deploy/third_party/versitygw.sh builds it and needs Go 1.21 or newer")
+        self.program, self.port = program, closed_port()
+        (self.directory / "s3" / "data" / "weir-test").mkdir(parents=True)
+        (self.directory / "s3" / "iam").mkdir()
+        self.server = None
+        self.addCleanup(self.stop_server)
+        self.start_server()
+        self.keys = {"AWS_ACCESS_KEY_ID": self.KEY, "AWS_SECRET_ACCESS_KEY": self.SECRET,
+                     "WEIR_S3_ENDPOINT": f"http://127.0.0.1:{self.port}"}
+
+    def start_server(self):
+        with open(self.directory / "s3" / "log", "ab") as log:
+            self.server = subprocess.Popen(
+                [self.program, "--port", f"127.0.0.1:{self.port}", "--region", "us-east-1", "--iam-dir", self.directory / "s3" / "iam",
+                 "posix", self.directory / "s3" / "data"], stdout=log, stderr=log,
+                env=dict(os.environ, ROOT_ACCESS_KEY=self.KEY, ROOT_SECRET_KEY=self.SECRET))
+        end = time.monotonic() + SECONDS_MAX
+        while time.monotonic() < end:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.02)
+        raise AssertionError((self.directory / "s3" / "log").read_text())
+
+    def stop_server(self):
+        if self.server:
+            self.server.kill()
+            self.server.wait()
+            self.server = None
+
+    def run_on(self, job, *arguments, storage="s3://weir-test/jobs", env=None):
+        return self.start("run", job, "--storage", storage, "--state-dir", self.directory / "state", "--connect-timeout", "2s",
+                          *arguments, env=env or self.keys)
+
+    def ckpt(self, verb, *arguments):
+        return self.start("ckpt", verb, "numbers", *arguments, "--storage", "s3://weir-test/jobs", env=self.keys)
+
+    def all_rows_once(self):
+        self.assertEqual(sorted(row["id"] for row in self.rows()), list(range(self.ROWS)))
+
+    def test_a_killed_job_goes_on_from_it(self):
+        job = self.write(numbers_job(self.ROWS, rate=300))  # far from its end when it is killed for the last time
+        chance = random.Random(2)
+        for life in range(6):
+            process = self.run_on(job)
+            process.wait_for("checkpoint completed")
+            time.sleep(chance.uniform(0, 0.3))
+            process.kill()
+            if life:
+                self.assertIn("resumed from checkpoint", process.output())
+            shutil.rmtree(self.directory / "state")  # another machine
+        self.expect(self.run_on(job), OK)
+        self.all_rows_once()
+        listed = self.ckpt("ls", "--json")
+        self.expect(listed, OK)
+        self.assertTrue(json.loads(listed.output()))
+        self.expect(self.ckpt("show"), OK, '"job": "numbers"')
+        self.expect(self.ckpt("verify"), OK, " 0 bad")
+
+    def test_a_flipped_bit_is_found(self):
+        job = self.write(numbers_job(self.ROWS, rate=1500))
+        process = self.run_on(job)
+        process.wait_for("checkpoint completed")
+        process.process.send_signal(signal.SIGTERM)
+        self.expect(process, OK)
+        parts = [path for path in (self.directory / "s3" / "data").rglob("*.task") if path.is_file()]
+        victim = max(parts, key=lambda path: path.stat().st_mtime)
+        content = bytearray(victim.read_bytes())
+        content[len(content) // 2] ^= 1
+        victim.write_bytes(content)
+        self.expect(self.ckpt("verify"), STATE, victim.name)
+        self.expect(self.run_on(job), STATE, victim.name)
+
+    def test_a_server_that_is_away_for_a_while_harms_no_result(self):
+        job = self.write(numbers_job(self.ROWS, rate=1000))
+        process = self.run_on(job)
+        process.wait_for("checkpoint completed")
+        self.stop_server()
+        time.sleep(1.5)
+        self.assertIsNone(process.process.poll(), process.output())
+        self.start_server()
+        self.expect(process, OK)
+        self.all_rows_once()
+
+    def test_a_stop_without_the_server_ends(self):
+        job = self.write(numbers_job(self.ROWS, rate=500, checkpoint={"interval": "200ms", "timeout": "2s"}))
+        process = self.run_on(job)
+        process.wait_for("checkpoint completed")
+        self.stop_server()
+        process.process.send_signal(signal.SIGTERM)
+        self.expect(process, STATE, "no final checkpoint")
+        self.start_server()
+        self.expect(self.run_on(job), OK)
+        self.all_rows_once()
+
+    def test_the_second_process_stays_out(self):
+        job = self.write(numbers_job(12_000, rate=1000))
+        first = self.run_on(job)
+        first.wait_for("checkpoint completed")
+        second = self.start("run", job, "--storage", "s3://weir-test/jobs", "--state-dir", self.directory / "other", env=self.keys)
+        self.expect(second, STATE, "runs already")
+        first.process.send_signal(signal.SIGTERM)
+        self.expect(first, OK)
+
+    def refused(self, *parts, storage="s3://weir-test/jobs", **env):
+        process = self.run_on(self.write(numbers_job(10)), storage=storage, env={**self.keys, **env})
+        output = self.expect(process, ENVIRONMENT, *parts)
+        self.assertNotIn(self.SECRET, output)
+        self.assertEqual(self.rows(), [])
+        return output
+
+    def test_wrong_keys_are_named_and_secrets_are_not(self):
+        output = self.refused("SignatureDoesNotMatch", self.KEY, f"127.0.0.1:{self.port}", AWS_SECRET_ACCESS_KEY="wr0ng-s3cret")
+        self.assertNotIn("wr0ng-s3cret", output)
+        self.refused("NOBODY", f"127.0.0.1:{self.port}", AWS_ACCESS_KEY_ID="NOBODY")
+        self.refused("AWS_SHARED_CREDENTIALS_FILE", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
+
+    def test_a_server_or_bucket_that_is_not_there(self):
+        port = closed_port()
+        self.refused(f"127.0.0.1:{port}", WEIR_S3_ENDPOINT=f"http://127.0.0.1:{port}")
+        self.refused("no-such-bucket", storage="s3://no-such-bucket/jobs")
+
+    def test_bad_settings_are_usage(self):
+        for storage, endpoint, part in (("s3://B/x", None, "bucket"), ("s3://weir-test/../x", None, ".."),
+                                        ("s3://weir-test", "127.0.0.1:1", "--s3-endpoint")):
+            env = dict(self.keys, **({"WEIR_S3_ENDPOINT": endpoint} if endpoint else {}))
+            self.expect(self.run_on(self.write(numbers_job(10)), storage=storage, env=env), USAGE, part)
+
+    def test_a_web_identity_is_exchanged_for_keys(self):
+        """The token service is a page of this test; that the keys are good is the S3 server's word, which knows no session tokens."""
+        asked, keys = [], (self.KEY, self.SECRET)
+
+        class TokenService(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                asked.append(urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+                until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+                body = ("<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>"
+                        f"<AccessKeyId>{keys[0]}</AccessKeyId><SecretAccessKey>{keys[1]}</SecretAccessKey><SessionToken/>"
+                        f"<Expiration>{until}</Expiration></Credentials></AssumeRoleWithWebIdentityResult>"
+                        "</AssumeRoleWithWebIdentityResponse>").encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        service = http.server.ThreadingHTTPServer(("127.0.0.1", 0), TokenService)
+        self.addCleanup(service.server_close)
+        self.addCleanup(service.shutdown)
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+        (self.directory / "token").write_text("token-of-the-pod\n")
+        env = {"AWS_WEB_IDENTITY_TOKEN_FILE": str(self.directory / "token"), "AWS_ROLE_ARN": "arn:aws:iam::1:role/weir",
+               "AWS_ENDPOINT_URL_STS": f"http://127.0.0.1:{service.server_address[1]}", "WEIR_S3_ENDPOINT": self.keys["WEIR_S3_ENDPOINT"]}
+        process = self.run_on(self.write(numbers_job(100)), env=env)
+        output = self.expect(process, OK)
+        self.assertEqual(len(self.rows()), 100)
+        self.assertEqual([(a["WebIdentityToken"], a["RoleArn"]) for a in asked], [(["token-of-the-pod"], ["arn:aws:iam::1:role/weir"])])
+        self.assertNotIn("token-of-the-pod", output)
+        (self.directory / "token").unlink()
+        self.expect(self.run_on(self.write(numbers_job(100)), env=env), ENVIRONMENT, "AWS_WEB_IDENTITY_TOKEN_FILE", "token")
+
+    def test_keys_may_lie_in_a_file(self):
+        (self.directory / "credentials").write_text(
+            f"[default]\naws_access_key_id = x\n[weir]\naws_access_key_id = {self.KEY}\naws_secret_access_key={self.SECRET}\n")
+        env = {"AWS_SHARED_CREDENTIALS_FILE": str(self.directory / "credentials"), "AWS_PROFILE": "weir",
+               "WEIR_S3_ENDPOINT": self.keys["WEIR_S3_ENDPOINT"]}
+        self.expect(self.run_on(self.write(numbers_job(100)), env=env), OK)
+        self.assertEqual(len(self.rows()), 100)
 
 
 if __name__ == "__main__":

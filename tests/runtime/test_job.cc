@@ -510,7 +510,7 @@ TestRun::TestRun(const PhysicalPlan& plan, Options options)
                std::to_string(number.fetch_add(1));
   backend_ = state::MakeMemoryBackend(*env_);
   Result<std::unique_ptr<CheckpointStore>> store =
-      state::OpenCheckpointStore(*env_, "file://" + directory_ + "/store");
+      state::OpenFileStore(*env_, "file://" + directory_ + "/store");
   WEIR_CHECK(store.ok());
   store_ = std::move(*store);
   memory_ = std::make_unique<ProcessMemoryGovernor>(options_.memory);

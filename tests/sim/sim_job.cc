@@ -7,6 +7,7 @@
 
 #include "engine/base/json.h"
 #include "engine/control/job_storage.h"
+#include "state/state.h"
 #include "tests/harness/no_clients.h"
 
 namespace weir {
@@ -35,7 +36,7 @@ Status JobProcess::Start(const JobRun& run) {
   if (!job_.plan) return Status(Code::kInvalidArgument, jobs::FormatProblemsText(job_));
   job_.plan->checkpoint.interval = run.checkpoint_interval;
   WEIR_ASSIGN(backend_, cli::MakeBackend(*env_, *memory_, "memory"));
-  WEIR_ASSIGN(store_, cli::OpenStorage(*env_, std::string(kSimStorage)));
+  WEIR_ASSIGN(store_, state::OpenFileStore(*env_, std::string(kSimStorage)));
   control::CoordinatorOptions options;
   options.plan = &*job_.plan;
   options.description = jobs::DescribeForUpgrade(*job_.plan);
@@ -67,7 +68,8 @@ std::string JobProcess::Hanging() const {
 }
 
 std::string CheckHead(Env& env, bool had_head) {
-  Result<std::unique_ptr<CheckpointStore>> store = cli::OpenStorage(env, std::string(kSimStorage));
+  Result<std::unique_ptr<CheckpointStore>> store =
+      state::OpenFileStore(env, std::string(kSimStorage));
   if (!store.ok()) return store.status().ToString();
   control::JobStorage storage(env, **store, "sim", std::string(kSimStateDirectory));
   const Result<std::optional<control::Head>> head = storage.ReadHead();

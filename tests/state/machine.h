@@ -197,7 +197,7 @@ class Machine {
         options_(options),
         random_(seed),
         backend_(make(env_, options.buffer_bytes)) {
-    auto store = OpenCheckpointStore(env_, "file://" + directory_ + "/storage");
+    auto store = OpenFileStore(env_, "file://" + directory_ + "/storage");
     EXPECT_TRUE(store.ok()) << store.status().ToString();
     store_ = std::move(store).value();
   }

@@ -103,6 +103,26 @@ capabilities: { drop: [ALL] }
 {{- end }}
 {{- end }}
 
+{{/* The URL of the storage, empty where it is the claim. */}}
+{{- define "weir.remoteStorage" -}}
+{{- if and .Values.storage.credentialsSecret .Values.storage.roleArn -}}{{ fail "storage.credentialsSecret and storage.roleArn: give one of them" }}{{- end -}}
+{{- if and (or .Values.storage.credentialsSecret .Values.storage.roleArn) (not .Values.storage.url) -}}{{ fail "storage.credentialsSecret and storage.roleArn need storage.url" }}{{- end -}}
+{{- .Values.storage.url -}}
+{{- end }}
+
+{{/* Credentials of the storage. Keys win over a role (docs/storage.md). */}}
+{{- define "weir.storageEnv" -}}
+{{- with .Values.storage.credentialsSecret }}
+{{- range $key := list "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" }}
+- { name: {{ $key }}, valueFrom: { secretKeyRef: { name: {{ $.Values.storage.credentialsSecret | quote }}, key: {{ $key }} } } }
+{{- end }}
+{{- end }}
+{{- with .Values.storage.roleArn }}
+- { name: AWS_ROLE_ARN, value: {{ . | quote }} }
+- { name: AWS_WEB_IDENTITY_TOKEN_FILE, value: /var/run/secrets/weir/identity/token }
+{{- end }}
+{{- end }}
+
 {{- define "weir.params" -}}
 {{- range $name, $value := .Values.params }}
 - -p

@@ -1,0 +1,18 @@
+#include "state/store_name.h"
+
+#include <string>
+
+namespace weir::state {
+
+Status CheckStoreName(std::string_view name) {
+  const std::string padded = "/" + std::string(name) + "/";
+  if (!name.empty() && padded.find("//") == std::string::npos &&
+      padded.find("/../") == std::string::npos && padded.find("/./") == std::string::npos &&
+      name.find('\0') == std::string_view::npos)
+    return Status::Ok();
+  return {Code::kInvalidArgument,
+          "\"" + std::string(name) +
+              "\" is no name in a storage: expected a relative path without \".\" and \"..\""};
+}
+
+}  // namespace weir::state

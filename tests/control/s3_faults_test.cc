@@ -1,0 +1,383 @@
+// The storage's protocol over a network and a server that fail: everything that a coordinator asks
+// of S3 from the start of an attempt over checkpoints to the collection of garbage, through a proxy
+// that does something bad to each request in turn. After each run: HEAD is the last one that was
+// acknowledged (or one whose answer was lost), every byte that it names is there, nothing else is.
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <set>
+
+#include "engine/base/bytes.h"
+#include "engine/base/env_posix.h"
+#include "engine/control/job_storage.h"
+#include "engine/control/retention.h"
+#include "engine/net/http_client.h"
+#include "state/state.h"
+#include "tests/harness/http_fault_proxy.h"
+#include "tests/harness/s3_server.h"
+
+namespace weir::control {
+namespace {
+
+constexpr size_t kPartBytes = size_t{5} << 20;
+constexpr uint32_t kRetain = 2;
+
+class S3Faults : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    Result<S3Server*> server = SharedS3Server();
+    if (!server.ok()) GTEST_SKIP() << server.status().message();
+    server_ = *server;
+    proxy_ = HttpFaultProxy::Start(server_->port()).value();
+    root_ =
+        (std::filesystem::temp_directory_path() / ("weir_s3_faults_" + std::to_string(getpid())))
+            .string();
+    ASSERT_TRUE(env_->MakeDirectory(root_ + "/state").ok());
+    ASSERT_TRUE(WriteFileDurably(*env_, root_ + "/large", Large()).ok());
+  }
+  void TearDown() override { IgnoreStatus(env_->RemoveTree(root_), "a temporary directory"); }
+
+  /// More than a part.
+  static const std::string& Large() {
+    static const std::string bytes = [] {
+      std::string made(kPartBytes + 1000, '\0');
+      for (size_t i = 0; i < made.size(); ++i) made[i] = static_cast<char>(i * 2654435761U >> 11);
+      return made;
+    }();
+    return bytes;
+  }
+  std::unique_ptr<CheckpointStore> Open(const std::string& endpoint, const std::string& prefix,
+                                        Duration patience = Seconds(60)) {
+    state::S3Options options;
+    options.endpoint = endpoint;
+    options.key_id = S3Server::kKeyId;
+    options.secret_key = Secret(S3Server::kSecretKey);
+    options.part_bytes = kPartBytes;
+    options.retry_least = patience;
+    return state::OpenS3Store(*env_, net::MakeHttpClient({}),
+                              std::string("s3://") + S3Server::kBucket + "/" + prefix, options)
+        .value();
+  }
+  /// Not seen by the proxy.
+  std::unique_ptr<CheckpointStore> OpenDirectly(const std::string& prefix) {
+    return Open(server_->endpoint(), prefix);
+  }
+  std::string NewPrefix() { return "faults/" + std::to_string(++prefixes_); }
+
+  const std::unique_ptr<Env> env_ = MakePosixEnv(2);
+  S3Server* server_ = nullptr;
+  std::unique_ptr<HttpFaultProxy> proxy_;
+  std::string root_;
+  inline static int prefixes_ = 0;  // the server is shared
+};
+
+/// What a coordinator does to its storage.
+class Life {
+ public:
+  Life(Env& env, CheckpointStore& store, std::string root)
+      : store_(store),
+        storage_(env, store, "job", root + "/state"),
+        retention_(storage_, kRetain),
+        root_(std::move(root)) {}
+
+  Status Start() {
+    WEIR_TRY(store_.Probe());
+    WEIR_TRY(storage_.ForeignOwner().status());
+    WEIR_TRY(storage_.ClusterId().status());
+    WEIR_TRY(storage_.TakeOwner());
+    return TakeAttempt();
+  }
+  Status TakeAttempt() {
+    std::optional<Head> current;
+    if (head_) {
+      WEIR_ASSIGN(current, storage_.Learn(*head_));
+    } else {
+      WEIR_ASSIGN(current, storage_.ReadHead());
+    }
+    Head next = current.value_or(Head{});
+    if (!current) next.incarnation = "u";
+    ++next.attempt.value;
+    WEIR_ASSIGN(head_, storage_.Advance(current, next));
+    WEIR_TRY(retention_.Rebuild(*head_));
+    checkpoint_ = std::max(checkpoint_, head_->checkpoint.value);
+    return Status::Ok();
+  }
+  /// `large`: with a file that goes up in parts.
+  Status Checkpoint(bool large) {
+    const uint64_t n = ++checkpoint_;
+    Manifest manifest;
+    manifest.job = "job";
+    manifest.incarnation = "u";
+    manifest.attempt = head_->attempt;
+    manifest.checkpoint.value = n;
+    const std::string folder =
+        "chk/" + std::to_string(n) + "-" + std::to_string(head_->attempt.value);
+    const std::string part = "state of checkpoint " + std::to_string(n);
+    WEIR_TRY(Put(manifest, folder + "/0-0.task", part));
+    WEIR_TRY(Put(manifest, "shared/" + HashContent(part).Hex() + ".sst", part));
+    if (large) {
+      const std::string name = "shared/large";
+      WEIR_TRY(store_.Adopt(root_ + "/large", storage_.InIncarnation("u", name)));
+      const uint64_t bytes = kPartBytes + 1000;
+      WEIR_ASSIGN(const std::string content,
+                  ReadWholeFile(*MakePosixEnv(1), root_ + "/large", bytes));
+      manifest.files.push_back({name, bytes, HashContent(content).Hex(), true});
+    }
+    Head next = *head_;
+    next.checkpoint.value = n;
+    next.next.value = n;
+    next.manifest = "u/" + folder + "/MANIFEST";
+    const std::string text = EncodeManifest(manifest);
+    next.manifest_sha256 = Sha256Hex(text);
+    WEIR_TRY(store_.Put("job/" + next.manifest, text));
+    WEIR_TRY(storage_.ReadManifest(next).status());
+    for (const ManifestFile& file : manifest.files)
+      WEIR_TRY(store_.Size(storage_.InIncarnation("u", file.name)).status());
+    WEIR_ASSIGN(head_, storage_.Advance(head_, next));
+    acknowledged_ = n;
+    retention_.Completed(manifest, next.manifest);
+    return Status::Ok();
+  }
+  void Collect() { retention_.CollectOrphans(); }
+  void Renew() { IgnoreStatus(storage_.RenewOwner(), "a courtesy"); }
+
+  const Head& head() const { return *head_; }
+  uint64_t acknowledged() const { return acknowledged_; }
+  uint64_t failed_removals() const { return retention_.failed_removals(); }
+  JobStorage& storage() { return storage_; }
+
+ private:
+  Status Put(Manifest& manifest, const std::string& name, const std::string& bytes) {
+    manifest.files.push_back({name, bytes.size(), HashContent(bytes).Hex(), false});
+    return store_.Put(storage_.InIncarnation("u", name), bytes);
+  }
+
+  CheckpointStore& store_;
+  JobStorage storage_;
+  Retention retention_;
+  const std::string root_;
+  std::optional<Head> head_;
+  uint64_t checkpoint_ = 0, acknowledged_ = 0;
+};
+
+/// Looks at the storage as the next process would, without the proxy.
+void ExpectSound(CheckpointStore& store, Env& env, uint64_t acknowledged, bool collected) {
+  JobStorage storage(env, store, "job", "/nowhere");
+  const std::optional<Head> head = storage.ReadHead().value();
+  ASSERT_TRUE(head.has_value());
+  ASSERT_GE(head->checkpoint.value, acknowledged) << "an acknowledged checkpoint is lost";
+  if (head->manifest.empty()) return;
+  const Result<Manifest> manifest = storage.ReadManifest(*head);
+  ASSERT_TRUE(manifest.ok()) << manifest.status().ToString();
+  std::set<std::string> needed = {"job/" + head->manifest};
+  for (const ManifestFile& file : manifest->files) {
+    const std::string name = storage.InIncarnation("u", file.name);
+    const Result<std::string> bytes = store.Read(name, 0, file.bytes + 1);
+    ASSERT_TRUE(bytes.ok()) << bytes.status().ToString();
+    EXPECT_EQ(HashContent(*bytes).Hex(), file.hash) << name;
+    needed.insert(name);
+  }
+  if (!collected) return;
+  // Everything that the retained manifests do not name is gone.
+  size_t manifests = 0;
+  const std::vector<StoredFile> files = store.List("job/u/").value();
+  for (const StoredFile& file : files) {
+    if (!file.name.ends_with("/MANIFEST")) continue;
+    ++manifests;
+    needed.insert(file.name);
+    const Manifest kept = DecodeManifest(store.Read(file.name, 0, file.bytes).value()).value();
+    for (const ManifestFile& listed : kept.files)
+      needed.insert(storage.InIncarnation("u", listed.name));
+  }
+  EXPECT_LE(manifests, size_t{kRetain});
+  for (const StoredFile& file : files)
+    EXPECT_TRUE(needed.contains(file.name)) << "an orphan: " << file.name;
+}
+
+/// Uploads in parts that versitygw keeps for a bucket.
+size_t UnfinishedUploads(const S3Server& server) {
+  const std::filesystem::path folder =
+      std::filesystem::path(server.bucket_directory()) / ".sgwtmp" / "multipart";
+  size_t count = 0;
+  std::error_code error;
+  for (const auto& key : std::filesystem::directory_iterator(folder, error)) {
+    for (const auto& upload : std::filesystem::directory_iterator(key.path(), error))
+      count += upload.is_directory() ? 1 : 0;
+  }
+  return count;
+}
+
+Status RunLife(Life& life, HttpFaultProxy& proxy) {
+  WEIR_TRY(life.Start());
+  for (int n = 1; n <= 4; ++n) WEIR_TRY(life.Checkpoint(/*large=*/n == 2));
+  life.Renew();
+  WEIR_TRY(life.TakeAttempt());
+  WEIR_TRY(life.Checkpoint(false));
+  proxy.Settle();
+  life.Collect();
+  return Status::Ok();
+}
+
+TEST_F(S3Faults, NoSingleOneOfThemHarmsAnything) {
+  // How many requests a life without faults takes.
+  uint64_t requests = 0;
+  {
+    const std::string prefix = NewPrefix();
+    const auto store = Open(proxy_->endpoint(), prefix);
+    proxy_->SetPlan({});
+    Life life(*env_, *store, root_);
+    const Status status = RunLife(life, *proxy_);
+    ASSERT_TRUE(status.ok()) << status.ToString();
+    requests = proxy_->requests();
+    ExpectSound(*OpenDirectly(prefix), *env_, 5, true);
+  }
+  uint64_t places = 0;
+  for (const HttpFault fault : kHttpFaults) {
+    for (uint64_t at = 1; at <= requests; ++at) {
+      SCOPED_TRACE(std::string(HttpFaultName(fault)) + " at request " + std::to_string(at));
+      const std::string prefix = NewPrefix();
+      const auto store = Open(proxy_->endpoint(), prefix);
+      proxy_->SetPlan([&](const ProxiedRequest& request) {
+        return request.number == at ? fault : HttpFault::kNone;
+      });
+      Life life(*env_, *store, root_);
+      const Status status = RunLife(life, *proxy_);
+      ASSERT_TRUE(status.ok()) << status.ToString();
+      EXPECT_EQ(life.acknowledged(), 5U);
+      EXPECT_EQ(life.failed_removals(), 0U);
+      places += proxy_->faults();
+      proxy_->SetPlan({});
+      ExpectSound(*OpenDirectly(prefix), *env_, 5, true);
+      ASSERT_EQ(UnfinishedUploads(*server_), 0U);
+      if (HasFailure()) return;
+    }
+  }
+  EXPECT_GE(places, 200U);
+  RecordProperty("places", static_cast<int>(places));
+  std::printf("%llu places, %llu requests a life\n", static_cast<unsigned long long>(places),
+              static_cast<unsigned long long>(requests));
+}
+
+TEST_F(S3Faults, AHeadWhoseAnswerWasLostIsGoneOnFrom) {
+  // From some request on the network is gone until the call gives up; the first of them may have
+  // been carried out, at once or later.
+  for (const HttpFault first :
+       {HttpFault::kCutAfter, HttpFault::kErrorAfter, HttpFault::kDelayed, HttpFault::kCutBefore}) {
+    for (const bool restart : {false, true}) {
+      for (int nth = 1; nth <= 3; ++nth) {
+        SCOPED_TRACE(std::string(HttpFaultName(first)) + ", HEAD number " + std::to_string(nth) +
+                     (restart ? ", restart" : ""));
+        const std::string prefix = NewPrefix();
+        const auto store = Open(proxy_->endpoint(), prefix, Milliseconds(120));
+        Life life(*env_, *store, root_);
+        proxy_->SetPlan({});
+        ASSERT_TRUE(life.Start().ok());
+        ASSERT_TRUE(life.Checkpoint(false).ok());
+        std::atomic<bool> gone{false};
+        std::atomic<int> heads{0};
+        proxy_->SetPlan([&](const ProxiedRequest& request) {
+          if (gone) return HttpFault::kCutBefore;
+          if (request.method != "PUT" || request.target.find("/HEAD.") == std::string::npos ||
+              ++heads != nth)
+            return HttpFault::kNone;
+          gone = true;
+          return first;
+        });
+        Status failed;
+        while (failed.ok()) failed = life.Checkpoint(false);
+        EXPECT_NE(failed.code(), Code::kFenced) << failed.ToString();
+        EXPECT_NE(failed.code(), Code::kAlreadyExists) << failed.ToString();
+        proxy_->SetPlan({});
+        const uint64_t acknowledged = life.acknowledged();
+        ExpectSound(*OpenDirectly(prefix), *env_, acknowledged, false);
+        if (restart) {
+          const Status taken = life.TakeAttempt();
+          ASSERT_TRUE(taken.ok()) << taken.ToString();
+        }
+        const Status next = life.Checkpoint(false);
+        ASSERT_TRUE(next.ok()) << next.ToString();
+        EXPECT_GT(life.acknowledged(), acknowledged + 1) << "ids of given up checkpoints rest";
+        life.Collect();
+        ExpectSound(*OpenDirectly(prefix), *env_, life.acknowledged(), true);
+        JobStorage seen(*env_, *store, "job", "/nowhere");
+        EXPECT_EQ(seen.ReadHead().value()->checkpoint.value, life.acknowledged());
+      }
+    }
+  }
+}
+
+TEST_F(S3Faults, OneOfTwoProcessesWinsWhateverIsLost) {
+  for (const HttpFault fault : kHttpFaults) {
+    for (int round = 0; round < 4; ++round) {
+      SCOPED_TRACE(std::string(HttpFaultName(fault)) + " round " + std::to_string(round));
+      const std::string prefix = NewPrefix();
+      const auto first_store = Open(proxy_->endpoint(), prefix);
+      const auto second_store = Open(proxy_->endpoint(), prefix);
+      proxy_->SetPlan({});
+      Life first(*env_, *first_store, root_);
+      ASSERT_TRUE(first.Start().ok());
+      ASSERT_TRUE(first.Checkpoint(false).ok());
+      // Each sends its next HEAD, and the first `round` of these are harmed.
+      std::atomic<int> heads{0};
+      proxy_->SetPlan([&](const ProxiedRequest& request) {
+        const bool head =
+            request.method == "PUT" && request.target.find("/HEAD.") != std::string::npos;
+        return head && ++heads <= round ? fault : HttpFault::kNone;
+      });
+      Life second(*env_, *second_store, root_);
+      const Status taken = second.TakeAttempt();
+      ASSERT_TRUE(taken.ok()) << taken.ToString();
+      const Status late = first.Checkpoint(false);
+      EXPECT_EQ(late.code(), Code::kFenced) << late.ToString();
+      ASSERT_TRUE(second.Checkpoint(false).ok());
+      proxy_->SetPlan({});
+      ExpectSound(*OpenDirectly(prefix), *env_, second.acknowledged(), false);
+      JobStorage seen(*env_, *second_store, "job", "/nowhere");
+      EXPECT_EQ(seen.ReadHead().value()->attempt.value, 2U);
+    }
+  }
+}
+
+TEST_F(S3Faults, UploadsOfAProcessThatDiedAreTakenBack) {
+  const std::string prefix = NewPrefix();
+  const auto store = Open(proxy_->endpoint(), prefix, Milliseconds(100));
+  // Neither the end of the upload nor its abort comes through.
+  proxy_->SetPlan([](const ProxiedRequest& request) {
+    return request.target.find("uploadId=") != std::string::npos ? HttpFault::kCutBefore
+                                                                 : HttpFault::kNone;
+  });
+  EXPECT_FALSE(store->Adopt(root_ + "/large", "job/u/shared/large").ok());
+  ASSERT_EQ(UnfinishedUploads(*server_), 1U);
+  proxy_->SetPlan({});
+  const auto next = OpenDirectly(prefix);
+  ASSERT_TRUE(next->RemoveUnfinished("other/").ok());
+  EXPECT_EQ(UnfinishedUploads(*server_), 1U) << "another job's prefix";
+  ASSERT_TRUE(next->RemoveUnfinished("job/").ok());
+  EXPECT_EQ(UnfinishedUploads(*server_), 0U);
+  EXPECT_TRUE(next->List("").value().empty());
+}
+
+TEST_F(S3Faults, AServerKilledAndStartedAgainKeepsWhatItHasAcknowledged) {
+  const std::unique_ptr<S3Server> server = S3Server::Start().value();
+  state::S3Options options;
+  options.endpoint = server->endpoint();
+  options.key_id = S3Server::kKeyId;
+  options.secret_key = Secret(S3Server::kSecretKey);
+  const auto store =
+      state::OpenS3Store(*env_, net::MakeHttpClient({}),
+                         std::string("s3://") + S3Server::kBucket + "/killed", options)
+          .value();
+  Life life(*env_, *store, root_);
+  ASSERT_TRUE(life.Start().ok());
+  for (int n = 0; n < 3; ++n) {
+    ASSERT_TRUE(life.Checkpoint(false).ok());
+    server->Kill();
+    ASSERT_TRUE(server->Restart().ok());
+    ExpectSound(*store, *env_, life.acknowledged(), false);
+  }
+}
+
+}  // namespace
+}  // namespace weir::control

@@ -1,0 +1,347 @@
+// What the S3 store makes of answers that a real server seldom gives: a scripted HttpClient instead
+// of one. Everything else runs against a real server (checkpoint_store_test.cc, tests/control).
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <functional>
+#include <map>
+
+#include "engine/base/sha256.h"
+#include "engine/data/civil_time.h"
+#include "tests/state/machine.h"
+
+namespace weir::state {
+namespace {
+
+class WallClockEnv final : public SteppedEnv {
+ public:
+  using SteppedEnv::SteppedEnv;
+  EventTime Now() override { return now; }
+  EventTime now{*ParseTimestamp("2026-01-01T00:00:00Z")};
+};
+
+/// What went over the wire, without views into memory that is gone.
+struct Seen {
+  std::string method, url, body;
+  std::map<std::string, std::string> headers;
+};
+
+class ScriptedHttp final : public HttpClient {
+ public:
+  using Answer = std::function<Result<HttpResponse>(const Seen&)>;
+  ScriptedHttp(Answer answer, std::vector<Seen>& seen) : answer_(std::move(answer)), seen_(seen) {}
+  Result<HttpResponse> Call(const HttpRequest& request, Duration) override {
+    Seen seen{request.method, request.url, std::string(request.body), {}};
+    for (const auto& [name, value] : request.headers) seen.headers[name] = value;
+    seen_.push_back(seen);
+    return answer_(seen);
+  }
+  bool Pause(Duration, uint64_t) override { return true; }
+  uint64_t interrupts() const override { return 0; }
+  void Interrupt() override {}
+
+ private:
+  const Answer answer_;
+  std::vector<Seen>& seen_;
+};
+
+HttpResponse Plain(int status, std::string body = "") { return {status, std::move(body), {}}; }
+HttpResponse Error(int status, const std::string& code) {
+  return Plain(status, "<?xml version=\"1.0\"?><Error><Code>" + code +
+                           "</Code><Message>of the server</Message></Error>");
+}
+
+class S3Store : public testing::Test {
+ protected:
+  S3Store() {
+    options_.key_id = "AKIAEXAMPLE";
+    options_.secret_key = Secret("s3cret-key");
+    options_.retry_least = Seconds(2);
+  }
+  std::unique_ptr<CheckpointStore> Open(ScriptedHttp::Answer answer,
+                                        std::string_view uri = "s3://bucket/a/prefix") {
+    return OpenS3Store(env_, std::make_unique<ScriptedHttp>(std::move(answer), seen_), uri,
+                       options_)
+        .value();
+  }
+  Status Bad(std::string_view uri) {
+    return OpenS3Store(env_, std::make_unique<ScriptedHttp>(nullptr, seen_), uri, options_)
+        .status();
+  }
+
+  TestDirectory directory_;
+  const std::unique_ptr<Env> files_ = MakePosixEnv(1);
+  WallClockEnv env_{*files_};
+  S3Options options_;
+  std::vector<Seen> seen_;
+};
+
+TEST_F(S3Store, RefusesAServerThatIgnoresTheCondition) {
+  std::string object;
+  const auto store = Open([&](const Seen& seen) -> Result<HttpResponse> {
+    if (seen.method == "PUT") object = seen.body;
+    return Plain(200, seen.method == "GET" ? object : "");
+  });
+  const Status status = store->Probe();
+  EXPECT_EQ(status.code(), Code::kUnavailable);
+  EXPECT_EQ(status.retry(), Retry::kNever);
+  for (const char* part : {"If-None-Match", "s3://bucket/a/prefix", "amazonaws.com", "file://"})
+    EXPECT_NE(status.message().find(part), std::string::npos) << status.message();
+}
+
+TEST_F(S3Store, RefusesAServerThatDoesNotKnowTheCondition) {
+  const auto store = Open([](const Seen&) { return Error(501, "NotImplemented"); });
+  EXPECT_EQ(store->Probe().code(), Code::kUnavailable);
+  EXPECT_EQ(seen_.size(), 1U);
+}
+
+TEST_F(S3Store, NamesTheKeyAndTheServerAndNoSecret) {
+  options_.endpoint = "https://minio.example:9000";
+  const auto store = Open([](const Seen&) { return Error(403, "SignatureDoesNotMatch"); });
+  const Status status = store->Probe();
+  EXPECT_EQ(status.code(), Code::kPermissionDenied);
+  for (const char* part : {"AKIAEXAMPLE", "https://minio.example:9000", "bucket", "of the server"})
+    EXPECT_NE(status.message().find(part), std::string::npos) << status.message();
+  EXPECT_EQ(status.message().find("s3cret-key"), std::string::npos);
+  EXPECT_EQ(seen_.size(), 1U) << "another try would be refused too";
+}
+
+TEST_F(S3Store, TellsAMissingBucketFromAMissingFile) {
+  auto store = Open([](const Seen&) { return Error(404, "NoSuchBucket"); });
+  EXPECT_EQ(store->Read("name", 0, 1).status().code(), Code::kUnavailable);
+  EXPECT_EQ(store->Remove("name").code(), Code::kUnavailable);
+  store = Open([](const Seen&) { return Error(404, "NoSuchKey"); });
+  EXPECT_EQ(store->Read("name", 0, 1).status().code(), Code::kNotFound);
+  EXPECT_TRUE(store->Remove("name").ok());
+  store = Open([](const Seen&) -> Result<HttpResponse> {
+    HttpResponse moved = Error(301, "PermanentRedirect");
+    moved.headers = {{"x-amz-bucket-region", "eu-west-1"}};
+    return moved;
+  });
+  const Status status = store->Read("name", 0, 1).status();
+  EXPECT_EQ(status.code(), Code::kUnavailable);
+  EXPECT_EQ(status.retry(), Retry::kNever);
+  EXPECT_NE(status.message().find("--s3-region eu-west-1"), std::string::npos) << status.message();
+}
+
+TEST_F(S3Store, FindsTheServer) {
+  const auto url = [this](std::string_view uri) {
+    const auto store = Open([](const Seen&) { return Plain(200); }, uri);
+    EXPECT_TRUE(store->Put("a b", "x").ok());
+    EXPECT_EQ(seen_.back().headers["x-amz-content-sha256"].size(), 64U);
+    return seen_.back().url + " " + seen_.back().headers["host"];
+  };
+  EXPECT_EQ(url("s3://bucket/p"),
+            "https://bucket.s3.us-east-1.amazonaws.com/p/a%20b bucket.s3.us-east-1.amazonaws.com");
+  EXPECT_EQ(url("s3://bu.cket/p/"),
+            "https://s3.us-east-1.amazonaws.com/bu.cket/p/a%20b s3.us-east-1.amazonaws.com")
+      << "its name would not fit the certificate";
+  options_.endpoint = "http://h:1";
+  EXPECT_EQ(url("s3://bucket"), "http://h:1/bucket/a%20b h:1");
+  options_.path_style = false;
+  EXPECT_EQ(url("s3://bucket"), "http://bucket.h:1/a%20b bucket.h:1");
+}
+
+TEST_F(S3Store, RefusesOptionsThatMakeNoSense) {
+  for (const char* uri : {"s3://", "s3://a", "s3://Bucket/x", "s3://bucket/a/../b",
+                          "s3://bucket//a", "file:///x", "s3:/bucket"})
+    EXPECT_EQ(Bad(uri).code(), Code::kInvalidArgument) << uri;
+  const S3Options good = options_;
+  for (const char* endpoint :
+       {"h:1", "https://h/path", "https://", "https://user@h", "http://h?x"}) {
+    options_ = good;
+    options_.endpoint = endpoint;
+    EXPECT_EQ(Bad("s3://bucket").code(), Code::kInvalidArgument) << endpoint;
+  }
+  options_ = good;
+  options_.secret_key = Secret();
+  EXPECT_EQ(Bad("s3://bucket").code(), Code::kInvalidArgument);
+  options_ = good;
+  options_.role_arn = "arn";
+  EXPECT_EQ(Bad("s3://bucket").code(), Code::kInvalidArgument);
+}
+
+TEST_F(S3Store, TriesAgainWhatMayChange) {
+  for (const int status : {429, 500, 502, 503, 504}) {
+    int calls = 0;
+    const auto store = Open([&](const Seen&) -> Result<HttpResponse> {
+      return ++calls < 4 ? Plain(status) : Plain(200);
+    });
+    EXPECT_TRUE(store->Put("name", "x").ok()) << status;
+    EXPECT_EQ(calls, 4);
+  }
+  const auto store = Open([](const Seen&) { return Error(503, "SlowDown"); });
+  const Status status = store->Put("name", "x");
+  EXPECT_EQ(status.code(), Code::kUnavailable);
+  EXPECT_EQ(status.retry(), Retry::kBackoff);
+  EXPECT_NE(status.message().find("SlowDown"), std::string::npos) << status.message();
+}
+
+TEST_F(S3Store, KnowsItsOwnCreationByTheToken) {
+  std::string body, token;
+  int puts = 0;
+  const auto lost = [&](const Seen& seen) -> Result<HttpResponse> {
+    if (seen.method == "GET") return HttpResponse{200, body, {{"x-amz-meta-weir-token", token}}};
+    if (++puts > 1) return Error(412, "PreconditionFailed");
+    body = seen.body;
+    token = seen.headers.at("x-amz-meta-weir-token");
+    return Status(Code::kUnavailable, "cut", Fault::kExternal, Retry::kBackoff);
+  };
+  EXPECT_TRUE(Open(lost)->PutNew("HEAD", "content").ok());
+  EXPECT_EQ(puts, 2);
+  // The same content, but written by somebody else.
+  const auto other = [&](const Seen& seen) -> Result<HttpResponse> {
+    if (seen.method == "GET") return HttpResponse{200, "content", {{"x-amz-meta-weir-token", "x"}}};
+    return Error(412, "PreconditionFailed");
+  };
+  EXPECT_EQ(Open(other)->PutNew("HEAD", "content").code(), Code::kAlreadyExists);
+  // The other one has gone again.
+  puts = 0;
+  const auto gone = [&](const Seen& seen) -> Result<HttpResponse> {
+    if (seen.method == "GET") return Error(404, "NoSuchKey");
+    return ++puts == 1 ? Error(412, "PreconditionFailed") : Plain(200);
+  };
+  EXPECT_TRUE(Open(gone)->PutNew("HEAD", "content").ok());
+  EXPECT_EQ(puts, 2);
+  // Nothing is concluded from an answer that nobody confirms.
+  const auto silent = [&](const Seen& seen) -> Result<HttpResponse> {
+    if (seen.method == "GET")
+      return Status(Code::kTimedOut, "silence", Fault::kExternal, Retry::kBackoff);
+    return Error(412, "PreconditionFailed");
+  };
+  EXPECT_EQ(Open(silent)->PutNew("HEAD", "content").code(), Code::kUnavailable);
+}
+
+TEST_F(S3Store, KnowsItsOwnUploadByTheToken) {
+  options_.part_bytes = size_t{5} << 20;
+  const std::string large((size_t{5} << 20) + 1, 'x');
+  std::string token;
+  bool completed = false, aborted = false, own = true;
+  int completions = 0;
+  const auto store = Open([&](const Seen& seen) -> Result<HttpResponse> {
+    if (seen.method == "POST" && seen.url.ends_with("?uploads=")) {
+      token = seen.headers.at("x-amz-meta-weir-token");
+      return Plain(200, "<R><UploadId>id</UploadId></R>");
+    }
+    if (seen.method == "PUT") return HttpResponse{200, "", {{"etag", "\"e\""}}};
+    if (seen.method == "DELETE") {
+      aborted = true;
+      return Plain(204);
+    }
+    if (seen.method == "HEAD")
+      return HttpResponse{200, "", {{"x-amz-meta-weir-token", own ? token : "another"}}};
+    if (++completions == 1) return Plain(200, "<Error><Code>InternalError</Code></Error>");
+    if (!completed) {
+      completed = true;
+      return Status(Code::kUnavailable, "cut", Fault::kExternal, Retry::kBackoff);
+    }
+    return Error(404, "NoSuchUpload");
+  });
+  EXPECT_TRUE(store->Put("large", large).ok());
+  EXPECT_EQ(completions, 3);
+  EXPECT_FALSE(aborted);
+  own = false;
+  EXPECT_EQ(store->Put("large", large).code(), Code::kNotFound)
+      << "somebody has aborted it: the object is an older one";
+  EXPECT_TRUE(aborted);
+}
+
+TEST_F(S3Store, TakesKeysFromAFileAndSeesThatItChanges) {
+  const Path path = directory_.path() + "/credentials";
+  options_.key_id.clear();
+  options_.secret_key = Secret();
+  options_.credentials_file = path;
+  options_.profile = "weir";
+  const auto write = [&](const std::string& key) {
+    ASSERT_TRUE(WriteFileDurably(env_, path,
+                                 "[default]\naws_access_key_id = other\n\n[weir]\n"
+                                 "aws_access_key_id=" +
+                                     key + "\n aws_secret_access_key = s3cret\n")
+                    .ok());
+  };
+  std::string refused = "OLD2";
+  const auto store = Open([&](const Seen& seen) -> Result<HttpResponse> {
+    const bool bad = seen.headers.at("authorization").find(refused) != std::string::npos;
+    return bad ? Error(403, "InvalidAccessKeyId") : Plain(200);
+  });
+  const auto key = [this] {
+    const std::string text = seen_.back().headers["authorization"];
+    const size_t begin = text.find("Credential=") + 11;
+    return text.substr(begin, text.find('/') - begin);
+  };
+  EXPECT_EQ(store->Put("a", "").code(), Code::kNotFound) << "no such file";
+  write("OLD1");
+  ASSERT_TRUE(store->Put("a", "").ok());
+  EXPECT_EQ(key(), "OLD1");
+  write("OLD2");
+  ASSERT_TRUE(store->Put("a", "").ok());
+  EXPECT_EQ(key(), "OLD1") << "it is not read for every call";
+  env_.now = SatAdd(env_.now, Seconds(61));
+  const Status status = store->Put("a", "");
+  EXPECT_EQ(status.code(), Code::kPermissionDenied);
+  EXPECT_NE(status.message().find("OLD2"), std::string::npos) << status.message();
+  write("NEW");
+  ASSERT_TRUE(store->Put("a", "").ok()) << "a refusal makes it read again at once";
+  EXPECT_EQ(key(), "NEW");
+}
+
+TEST_F(S3Store, ExchangesTheTokenOfAWebIdentityAndRenewsInTime) {
+  const Path path = directory_.path() + "/token";
+  ASSERT_TRUE(WriteFileDurably(env_, path, "the-t+ken\n").ok());
+  options_.key_id.clear();
+  options_.secret_key = Secret();
+  options_.web_identity_token_file = path;
+  options_.role_arn = "arn:aws:iam::1:role/weir";
+  int exchanges = 0;
+  bool away = false, expired = false;
+  const auto store = Open([&](const Seen& seen) -> Result<HttpResponse> {
+    if (seen.url == "https://sts.us-east-1.amazonaws.com/") {
+      if (away) return Error(503, "ServiceUnavailable");
+      ++exchanges;
+      EXPECT_EQ(seen.body,
+                "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A1"
+                "%3Arole%2Fweir&RoleSessionName=weir&WebIdentityToken=the-t%2Bken");
+      std::string until;
+      AppendTimestamp(SatAdd(env_.now, Seconds(3600)).us, until);
+      return Plain(200, "<A><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>K" +
+                            std::to_string(exchanges) +
+                            "</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t" +
+                            std::to_string(exchanges) + "</SessionToken><Expiration>" + until +
+                            "</Expiration></Credentials></AssumeRoleWithWebIdentityResult></A>");
+    }
+    EXPECT_EQ(seen.headers.at("x-amz-security-token"), "t" + std::to_string(exchanges));
+    if (std::exchange(expired, false)) return Error(400, "ExpiredToken");
+    return Plain(200);
+  });
+  ASSERT_TRUE(store->Put("a", "").ok());
+  ASSERT_TRUE(store->Put("a", "").ok());
+  EXPECT_EQ(exchanges, 1);
+  env_.now = SatAdd(env_.now, Seconds(3600 - 299));
+  ASSERT_TRUE(store->Put("a", "").ok());
+  EXPECT_EQ(exchanges, 2) << "before they expire";
+  env_.now = SatAdd(env_.now, Seconds(3600 - 200));
+  away = true;
+  ASSERT_TRUE(store->Put("a", "").ok()) << "the old ones are good for a while";
+  env_.now = SatAdd(env_.now, Seconds(201));
+  EXPECT_EQ(store->Put("a", "").code(), Code::kUnavailable);
+  away = false;
+  ASSERT_TRUE(store->Put("a", "").ok());
+  EXPECT_EQ(exchanges, 3);
+  expired = true;
+  ASSERT_TRUE(store->Put("a", "").ok()) << "the server's clock differs";
+  EXPECT_EQ(exchanges, 4);
+}
+
+TEST_F(S3Store, SaysThatThereAreNoKeys) {
+  options_.key_id.clear();
+  options_.secret_key = Secret();
+  const Status status = Open([](const Seen&) { return Plain(200); })->Probe();
+  EXPECT_EQ(status.code(), Code::kPermissionDenied);
+  for (const char* name : {"AWS_ACCESS_KEY_ID", "AWS_SHARED_CREDENTIALS_FILE", "AWS_ROLE_ARN"})
+    EXPECT_NE(status.message().find(name), std::string::npos) << status.message();
+  EXPECT_TRUE(seen_.empty());
+}
+
+}  // namespace
+}  // namespace weir::state
