@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 #include <httplib.h>
 
+#include <atomic>
 #include <charconv>
+#include <chrono>
 #include <thread>
 
 #include "cli/version.h"
@@ -15,6 +17,7 @@ namespace {
 constexpr size_t kThreads = 4;
 constexpr size_t kBodyBytesMax = size_t{1} << 20;
 constexpr int kPortsTried = 100;
+constexpr auto kBeginPoll = std::chrono::milliseconds(1);
 constexpr time_t kReadSecondsMax = 5, kWriteSecondsMax = 10, kIdleSecondsMax = 5;
 
 struct Place {
@@ -87,8 +90,13 @@ class Server final : public HttpApi {
   }
 
   ~Server() override {
+    if (!thread_.joinable()) return;
+    // The library forgets a stop that comes before its thread has begun, and would then listen for
+    // ever: a process that ends with its first look at the job did not end.
+    while (!server_.is_running() && !ended_.load(std::memory_order_acquire))
+      std::this_thread::sleep_for(kBeginPoll);
     server_.stop();
-    if (thread_.joinable()) thread_.join();
+    thread_.join();
   }
 
   bool Bind(const Place& place) {
@@ -100,7 +108,10 @@ class Server final : public HttpApi {
     return true;
   }
   void Listen() {
-    thread_ = std::thread([this] { server_.listen_after_bind(); });
+    thread_ = std::thread([this] {
+      server_.listen_after_bind();
+      ended_.store(true, std::memory_order_release);
+    });
   }
   const std::string& address() const override { return address_; }
 
@@ -112,6 +123,7 @@ class Server final : public HttpApi {
   const HttpRoutes routes_;
   httplib::Server server_;
   std::string address_;
+  std::atomic<bool> ended_ = false;
   std::thread thread_;
 };
 

@@ -102,7 +102,10 @@ def run_services(services, work, servers):
     for there, here in places.items():
         command = [word.replace(there, here) for word in command]
     environment = {name: value.replace("kafka:9092", KAFKA) for name, value in weir["environment"].items()}
-    process = servers.start("weir", WEIR, *command, cwd=work, env={"PATH": os.environ["PATH"], **environment})
+    environment["PATH"] = os.environ["PATH"]
+    # A topic that was just made is not yet known to every question; under Docker the restart policy covers that.
+    wait_for("the topic is there", lambda: run(WEIR, "validate", command[1], env=environment).returncode == 0, 30)
+    process = servers.start("weir", WEIR, *command, cwd=work, env=environment)
     wait_for("the job is ready", lambda: get(f"http://127.0.0.1:{port}/readyz") == "ok\n", 60)
     # Prometheus, by its command.
     config = check_prometheus(services, work, port)

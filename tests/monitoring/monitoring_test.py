@@ -213,6 +213,8 @@ def run(servers, work):
         topic = f"{name}_{os.getpid()}_{int(time.time())}"  # read by the job that writes it, so it must be there before
         subprocess.run([WORKLOAD, "create", KAFKA, topic, "2"], check=True)
         pathlib.Path(work, f"{name}.weir.json").write_text(json.dumps(job(name, topic, provoked=name == "provoked")))
+        # A topic that was just made is not yet known to every question.
+        wait_for(f"the topic of {name} is there", lambda name=name: subprocess.run([WEIR, "validate", f"{name}.weir.json"], cwd=work, capture_output=True).returncode == 0, 30)
         ports[name] = free_port()
         processes[name] = servers.start(name, WEIR, "run", f"{name}.weir.json", "--state-dir", f"{work}/state", "--http-listen",
                                         f"127.0.0.1:{ports[name]}", cwd=work)
