@@ -10,6 +10,8 @@ usage: cluster.sh up [--nodes N] [--image FILE]...  start a cluster, wait until 
        cluster.sh down                              end it; nothing stays: processes, network, control groups, files
        cluster.sh status                            say where it is; exit code 1 if it does not run
        cluster.sh crash NODE                        kill the node and all on it at once, as a machine that loses its power
+       cluster.sh isolate NODE                      cut the node's link: it lives, and nobody reaches it
+       cluster.sh rejoin NODE                       mend the link
        cluster.sh kubectl ARG...                    kubectl as administrator
 
   --nodes N     1 (default) or 2; the first one, node0, runs the control plane too
@@ -476,6 +478,15 @@ crash() {
   await 20 "$1 still lives" "" bash -c "! kill -0 $outer ${init:-}"
 }
 
+isolate() { set_link "$1" down; }
+rejoin() { set_link "$1" up; }
+
+set_link() {
+  [[ $1 != node0 ]] || fail "node0 is where the control plane runs: it cannot be isolated from it"
+  init_of "$1" >/dev/null || fail "$1 does not run"
+  in_node node0 ip link set "to-$1" "$2"
+}
+
 down() {
   local node
   for node in "$dir"/node*; do
@@ -512,7 +523,7 @@ case $verb in
     done
     [[ $nodes == [12] ]] || fail "--nodes: '$nodes' is not 1 or 2"
     ;;
-  crash) [[ $# -eq 1 ]] || fail "$verb: which node? See --help" ;;
+  crash | isolate | rejoin) [[ $# -eq 1 ]] || fail "$verb: which node? See --help" ;;
   kubectl) ;;
   down | status) [[ $# -eq 0 ]] || fail "$verb takes no arguments" ;;
   -h | --help | help)
@@ -527,7 +538,7 @@ esac
 bin=$("$here/build.sh" --prefix)
 if [[ $verb == kubectl ]]; then init_of node0 >/dev/null || fail "no cluster runs from $dir: ./dev k8s up"; fi
 case $verb in
-  up | down | crash)
+  up | down | crash | isolate | rejoin)
     mkdir -p "$(dirname "$dir")"
     exec 7>"$dir.lock"
     flock 7

@@ -63,7 +63,7 @@ def run(*command, ok=True, timeout=SECONDS_MAX, **options):
     return done
 
 
-def until(what, condition, seconds=SECONDS_MAX):
+def until(what, condition, seconds=SECONDS_MAX, pause=0.1):
     """The first true value of the condition, and how long that took."""
     begin = time.monotonic()
     while True:
@@ -72,7 +72,7 @@ def until(what, condition, seconds=SECONDS_MAX):
             return value, time.monotonic() - begin
         if time.monotonic() - begin > seconds:
             raise AssertionError(f"{what}: not within {seconds} s\n{describe()}")
-        time.sleep(0.1)
+        time.sleep(pause)
 
 
 def describe():
@@ -233,11 +233,25 @@ class Workload:
     def job(self):
         return json.dumps(self.spec, indent=1)
 
+    def without_files(self):
+        """For a pod whose files end with it: results go to Kafka alone."""
+        for node in ("rows", "rows_out", "counts_out"):
+            del self.spec["nodes"][node]
+        return self
+
     def close(self):
         """Ends the input; returns what must come of it."""
         self.stop()
         self.checks.workload("close", self.checks.source, chaos.PARTITIONS, chaos.BASE_MS + self.fed + 3_600_000)
         return chaos.oracle(self.fed)
+
+    def finish_in_kafka(self):
+        """All that was fed is out; returns what is wrong with the results in Kafka."""
+        want = self.close()
+        until("the results of everything fed", lambda: len(set(self.checks.workload("dump", self.checks.result, stdout=subprocess.PIPE).stdout.splitlines())) >= len(want),
+              pause=2)
+        print(f"  {self.fed} records, {len(want)} results", flush=True)
+        return self.checks.verify_kafka(want)
 
     def finish(self, release):
         """All that was fed is out; returns what is wrong with it."""
@@ -474,6 +488,54 @@ class ClusterTest(unittest.TestCase):
         self.assertEqual((state["exitCode"], state["reason"]), (0, "Completed"), state)
         shutil.copytree(release.volume() / "files" / "out", work / "memory" / "out")
         self.assertEqual(memory_limit.compare(str(work / "memory"), keys), [])
+
+    def test_checkpoints_in_s3(self):
+        """No claim: the job moves to any node. A node that is cut off lives on with its pod, and the job goes on elsewhere at once; what the old pod still does is fenced."""
+        program = pathlib.Path(run(SOURCE / "deploy" / "third_party" / "versitygw.sh", "--path").stdout.strip())
+        if not program.exists():
+            self.skipTest(f"SKIPPED: there is no S3 server {program}: deploy/third_party/versitygw.sh builds it")
+        folder = work / "s3"
+        for name in ("iam", "data/weir"):
+            (folder / name).mkdir(parents=True)
+        server = subprocess.Popen([program, "--port", f"{MACHINE}:17070", "--region", "us-east-1", "--iam-dir", folder / "iam", "posix", folder / "data"],
+                                  env={**os.environ, "ROOT_ACCESS_KEY": "test-key", "ROOT_SECRET_KEY": "test-secret"},
+                                  stdout=(folder / "log").open("w"), stderr=subprocess.STDOUT)
+        self.addCleanup(lambda: (server.kill(), server.wait()))
+        kubectl("create", "secret", "generic", "s3-keys", "--from-literal=AWS_ACCESS_KEY_ID=test-key", "--from-literal=AWS_SECRET_ACCESS_KEY=test-secret")
+
+        load = self.workload("remote").without_files()
+        release = self.release("remote", {
+            **SMALL, "job": load.job(), "affinity": TO_NODE1, "storage": {"url": "s3://weir/prod", "credentialsSecret": "s3-keys"},
+            "config": {**SMALL["config"], "s3_endpoint": f"http://{MACHINE}:17070"}})
+        begin = release.install()
+        release.wait_ready()
+        figure("checkpoints in S3: install until Ready", time.monotonic() - begin)
+        claims = [c["metadata"]["name"] for c in cluster.get(f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims")["items"]]
+        self.assertNotIn(f"data-{release.pod_name}", claims)
+        resume(release, "checkpoints in S3, kill -9 of the process", lambda: run("kill", "-9", release.process()))
+        self.assertIsNotNone(resumed_from(release), release.log())
+        resume(release, "checkpoints in S3, kubectl delete pod", lambda: kubectl("delete", "pod", release.pod_name))
+        self.assertIsNotNone(resumed_from(release), release.log())
+
+        self.assertEqual(release.pod()["spec"]["nodeName"], "node1")
+        before, old = release.wait_ready(), release.process()
+        run(CLUSTER, "isolate", "node1")
+        self.addCleanup(lambda: run(CLUSTER, "rejoin", "node1"))
+        until("node1 is not ready", lambda: not node_is_ready("node1"))
+        begin = time.monotonic()
+        kubectl("delete", "pod", release.pod_name, "--force", "--grace-period=0")
+        until("the job runs on the other node", lambda: release.running(but=before))
+        figure("checkpoints in S3, a node cut off: from delete --force until the job runs on the other node", time.monotonic() - begin)
+        release.wait_ready(but=before)
+        self.assertEqual(release.pod()["spec"]["nodeName"], "node0")
+        self.assertIsNotNone(resumed_from(release), release.log())
+        self.assertTrue(os.path.exists(f"/proc/{old}"), "the old pod lives behind the cut")
+        run(CLUSTER, "rejoin", "node1")
+        until("the old process is gone", lambda: not os.path.exists(f"/proc/{old}"))
+        until("node1 is ready", lambda: node_is_ready("node1"))
+        release.wait_checkpoints(3)
+        self.assertEqual(release.container()["restartCount"], 0)
+        self.assertEqual(load.finish_in_kafka(), [])
 
     def test_loss_of_a_node(self):
         """A machine dies: nothing starts a second pod until somebody says that it is off. A volume that can move brings the job back, one of the machine's own not."""
