@@ -621,6 +621,7 @@ def main():
         missing.append("another cluster is running (./dev k8s down ends it)")
     if missing:
         print("cluster_test.py: Skipped\nnothing was tested on a real Kubernetes cluster: " + ", ".join(missing))
+        shutil.rmtree(work)
         return SKIPPED
     before = traces()
     code = 1
