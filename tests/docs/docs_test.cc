@@ -224,7 +224,8 @@ class ScratchRoot {
     path_ = pattern;
     for (const auto& entry : fs::directory_iterator(SourceDirectory())) {
       const std::string name = entry.path().filename();
-      if (name != "build" && name != ".git") {
+      // What a run of the same commands has left in the sources would be gone on from.
+      if (name != "build" && name != ".git" && name != "out") {
         fs::create_symlink(entry.path(), path_ / name);
       }
     }
