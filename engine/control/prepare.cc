@@ -111,7 +111,6 @@ class Preparation {
         if (first && manifest->kind == CheckpointKind::kFinished &&
             storage_.store().Size(PublishedNote(plan_.job, next.manifest)).ok()) {
           prepared.finished_before = true;
-          prepared.finished_at = manifest->time;
           prepared.head = next;
           return Status::Ok();
         }

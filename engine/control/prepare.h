@@ -25,7 +25,6 @@ struct PreparedAttempt {
   bool head_moved = false;  // `head` is the newest one, whatever failed after that
   Head head;
   bool finished_before = false;  // a bounded job that has ended: nothing to run
-  EventTime finished_at{};
   std::optional<RestoredJob> restored;
   Status damage;  // of the checkpoint that was gone back from
   std::unique_ptr<SplitDiscovery> discovery;
