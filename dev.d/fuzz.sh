@@ -35,9 +35,10 @@ for target in "${targets[@]}"; do
   kept=$WEIR_ROOT/tests/fuzz/corpus/$target
   [[ -d $kept ]] || kept=
   say "fuzzing $target for $seconds s"
+  status=0
   "$binaries/${target}_fuzz" "$corpus" ${kept:+"$kept"} -max_total_time="$seconds" -max_len=65536 -rss_limit_mb=4096 \
-    -timeout=10 -print_final_stats=1 -artifact_prefix="$findings/" -verbosity=0 2>&1 | grep -E '^(==|SUMMARY|stat::|artifact_prefix|ERROR|    #)' || true
-  status=${PIPESTATUS[0]}
+    -timeout=10 -print_final_stats=1 -artifact_prefix="$findings/" -verbosity=0 2>&1 | grep -E '^(==|SUMMARY|stat::|artifact_prefix|ERROR|    #)' ||
+    status=${PIPESTATUS[0]}
   [[ $status -eq 0 ]] || failed+=("$target")
 done
 if [[ ${#failed[@]} -gt 0 ]]; then

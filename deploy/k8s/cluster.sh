@@ -17,6 +17,8 @@ usage: cluster.sh up [--nodes N] [--image FILE]...  start a cluster, wait until 
   --nodes N     1 (default) or 2; the first one, node0, runs the control plane too
   --image FILE  an OCI archive that each node gets, as deploy/image/build.sh makes it
 
+`down` removes the folder of its files; one that is not empty and was not made by `up` is refused.
+
 Files are in ${WEIR_K8S_DIR:-~/.cache/weir/kubernetes-cluster}: admin.kubeconfig, log/. From the machine, pods and the API server
 are reached by their addresses; pods reach the machine as 172.30.213.254. StorageClasses: "local" (the default; a volume
 is tied to its node) and "shared" (a volume that every node reaches); volumes are made in advance.
@@ -31,6 +33,7 @@ readonly LINK=weir-k8s GROUP=weir-k8s
 readonly VOLUMES=12 # of each class, per node or shared
 # Folders that programs of a node write to wherever they are told to: each node has its own.
 readonly PLACES=(/var/lib/cni /var/lib/kubelet /var/log/containers)
+readonly MARKER=.weir-kubernetes-cluster # in the folder that `up` has made
 readonly READY_SECONDS_MAX=180
 readonly PROGRAMS=(containerd ctr runc unshare nsenter tini nft iptables conntrack ip openssl buildah busybox curl)
 
@@ -450,6 +453,7 @@ up() {
   down
   check_machine
   mkdir -p "$dir/log"
+  echo "made by cluster.sh: down removes this folder" >"$dir/$MARKER"
   # A cluster that did not come up leaves nothing; what its log said last has been printed.
   trap 'trap - EXIT; down' EXIT
   local number
@@ -488,6 +492,9 @@ set_link() {
 }
 
 down() {
+  if [[ -d $dir && ! -f $dir/$MARKER && -n $(ls -A "$dir") ]]; then
+    fail "$dir has no file $MARKER, so cluster.sh has not made what lies there; nothing is removed"
+  fi
   local node
   for node in "$dir"/node*; do
     if living "$node/outer" >/dev/null; then crash "$(basename "$node")"; fi
@@ -513,11 +520,17 @@ images=()
 case $verb in
   up)
     while [[ $# -gt 0 ]]; do
-      [[ $# -ge 2 ]] || fail "$1 needs a value"
+      case $1 in
+        -h | --help)
+          usage
+          exit
+          ;;
+        --nodes | --image) [[ $# -ge 2 ]] || fail "$1 needs a value" ;;
+        *) fail "unknown option '$1'. See --help" ;;
+      esac
       case $1 in
         --nodes) nodes=$2 ;;
         --image) images+=("$(readlink -f "$2")") ;;
-        *) fail "unknown option '$1'. See --help" ;;
       esac
       shift 2
     done

@@ -19,13 +19,16 @@ options
   --load         full just-in-time compiler and G1, for benchmarks; default is a small, quickly started JVM
   --address IP   also listen on this address of the machine, PLAINTEXT, for clients that do not reach 127.0.0.1
   --secure       also the three listeners with SASL and TLS; certificates are made in DIR/tls
-  --purge        with down: remove the directory
+  --purge        with down: remove what `up` put into the directory, and the directory if it is empty then; one that
+                 `up` has not used is refused
 
 DIR/bootstrap holds the PLAINTEXT address, DIR/kafka.pid the process id, DIR/broker.log the log.
 USAGE
 }
 
 readonly VERSION=4.4.0
+readonly MARKER=.weir-kafka-broker
+readonly OWN=(data tls server.properties format.log broker.log bootstrap address kafka.pid lock "$MARKER")
 readonly READY_SECONDS_MAX=90
 readonly STOP_SECONDS_MAX=30
 here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
@@ -151,10 +154,24 @@ start_broker() {
   done
 }
 
+# Marks the directory as a broker's, so that --purge may remove these names in it. A folder `data` or `tls` that was there
+# before is somebody's, unless a broker has formatted it.
+claim() {
+  [[ ! -f $directory/$MARKER ]] || return 0
+  if [[ ! -f $directory/data/meta.properties ]]; then
+    local name
+    for name in data tls; do
+      [[ ! -e $directory/$name ]] || fail "$directory/$name is there and no broker's: give another --dir"
+    done
+  fi
+  echo "made by kafka.sh: down --purge removes ${OWN[*]}" >"$directory/$MARKER"
+}
+
 up() {
   command -v java >/dev/null || fail "no java: ./dev kafka up installs it"
   mkdir -p "$directory"
   directory=$(cd "$directory" && pwd)
+  claim
   exec 7>"$directory/lock"
   flock 7
   if running_pid >/dev/null; then
@@ -188,6 +205,9 @@ up() {
 }
 
 down() {
+  if [[ $purge == yes && -d $directory && ! -f $directory/$MARKER && -n $(ls -A "$directory") ]]; then
+    fail "--purge: $directory has no file $MARKER, so kafka.sh has not made what lies there; nothing is removed"
+  fi
   local pid
   if pid=$(running_pid); then
     kill "$pid" 2>/dev/null || true
@@ -196,7 +216,10 @@ down() {
     kill -9 "$pid" 2>/dev/null || true
   fi
   rm -f "$directory/kafka.pid"
-  [[ $purge == no ]] || rm -rf "$directory"
+  if [[ $purge == yes && -d $directory ]]; then
+    (cd "$directory" && rm -rf -- "${OWN[@]}")
+    rmdir --ignore-fail-on-non-empty "$directory"
+  fi
 }
 
 status() {
