@@ -95,34 +95,55 @@ std::string UidOf(const std::string& wanted) {
          Sha256Hex(wanted).substr(0, kUidHashBytes);
 }
 
+/// A name that Kubernetes takes for a namespace; it is put between quotes into expressions.
+std::string NotANamespace(const std::string& name) {
+  constexpr size_t kLengthMax = 63;
+  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  const bool fits = !name.empty() && name.size() <= kLengthMax && plain(name.front()) &&
+                    plain(name.back()) &&
+                    std::ranges::all_of(name, [&](char c) { return plain(c) || c == '-'; });
+  return fits ? "" : "'" + name + "' is no name of a namespace";
+}
+
+/// The labels that choose a job.
+std::string ScopeOf(const std::string& job, const std::string& name_space) {
+  return "job_name=\"" + job + "\"" +
+         (name_space.empty() ? "" : ",namespace=\"" + name_space + "\"");
+}
+
 struct Options {
   JobCommand job;
   ProcessConfig config;
   bool rules = false;
+  std::string name_space;
 };
 
 int Dashboard(Options& options) {
   if (Status status = options.config.Resolve(); !status.ok()) return Fail(status);
+  options.config.allowed_path_list.clear();  // nothing is opened: any path will do
   const std::unique_ptr<Env> env = MakePosixEnv(1);
   Result<LoadedJob> loaded = LoadJob(options.job, options.config, *env);
   if (!loaded.ok()) return Fail(loaded.status());
   const jobs::CompiledJob& job = loaded->job;
   std::fputs(jobs::FormatProblemsText(job).c_str(), stderr);
   if (!job.plan) return jobs::ExitCodeOf(job);
-  const std::string text =
-      options.rules ? MakeRules(job.plan->job) : MakeDashboard(*job.plan).dump(1) + "\n";
+  const std::string text = options.rules
+                               ? MakeRules(job.plan->job, options.name_space)
+                               : MakeDashboard(*job.plan, options.name_space).dump(1) + "\n";
   std::fputs(text.c_str(), stdout);
   return 0;
 }
 
 }  // namespace
 
-Json MakeDashboard(const PhysicalPlan& plan) {
+Json MakeDashboard(const PhysicalPlan& plan, const std::string& name_space) {
   const Result<Json> parsed = ParseJson(DashboardTemplate());
   WEIR_CHECK(parsed.ok());
   const Json& from = *parsed;
   Layout layout(from["row"]);
-  const Names job = {{"$JOB", plan.job}};
+  const std::pair<std::string_view, std::string> scope = {"job_name=\"$JOB\"",
+                                                          ScopeOf(plan.job, name_space)};
+  const Names job = {scope, {"$JOB", plan.job}};
   const auto add_rows = [&](const Json& rows) {
     for (const Json& row : rows) {
       layout.Row(row["title"].get<std::string>());
@@ -132,7 +153,7 @@ Json MakeDashboard(const PhysicalPlan& plan) {
   add_rows(from["before"]);
   for (const PlanNode& node : plan.nodes) {
     const Names names = {
-        {"$JOB", plan.job}, {"$NODE", node.id}, {"$TYPE", std::string(node.type->name)}};
+        scope, {"$JOB", plan.job}, {"$NODE", node.id}, {"$TYPE", std::string(node.type->name)}};
     layout.Row(Filled(from["node"]["title"].get<std::string>(), names));
     for (const Json& entry : from["node"]["panels"]) {
       if (IsAbout(entry["nodes"].get<std::string>(), node)) layout.Add(entry, names);
@@ -140,18 +161,25 @@ Json MakeDashboard(const PhysicalPlan& plan) {
   }
   add_rows(from["behind"]);
   Json dashboard = from["dashboard"];
+  // Jobs of one name in several namespaces have dashboards of their own.
+  for (const auto& [key, between] : {std::pair("uid", '-'), std::pair("title", '/')}) {
+    if (!name_space.empty())
+      dashboard[key] =
+          Filled(dashboard[key].get<std::string>(), {{"$JOB", name_space + between + "$JOB"}});
+  }
   Fill(dashboard, job);
   dashboard["uid"] = UidOf(dashboard["uid"].get<std::string>());
   dashboard["panels"] = layout.Take();
   return dashboard;
 }
 
-std::string MakeRules(const std::string& job) {
+std::string MakeRules(const std::string& job, const std::string& name_space) {
   std::string text(RulesOfAllJobs());
   // The comment at its head speaks of all jobs.
   text = "# Recording rules and alerts for job " + job + ", made by `weir dashboard --rules`.\n" +
          text.substr(text.find("groups:"));
-  return Filled(std::move(text), {{kAnyJob, "job_name=\"" + job + "\""}, {"NAME", job}});
+  const std::string scope = ScopeOf(job, name_space);
+  return Filled(std::move(text), {{kAnyJob, scope}, {"job_name=\"NAME\"", scope}, {"NAME", job}});
 }
 
 void AddDashboard(CLI::App& app, Invocation& invocation) {
@@ -162,6 +190,10 @@ void AddDashboard(CLI::App& app, Invocation& invocation) {
   options->job.AddFlags(*command);
   command->add_flag("--rules", options->rules,
                     "Instead of the dashboard: recording rules and alerts for Prometheus.");
+  command
+      ->add_option("--namespace", options->name_space,
+                   "Only the job of this namespace of Kubernetes; default: any.")
+      ->check(NotANamespace, "");
   command->footer(
       "Examples:\n  weir dashboard clicks.weir.json > clicks_dashboard.json\n  weir dashboard "
       "clicks.weir.json --rules > /etc/prometheus/rules/clicks.yml");

@@ -1,7 +1,8 @@
 #pragma once
 // Dashboard and rules for one job: the panels of deploy/grafana and the rules of deploy/prometheus,
 // which are part of the program, with the job's name in their expressions and a row for each of its
-// nodes. Pure functions; any thread.
+// nodes. Both look at one namespace of Kubernetes, or without its name at any. Pure functions; any
+// thread.
 
 #include <string>
 
@@ -12,9 +13,9 @@
 namespace weir::cli {
 
 /// A Grafana dashboard, ready to import.
-Json MakeDashboard(const PhysicalPlan& plan);
+Json MakeDashboard(const PhysicalPlan& plan, const std::string& name_space = "");
 /// A rule file of Prometheus that looks at no other job.
-std::string MakeRules(const std::string& job);
+std::string MakeRules(const std::string& job, const std::string& name_space = "");
 
 void AddDashboard(CLI::App& app, Invocation& invocation);
 

@@ -19,6 +19,9 @@ DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 VARIABLES = {"<J>": 'job_name=~"$job_name",namespace=~"$namespace"', "<N>": 'job_name=~"$job_name",namespace=~"$namespace",node_id=~"$node_id"'}
 TEMPLATE = {"<J>": 'job_name="$JOB"', "<N>": 'job_name="$JOB",node_id="$NODE"'}
 RATE = "[$__rate_interval]"
+# The information is there once for each process: of jobs of one name in several namespaces, or of a pod and the one that took its place.
+ROWS_OF_SOURCES = ('rate(weir_node_records_in_total{<J>}<R>) * on (namespace, job_name, node_id) group_left () '
+                   'max by (namespace, job_name, node_id) (weir_node_info{<J>,type=~".*_source"})')
 
 
 class Panel(NamedTuple):
@@ -42,7 +45,7 @@ PANELS = {
     "state": Panel("State", "state-timeline", "none", 24, [("max by (state) (weir_job_state{<J>}) == 1", "{{state}}")],
                    "The state of the job. Anything but running for long: /readyz and the log name the reason, `weir explain CODE` what to do."),
     "in": Panel("Records in", "stat", "rows/s", 6,
-                [('sum(rate(weir_node_records_in_total{<J>}<R>) * on (job_name, node_id) group_left (type) weir_node_info{<J>,type=~".*_source"})', "in")],
+                [(f"sum({ROWS_OF_SOURCES})", "in")],
                 "Rows read by all sources. Zero with input waiting: look at backpressure below."),
     "out": Panel("Records out", "stat", "rows/s", 6, [('sum(rate(weir_sink_records_total{<J>,outcome="committed"}<R>))', "out")],
                  "Rows that sinks have delivered or published."),
@@ -172,8 +175,7 @@ PANELS = {
     "jobs": Panel("Jobs by state", "stat", "none", 24, [("sum by (state) (weir_job_state{<J>}) > 0", "{{state}}")],
                   "How many jobs are in each state. Anything but running and finished: open the Job dashboard."),
     "jobs_in": Panel("Records in per job", "timeseries", "rows/s", 8,
-                     [('sum by (job_name) (rate(weir_node_records_in_total{<J>}<R>) * on (job_name, node_id) group_left (type) '
-                       'weir_node_info{<J>,type=~".*_source"})', "{{job_name}}")], "Rows read by the sources of each job."),
+                     [(f"sum by (job_name) ({ROWS_OF_SOURCES})", "{{job_name}}")], "Rows read by the sources of each job."),
     "jobs_out": Panel("Records out per job", "timeseries", "rows/s", 8,
                       [('sum by (job_name) (rate(weir_sink_records_total{<J>,outcome="committed"}<R>))', "{{job_name}}")],
                       "Rows delivered or published. Zero with rows coming in: see WeirSinkStuck."),

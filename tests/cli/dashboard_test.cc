@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
 #include <set>
 
 #include "cli/builtins.h"
@@ -120,6 +124,77 @@ TEST_F(DashboardTest, AUidOfALongNameIsCutAndStaysItsOwn) {
   text.replace(text.find(one), one.size(), other);
   Make(text);
   EXPECT_NE(dashboard_["uid"].get<std::string>(), uid);
+}
+
+TEST_F(DashboardTest, LooksAtOneNamespaceAndIsItsOwn) {
+  Make(kJob);
+  const Json of_namespace = MakeDashboard(*job_.plan, "streams");
+  EXPECT_EQ(of_namespace["title"], "Weir: streams/views");
+  EXPECT_EQ(of_namespace["uid"], "weir-job-streams-views");
+  for (const Json& panel : of_namespace["panels"]) {
+    if (!panel.contains("targets")) continue;
+    for (const Json& target : panel["targets"])
+      EXPECT_THAT(target["expr"].get<std::string>(),
+                  HasSubstr("job_name=\"views\",namespace=\"streams\""));
+  }
+  EXPECT_THAT(dashboard_.dump(), Not(HasSubstr("namespace=")));
+}
+
+/// `weir dashboard` with these arguments, on a job with that path of its sink.
+std::pair<int, std::string> RunDashboard(const std::string& sink_path,
+                                         const std::vector<std::string>& more) {
+  const std::string file = ::testing::TempDir() + "/dashboard_test_" + std::to_string(getpid());
+  std::ofstream(file) << R"({"weir": 1, "name": "views", "nodes": {
+      "numbers": {"type": "generator_source", "schema": {"id": "int64"}, "fields": {"id": "_offset"}},
+      "out": {"type": "file_sink", "inputs": ["numbers"], "path": ")"
+                      << sink_path << R"(", "format": {"type": "json"}}}})";
+  CLI::App app;
+  Invocation invocation;
+  AddDashboard(app, invocation);
+  std::vector<std::string> words = {"weir", "dashboard", file};
+  words.insert(words.end(), more.begin(), more.end());
+  std::vector<const char*> argv;
+  for (const std::string& word : words) argv.push_back(word.c_str());
+  ::testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStderr();
+  int code = -1;
+  std::string error;
+  try {
+    app.parse(static_cast<int>(argv.size()), argv.data());
+    code = invocation.run();
+  } catch (const CLI::ParseError& refused) {
+    error = refused.what();
+  }
+  const std::string out = ::testing::internal::GetCapturedStdout();
+  error += ::testing::internal::GetCapturedStderr();
+  std::remove(file.c_str());
+  return {code, code == 0 ? out : error};
+}
+
+TEST(DashboardCommand, TakesAPathThatThisMachineDoesNotAllow) {
+  const auto [code, text] = RunDashboard("/var/lib/weir/files/views", {});
+  EXPECT_EQ(code, 0) << text;
+  EXPECT_THAT(text, HasSubstr("weir-job-views"));
+}
+
+TEST(DashboardCommand, TakesOnlyANamespaceThatKubernetesTakes) {
+  const auto [code, text] = RunDashboard("out", {"--rules", "--namespace", "streams-1"});
+  EXPECT_EQ(code, 0) << text;
+  EXPECT_THAT(text, HasSubstr("namespace=\"streams-1\""));
+  for (const char* wrong : {"", "Streams", "a\"b", "-a", "a-"}) {
+    const auto [refused, why] = RunDashboard("out", {"--namespace", wrong});
+    EXPECT_EQ(refused, -1) << wrong;
+    EXPECT_THAT(why, HasSubstr("namespace")) << wrong;
+  }
+}
+
+TEST(Rules, LookAtOneNamespaceOnly) {
+  const std::string rules = MakeRules("views", "streams");
+  EXPECT_THAT(rules, HasSubstr("absent(weir_job_state{job_name=\"views\",namespace=\"streams\"})"));
+  std::string rest = rules;
+  for (size_t at = rest.find("job_name=\"views\""); at != std::string::npos;
+       at = rest.find("job_name=\"views\"", at + 1))
+    EXPECT_EQ(rest.substr(at + 16, 20), ",namespace=\"streams\"");
 }
 
 TEST(Rules, LookAtOneJobOnly) {

@@ -407,8 +407,8 @@ def check_rules(rendered, source):
                 rule["expr"] = f"absent(weir_job_state{{{scope}}})"
                 rule["annotations"]["summary"] = rule["annotations"]["summary"].replace("NAME", "hello_weir")
             if rule.get("alert") == "WeirStateGrowth":
-                rule["expr"] = rule["expr"].replace("5e10", "50000000000")
-                rule["annotations"]["summary"] = rule["annotations"]["summary"].replace("50 GB", "50000000000 bytes")
+                rule["expr"] = rule["expr"].replace("1e10", "10000000000")
+                rule["annotations"]["summary"] = rule["annotations"]["summary"].replace("10 GB", "10000000000 bytes")
     actual = rendered.one("PrometheusRule")["spec"]["groups"]
     expect(actual == expected, f"the PrometheusRule differs from deploy/prometheus/rules.yml:\n{json.dumps(actual)}\n{json.dumps(expected)}")
 

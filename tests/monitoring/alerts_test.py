@@ -3,6 +3,7 @@
 
     looping     its output directory answers with an error        WeirJobRestartLoop
     cut_off     its Kafka broker is killed                        WeirJobRestartLoop, once checkpoints have failed too often
+    stuck       the same, with a long checkpoint.timeout          WeirSinkStuck
     homeless    its storage answers with an error                 WeirCheckpointsFailing, WeirCheckpointStale
     dirty       records that cannot be decoded                    WeirRecordErrors
     killed      kill -9                                           WeirTargetDown
@@ -38,6 +39,7 @@ QUIET_SECONDS, FIRING_SECONDS, RESOLVED_SECONDS = 15, 240, 180
 EXPECTED = {
     "looping": {"WeirJobRestartLoop"},
     "cut_off": {"WeirJobRestartLoop"},
+    "stuck": {"WeirSinkStuck"},
     "homeless": {"WeirCheckpointsFailing", "WeirCheckpointStale"},
     "dirty": {"WeirRecordErrors"},
     "killed": {"WeirTargetDown"},
@@ -126,6 +128,7 @@ class Test:
         kafka_sink = {"type": "kafka_sink", "connection": "main", "topic": "numbers", "create": {"partitions": 1}, "format": {"type": "json"}}
         jobs = {"looping": numbers_job("looping"), "dirty": lines_job("dirty"),
                 "cut_off": numbers_job("cut_off", kafka_sink, connections=brokers, timeout="2s"),
+                "stuck": numbers_job("stuck", {**kafka_sink, "topic": "stuck"}, connections=brokers, timeout="1h"),
                 "waiting": numbers_job("waiting", kafka_sink, connections=nobody),
                 "homeless": numbers_job("homeless", {"type": "blackhole_sink"}, tolerable_failures=1000), "killed": numbers_job("killed"), "healthy": numbers_job("healthy")}
         assert set(jobs) == set(EXPECTED)

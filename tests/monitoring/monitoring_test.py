@@ -81,7 +81,8 @@ def expand(expression, name):
 
 
 def sides(expression):
-    """The parts of an alert's expression on both sides of its comparisons: an alert is quiet, but what it compares must be there."""
+    """The parts of an alert's expression on both sides of its comparisons: an alert is quiet, but what it compares must be there. Now: this test
+    does not last as long as an alert looks back."""
     parts, depth, begin, quoted = [], 0, 0, False
     i = 0
     while i < len(expression):
@@ -101,7 +102,8 @@ def sides(expression):
                 continue
         i += 1
     parts.append(expression[begin:])
-    return [part.strip() for part in parts if part.strip() and not re.fullmatch(r"[-+0-9.e]+", part.strip())]
+    parts = [re.sub(r" offset \w+$", "", part.strip()) for part in parts]
+    return [part for part in parts if part and not re.fullmatch(r"[-+0-9.e]+", part)]
 
 
 def check_structure(name, dashboard):
@@ -222,7 +224,9 @@ def run(servers, work):
         scoped = subprocess.run([WEIR, "dashboard", "--rules", f"{name}.weir.json"], cwd=work, check=True, capture_output=True, text=True).stdout
         pathlib.Path(work, f"{name}_rules.yml").write_text(scoped)
         promtool(f"rules of {name}", "check", "rules", f"{work}/{name}_rules.yml")
-    prometheus = Prometheus(servers, ports.values(), rules)
+    # Every process once more as a job of the same name in another namespace, and as the pod that another one took the place of.
+    again = [(port, labels) for port in ports.values() for labels in ({"namespace": "other"}, {"instance": "replaced", "pod": "replaced"})]
+    prometheus = Prometheus(servers, ports.values(), rules, again=again)
     for name, port in ports.items():
         wait_for(f"the job {name} is ready", lambda port=port: get(f"http://127.0.0.1:{port}/readyz") == "ok\n", 60)
     time.sleep(SCRAPES_SECONDS - 10)

@@ -66,15 +66,16 @@ class Servers:
 
 
 class Prometheus:
-    """Scrapes the ports once a second and evaluates the rules as often."""
+    """Scrapes the ports once a second and evaluates the rules as often. `again`: (port, labels) of targets that are scraped once more with those labels."""
 
-    def __init__(self, servers, ports, rules, alertmanager_port=None):
+    def __init__(self, servers, ports, rules, alertmanager_port=None, again=()):
         self.port = free_port()
         directory = servers.directory
         alerting = f"alerting: {{alertmanagers: [{{static_configs: [{{targets: ['127.0.0.1:{alertmanager_port}']}}]}}]}}\n" if alertmanager_port else ""
+        groups = [{"targets": [f"127.0.0.1:{port}" for port in ports]}, *({"targets": [f"127.0.0.1:{port}"], "labels": labels} for port, labels in again)]
         with open(f"{directory}/prometheus.yml", "w", encoding="utf-8") as file:
             file.write(f"global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: ['{rules}']\n{alerting}"
-                       f"scrape_configs: [{{job_name: weir, static_configs: [{{targets: {[f'127.0.0.1:{port}' for port in ports]}}}]}}]\n")
+                       f"scrape_configs: [{{job_name: weir, static_configs: {json.dumps(groups)}}}]\n")
         self.process = servers.start("prometheus", "prometheus", f"--config.file={directory}/prometheus.yml", f"--storage.tsdb.path={directory}/tsdb",
                                      f"--web.listen-address=127.0.0.1:{self.port}")
         wait_for("Prometheus is ready", lambda: "Ready" in get(f"http://127.0.0.1:{self.port}/-/ready"), 30)
