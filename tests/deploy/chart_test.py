@@ -9,9 +9,11 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from kubernetes_schema import Schemas, repeated_keys
@@ -34,6 +36,27 @@ KAFKA_JOB = {
     },
 }
 KAFKA = json.dumps(KAFKA_JOB, indent=2)
+COMMENTED = """// views of each page, see https://wiki.example
+{
+  "weir": 1, /* the "format" */ "name": "clicks", // not "clacks"
+  "nodes": {
+    "feed": {"type": "generator_source", "schema": {"s": "string"}, "fields": {"s": "'http://x/*\\"//'"}}, /* two
+    lines */
+    "out": {"type": "blackhole_sink", "inputs": ["feed"]}
+  }
+}
+"""
+# In a folder that nobody can make: only the job's own volume has it.
+FILES = json.dumps({
+    "weir": 1, "name": "files",
+    "nodes": {"feed": {"type": "generator_source", "schema": {"n": "int64"}, "fields": {"n": "_offset"}},
+              "out": {"type": "file_sink", "inputs": ["feed"], "path": "/proc/nowhere/out", "format": {"type": "json"}}}})
+NUMBERS = json.dumps({
+    "weir": 1, "name": "numbers",
+    "params": {"rows": {"type": "int64", "default": 1}, "much": {"type": "int64", "default": 1}, "part": {"type": "float64", "default": 1},
+               "loud": {"type": "bool", "default": False}, "text": {"type": "string", "default": ""}},
+    "nodes": {"feed": {"type": "generator_source", "schema": {"n": "int64"}, "fields": {"n": "_offset"}},
+              "out": {"type": "blackhole_sink", "inputs": ["feed"]}}})
 
 
 def fail(message):
@@ -110,8 +133,11 @@ CASES = {
         r.template["metadata"]["annotations"]["prometheus.io/port"] == "8081",
         not r.all("PodMonitor") and not r.all("PrometheusRule") and not r.all("PodDisruptionBudget") and not r.all("Role"),
         r.one("NetworkPolicy")["spec"]["policyTypes"] == ["Ingress"],
+        not [o for o in r.all("ConfigMap") if o["metadata"]["name"].endswith("-dashboards")],
+        # A pod that is not ready must be found too: `helm test` asks it why.
+        r.one("Service")["spec"]["publishNotReadyAddresses"] is True,
     ]),
-    "operator": ({}, lambda r: [
+    "operator": ({"monitoring": {"dashboards": True}}, lambda r: [
         r.one("PodMonitor")["spec"]["podMetricsEndpoints"][0]["port"] == "health",
         "prometheus.io/scrape" not in r.template["metadata"]["annotations"],
         r.alert("WeirJobAbsent")[0]["expr"] == f'absent(weir_job_state{{job_name="hello_weir",namespace="{NAMESPACE}"}})',
@@ -125,6 +151,12 @@ CASES = {
     "other_job_other_checksum": ({"job": KAFKA.replace('"clicks"', '"klicks"')}, lambda r: [
         r.template["metadata"]["annotations"]["weir.dev/job-checksum"] != CHECKSUMS["job"],
     ]),
+    "job_that_writes_files": ({"job": FILES, "config": {"allowed_paths": "/proc/nowhere"}}, lambda r: ["--no-environment" in r.one("Pod")["spec"]["containers"][0]["args"][0]]),
+    # Comments, also where a careless eye sees some in a string; the text stays as it is.
+    "job_with_comments": ({"job": COMMENTED}, lambda r: [
+        r.one("ConfigMap", "-job")["data"]["job.weir.json"] == COMMENTED,
+        'job_name="clicks"' in r.alert("WeirJobAbsent")[0]["expr"],
+    ], {"api": [OPERATOR]}),
     "existing_config_map": ({"existingConfigMap": "my-job"}, lambda r: [
         r.volume("/etc/weir/job")["configMap"]["name"] == "my-job",
         not [o for o in r.all("ConfigMap") if "job.weir.json" in o["data"]],
@@ -140,6 +172,10 @@ CASES = {
     "params": ({"job": KAFKA, "secrets": ["kafka"], "params": {"window": "5s"}}, lambda r: [
         r.args[-2:] == ["-p", "window=5s"],
         r.one("Pod")["spec"]["containers"][0]["args"][-2:] == ["-p", "window=5s"],
+    ]),
+    "params_that_are_no_text": ({"job": NUMBERS, "params": {"rows": 2000000, "much": 9007199254740991, "part": 1234567.5, "loud": True, "text": "a b"}},
+                                lambda r: [
+        r.args[-10:] == ["-p", "loud=true", "-p", "much=9007199254740991", "-p", "part=1234567.5", "-p", "rows=2000000", "-p", "text=a b"],
     ]),
     "two_secrets": ({"secrets": ["kafka", "registry.example"]}, lambda r: [
         r.volume("/etc/weir/secrets/kafka")["secret"]["secretName"] == "kafka",
@@ -187,6 +223,7 @@ CASES = {
     "from_nothing": ({"from": "none"}, lambda r: [
         after(r.args, "--from") == "none" and after(r.args, "--nonce") == "revision-1",
     ]),
+    "from_nothing_once_more": ({"from": "none", "fromNonce": "second-try.2"}, lambda r: [after(r.args, "--nonce") == "second-try.2"]),
     "from_checkpoint": ({"from": "17"}, lambda r: [after(r.args, "--from") == "17"]),
     "suspended": ({"suspend": True}, lambda r: [
         r.set["replicas"] == 0, not r.alert("WeirJobAbsent"), len(r.alert("WeirJobFailed")) == 1,
@@ -203,10 +240,14 @@ CASES = {
     "only_the_absent_alert": ({"monitoring": {"rules": False}}, lambda r: [
         [x.get("alert") for x in r.rules] == ["WeirJobAbsent"],
     ], {"api": [OPERATOR]}),
-    "monitoring_labels": ({"monitoring": {"labels": {"release": "stack", "app.kubernetes.io/part-of": "shop"}, "scrapeInterval": "30s"}}, lambda r: [
+    "monitoring_labels": ({"monitoring": {"labels": {"release": "stack", "app.kubernetes.io/part-of": "shop"}, "scrapeInterval": "20s"}}, lambda r: [
         r.one("PodMonitor")["metadata"]["labels"]["release"] == r.one("PrometheusRule")["metadata"]["labels"]["release"] == "stack",
         r.one("PodMonitor")["metadata"]["labels"]["app.kubernetes.io/part-of"] == "shop",
-        r.one("PodMonitor")["spec"]["podMetricsEndpoints"][0]["interval"] == "30s",
+        r.one("PodMonitor")["spec"]["podMetricsEndpoints"][0]["interval"] == "20s",
+    ], {"api": [OPERATOR]}),
+    "runbooks": ({"monitoring": {"runbookBase": "https://wiki.example/weir/"}}, lambda r: [
+        r.alert("WeirSinkStuck")[0]["annotations"]["runbook_url"] == "https://wiki.example/weir/docs/dashboards_and_alerts.md#weirsinkstuck",
+        all("runbook_url" in rule["annotations"] for rule in r.rules if "alert" in rule),
     ], {"api": [OPERATOR]}),
     "thresholds": ({"alertThresholds": {"checkpointSeconds": 300, "lagRecords": 2500000, "stateBytes": 2000000000000}}, lambda r: [
         r.alert("WeirCheckpointSlow")[0]["expr"].endswith("> 300") and "300 s" in r.alert("WeirCheckpointSlow")[0]["annotations"]["summary"],
@@ -220,6 +261,9 @@ CASES = {
             r.one("NetworkPolicy")["spec"]["policyTypes"] == ["Ingress", "Egress"],
             [sorted(p["port"] for p in rule["ports"]) for rule in r.one("NetworkPolicy")["spec"]["egress"]] == [[53, 53], [9092]],
             r.one("NetworkPolicy")["spec"]["ingress"][0]["from"][0]["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] == "monitoring",
+            # The pod of `helm test` may ask too.
+            any(source.get("podSelector", {}).get("matchLabels", {"": ""}).items() <= r.one("Pod")["metadata"]["labels"].items()
+                for source in r.one("NetworkPolicy")["spec"]["ingress"][0]["from"]),
         ]),
     "no_network_policy": ({"networkPolicy": {"enabled": False}}, lambda r: [not r.all("NetworkPolicy")]),
     "scheduling": ({"nodeSelector": {"disk": "nvme"}, "priorityClassName": "high",
@@ -255,6 +299,9 @@ REFUSED = {
     "no_memory_limit": ({"resources": {"limits": {"cpu": "2", "memory": None}}}, "memory"),
     "job_and_config_map": ({"job": KAFKA, "existingConfigMap": "my-job"}, "give one of them"),
     "job_that_is_no_json": ({"job": "{"}, "JSON"),
+    "job_with_open_comment": ({"job": "{\"weir\": 1, /* \"name\": \"clicks\"}"}, "JSON"),
+    "scrapes_too_rare": ({"monitoring": {"scrapeInterval": "30s"}}, "scrapeInterval"),
+    "nonce_with_blanks": ({"fromNonce": "a b"}, "fromNonce"),
     "job_without_name": ({"job": "{\"weir\": 1}"}, "no name"),
     "job_as_an_object": ({"job": KAFKA_JOB}, "job"),
     "from_a_word": ({"from": "newest"}, "from"),
@@ -395,6 +442,62 @@ def check_job(name, values, rendered, folder):
     expect(done.returncode == 0 or ("--from" in arguments and done.returncode != 2), f"{name}: weir run: {done.returncode} {done.stdout}{done.stderr}")
 
 
+class Answers:
+    """A server that answers each connection with the same text; without one it says nothing and holds the connection."""
+
+    def __init__(self, text):
+        self.socket, self.held = socket.create_server(("127.0.0.1", 0)), []
+        self.port = self.socket.getsockname()[1]
+
+        def serve():
+            while True:
+                try:
+                    connection = self.socket.accept()[0]
+                except OSError:
+                    return
+                if text is None:
+                    self.held.append(connection)
+                    continue
+                asked = b""
+                while not asked.endswith(b"\r\n\r\n"):
+                    asked += connection.recv(4096) or b"\r\n\r\n"
+                connection.sendall(text.encode())
+                connection.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+
+
+def check_test_pod(rendered, folder):
+    """The script of `helm test` on this machine, against what the Service may answer; its job writes where this pod cannot."""
+    container = rendered.one("Pod")["spec"]["containers"][0]
+    programs = folder / "programs"
+    programs.mkdir()
+    (programs / "weir").symlink_to(pathlib.Path(WEIR).resolve())
+    job = folder / "test-pod.weir.json"
+    job.write_text(rendered.one("ConfigMap", "-job")["data"]["job.weir.json"])
+
+    def outcome(text, file=job):
+        server = Answers(text)
+        script, *rest = [a.replace("8081", str(server.port)) for a in container["args"]]
+        if text is None:
+            script = script.replace("-t 20", "-t 2")
+        done = run([*container["command"], script, *[str(file) if a == "/etc/weir/job/job.weir.json" else a for a in rest]],
+                   env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "WEIR_SERVICE": "127.0.0.1", "WEIR_ALLOWED_PATHS": "/proc/nowhere"})
+        server.socket.close()
+        return done.returncode, done.stdout + done.stderr
+
+    code, said = outcome("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    expect(code == 0 and "readyz: HTTP/1.1 200 OK" in said, f"helm test of a healthy job: {code} {said}")
+    code, said = outcome("HTTP/1.1 503 Service Unavailable\r\n\r\nno answer from kafka:9092")
+    expect(code == 1 and "no answer from kafka:9092" in said, f"helm test of a job that is not ready: {code} {said}")
+    code, said = outcome(None)
+    expect(code == 1 and "no answer from 127.0.0.1" in said, f"helm test of a job that does not answer: {code} {said}")
+    job_of_nothing = folder / "invalid.weir.json"
+    job_of_nothing.write_text('{"weir": 1, "name": "x"}')
+    code, said = outcome("HTTP/1.1 200 OK\r\n\r\nok", job_of_nothing)
+    expect(code == 1 and "readyz" not in said, f"helm test of an invalid job: {code} {said}")
+
+
 def check_rules(rendered, source):
     """The PrometheusRule is deploy/prometheus/rules.yml, but for this job and its namespace."""
     expected = json.loads(json.dumps(source["groups"]))
@@ -493,8 +596,9 @@ def main():
                 expect(done.returncode != 0, f"{name}: {helm.name} takes values that make no sense")
                 expect(word in done.stderr, f"{name}: {helm.name} does not say '{word}': {done.stderr}")
 
+        check_test_pod(renderings["job_that_writes_files"], folder)
         check_rules(renderings["operator"], objects["_rules"][0])
-        dashboard = renderings["defaults"].one("ConfigMap", "-dashboards")
+        dashboard = renderings["operator"].one("ConfigMap", "-dashboards")
         expect(dashboard["metadata"]["labels"]["grafana_dashboard"] == "1", "the dashboard has no label")
         for name in ("job", "checkpoints", "overview"):
             expect(dashboard["data"][f"weir-{name}.json"] == (SOURCE / "deploy" / "grafana" / f"{name}.json").read_text(), f"the chart's {name} dashboard differs")
@@ -504,7 +608,7 @@ def main():
         done = run([helms[0], "package", CHART, "--destination", folder])
         expect(done.returncode == 0, f"helm package: {done.stderr}")
         for package in folder.glob("weir-*.tgz"):
-            done = run([helms[0], "template", "clicks", package, "--namespace", NAMESPACE, "--api-versions", OPERATOR])
+            done = run([helms[0], "template", "clicks", package, "--namespace", NAMESPACE, "--api-versions", OPERATOR, "--values", folder / "operator.json"])
             expect(done.stdout == texts["operator"], "the packaged chart renders differently")
 
         done = run([helms[0], "install", *helm_arguments(folder / "defaults.json", {}), "--dry-run=client"])

@@ -10,6 +10,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: job
 {{- end }}
 
+{{/* The pod of `helm test`. */}}
+{{- define "weir.testSelector" -}}
+{{ include "weir.selector" . | replace "component: job" "component: test" }}
+{{- end }}
+
 {{- define "weir.labels" -}}
 {{ include "weir.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -39,21 +44,26 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
+{{/* The name in a job's text. A job may have comments, which are no JSON: they are taken out here, a string is left as it is. */}}
+{{- define "weir.nameInJob" -}}
+{{- $job := regexReplaceAll `("(?:[^"\\]|\\.)*")|//[^\n]*|/\*(?s:.*?)\*/` . "${1} " | fromJson -}}
+{{- with $job.Error -}}{{ fail (printf "job: no JSON object: %v" .) }}{{- end -}}
+{{- $job.name | default "" -}}
+{{- end }}
+
 {{/* The job's text; empty when it lies in a ConfigMap that is not the chart's. */}}
 {{- define "weir.job" -}}
 {{- if and .Values.job .Values.existingConfigMap -}}{{ fail "job and existingConfigMap: give one of them" }}{{- end -}}
 {{- if not .Values.existingConfigMap -}}
 {{- $text := .Values.job | default (.Files.Get "files/hello.weir.json") -}}
-{{- $job := mustFromJson $text -}}
-{{- if not (kindIs "map" $job) -}}{{ fail "job: a job is a JSON object" }}{{- end -}}
-{{- if not $job.name -}}{{ fail "job: the job has no name" }}{{- end -}}
+{{- if not (include "weir.nameInJob" $text) -}}{{ fail "job: the job has no name" }}{{- end -}}
 {{- $text -}}
 {{- end -}}
 {{- end }}
 
 {{- define "weir.jobName" -}}
 {{- $text := include "weir.job" . -}}
-{{- if .Values.jobName -}}{{ .Values.jobName }}{{- else if $text -}}{{ (mustFromJson $text).name }}{{- end -}}
+{{- if .Values.jobName -}}{{ .Values.jobName }}{{- else if $text -}}{{ include "weir.nameInJob" $text }}{{- end -}}
 {{- end }}
 
 {{- define "weir.jobConfigMap" -}}
@@ -123,9 +133,10 @@ capabilities: { drop: [ALL] }
 {{- end }}
 {{- end }}
 
+{{/* Numbers come from a values file as floats: as JSON 2000000 stays 2000000, where %v makes it 2e+06. */}}
 {{- define "weir.params" -}}
 {{- range $name, $value := .Values.params }}
 - -p
-- {{ printf "%s=%v" $name $value | quote }}
+- {{ printf "%s=%s" $name (ternary $value (toJson $value) (kindIs "string" $value)) | quote }}
 {{- end }}
 {{- end }}
