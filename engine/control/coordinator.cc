@@ -408,12 +408,19 @@ class Coordinator final : public JobCoordinator {
       return End(JobState::kFinished, Status::Ok(), "");
     }
     head_ = prepared.head;
+    if (StopIsOverdue()) {
+      return End(JobState::kStopped,
+                 StopTookTooLong().At("no final checkpoint; the newest complete one is " +
+                                      std::to_string(head_->checkpoint.value)),
+                 "");
+    }
     current_attempt_ = prepared.head.attempt;
     discovery_ = std::move(prepared.discovery);
     last_id_ = std::max({last_id_, prepared.head.checkpoint.value, prepared.head.next.value});
     finished_.clear();
     drained_ = false;
     pending_.reset();
+    awaits_lanes_.reset();
     cleaning_ = false;
     failures_in_row_ = 0;
     if (!prepared.damage.ok()) {
@@ -558,15 +565,20 @@ class Coordinator final : public JobCoordinator {
         pending_->missing.insert({chain.index, TaskIndex{static_cast<uint16_t>(task)}});
     }
     Update([](JobStatus& status) { status.checkpoints.in_progress = true; });
-    options_.store->RetryUntil(env_.Steady() + plan_.checkpoint.timeout);
-    AfterInAttempt(plan_.checkpoint.timeout, [this, id = pending_->id] {
-      if (pending_ && pending_->id == id && !pending_->publishing) {
-        GiveUpCheckpoint(
-            "expired", Status(Code::kTimedOut, "checkpoint " + std::to_string(id.value) +
-                                                   " was not complete within checkpoint.timeout"));
-      }
-    });
+    // One of a stop has only what is left of the stop's time.
+    const Duration time = stop_requested_ && !drain_
+                              ? std::min(plan_.checkpoint.timeout, stop_deadline_ - env_.Steady())
+                              : plan_.checkpoint.timeout;
+    options_.store->RetryUntil(env_.Steady() + time);
+    AfterInAttempt(time, [this, id = pending_->id] { ExpireCheckpoint(id); });
     attempt_->Trigger(pending_->id);
+  }
+
+  void ExpireCheckpoint(CheckpointId id) {
+    if (!pending_ || pending_->id != id || pending_->publishing) return;
+    GiveUpCheckpoint("expired",
+                     Status(Code::kTimedOut, "checkpoint " + std::to_string(id.value) +
+                                                 " was not complete within checkpoint.timeout"));
   }
 
   void HandleAck(CheckpointId n, TaskSnapshot snapshot) {
@@ -682,9 +694,7 @@ class Coordinator final : public JobCoordinator {
     if (kind == CheckpointKind::kStop) {
       if (env_.Steady() < stop_deadline_)
         return AfterInAttempt(Seconds(1), [this] { ContinueStop(); });
-      return EndAttemptAndJob(JobState::kStopped,
-                              why.At("no final checkpoint; the newest complete one is " +
-                                     std::to_string(head_->checkpoint.value)));
+      return EndWithoutFinal(why);
     }
     if (++failures_in_row_ > plan_.checkpoint.tolerable_failures) {
       return HandleFailure(
@@ -709,17 +719,21 @@ class Coordinator final : public JobCoordinator {
     AwaitLanes(kind, id, env_.Steady() + options_.stop_timeout);
   }
 
+  static Status SinksLate(CheckpointId id) {
+    return Status(Code::kTimedOut, "sinks did not publish checkpoint " + std::to_string(id.value) +
+                                       " before the stop's time was over; it goes out at the next "
+                                       "start");
+  }
+
   void AwaitLanes(CheckpointKind kind, CheckpointId id, Duration deadline) {
+    awaits_lanes_ = kind;
     if (attempt_->lanes_confirmed(id)) {
       return EndAttemptAndJob(
           kind == CheckpointKind::kFinished ? JobState::kFinished : JobState::kStopped,
           Status::Ok());
     }
     if (env_.Steady() >= deadline && kind == CheckpointKind::kStop) {
-      return EndAttemptAndJob(
-          JobState::kStopped,
-          Status(Code::kTimedOut, "sinks did not publish checkpoint " + std::to_string(id.value) +
-                                      " within stop_timeout; it goes out at the next start"));
+      return EndAttemptAndJob(JobState::kStopped, SinksLate(id));
     }
     AfterInAttempt(kLanePollInterval,
                    [this, kind, id, deadline] { AwaitLanes(kind, id, deadline); });
@@ -750,16 +764,18 @@ class Coordinator final : public JobCoordinator {
 
   /// A checkpoint is out of the way: goes on with whatever waited for it.
   void ContinueEnd(Duration next_checkpoint) {
+    if (StopIsOverdue()) return EndWithoutFinal(StopTookTooLong());
     if (drained_) return TriggerCheckpoint(CheckpointKind::kFinished);
     if (stop_requested_) return ContinueStop();
     ScheduleCheckpoint(next_checkpoint);
   }
 
   void BeginStop(bool drain) {
-    if (stop_requested_ || ended()) return;
+    if (stop_requested_ || ending_) return;
     stop_requested_ = true;
     drain_ = drain;
     stop_deadline_ = env_.Steady() + plan_.checkpoint.timeout;
+    After(plan_.checkpoint.timeout, [this] { HandleStopOverdue(); });
     switch (state()) {
       case JobState::kRunning:
         SetState(JobState::kStopping);
@@ -790,7 +806,40 @@ class Coordinator final : public JobCoordinator {
     }
     if (pending_ || cleaning_) return;
     if (drain_) return;  // HandleFinished goes on
+    if (StopIsOverdue()) return EndWithoutFinal(StopTookTooLong());
     TriggerCheckpoint(CheckpointKind::kStop);
+  }
+
+  bool StopIsOverdue() const {
+    return stop_requested_ && !drain_ && env_.Steady() >= stop_deadline_;
+  }
+  static Status StopTookTooLong() {
+    return Status(Code::kTimedOut, "the stop took longer than checkpoint.timeout");
+  }
+
+  /// A stop lasts as long as one checkpoint may, whatever was under way when it was asked for: one
+  /// that hung already then does not have its time first and the last one its own after it.
+  void HandleStopOverdue() {
+    if (drain_) return;               // all that is read goes through first, however long it takes
+    if (attempt_ == nullptr) return;  // StartAttempt looks
+    if (awaits_lanes_ == CheckpointKind::kStop) return;  // stop_timeout bounds it
+    if (awaits_lanes_) return EndAttemptAndJob(JobState::kStopped, SinksLate(head_->checkpoint));
+    if (pending_ && pending_->publishing) return;  // its answer comes, and ContinueEnd ends
+    if (pending_) {
+      Update([](JobStatus& status) {
+        status.checkpoints.in_progress = false;
+        ++status.checkpoints.expired;
+      });
+      WEIR_LOG(kWarn, "checkpoint given up for a stop", {"job", plan_.job},
+               {"checkpoint", pending_->id.value});
+      pending_.reset();
+    }
+    EndWithoutFinal(StopTookTooLong());
+  }
+
+  void EndWithoutFinal(const Status& why) {
+    EndAttemptAndJob(JobState::kStopped, why.At("no final checkpoint; the newest complete one is " +
+                                                std::to_string(head_->checkpoint.value)));
   }
 
   /// Whatever waits for a storage that does not answer is let go first: a HEAD whose fate is not
@@ -806,10 +855,12 @@ class Coordinator final : public JobCoordinator {
       WEIR_LOG(kError, "a task does not stop; the process has to end", {"job", plan_.job});
     }
     SetAttempt(nullptr);
+    current_attempt_.value = 0;  // later events of it are void
     End(state, failure, "");
   }
 
   void End(JobState state, const Status& failure, const std::string& node) {
+    ending_ = true;
     timers_.clear();
     options_.store->RetryUntil(env_.Steady());
     const bool lost = failure.code() == Code::kFenced;
@@ -913,13 +964,14 @@ class Coordinator final : public JobCoordinator {
   std::shared_ptr<Listener> listener_;
   std::shared_ptr<SplitDiscovery> discovery_;
   std::optional<Pending> pending_;
+  std::optional<CheckpointKind> awaits_lanes_;  // HEAD is the last one, its sinks publish it
   std::set<TaskKey> finished_;
   Path restore_directory_;
   Duration connect_deadline_{}, stop_deadline_{};
   uint64_t last_id_ = 0, last_changes_ = 0, completed_since_listing_ = 0;
   uint32_t failures_in_row_ = 0;
   bool cleaning_ = false, running_once_ = false, stop_requested_ = false, drain_ = false,
-       drained_ = false;
+       drained_ = false, ending_ = false;
   bool publishing_of_dead_attempt_ = false, restart_waits_for_publish_ = false;
 
   mutable std::mutex mutex_;
