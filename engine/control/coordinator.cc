@@ -248,8 +248,8 @@ class Coordinator final : public JobCoordinator {
     void OnFinished(TaskKey task) override {
       Post([task](Coordinator& c) { c.HandleFinished(task); });
     }
-    void OnLaneResolved(const std::string&, LaneProgress progress) override {
-      Post([progress](Coordinator& c) { c.HandleLane(progress); });
+    void OnLaneResolved(const std::string& node_id, LaneId lane, LaneProgress progress) override {
+      Post([node_id, lane, progress](Coordinator& c) { c.HandleLane(node_id, lane, progress); });
     }
 
    private:
@@ -416,7 +416,10 @@ class Coordinator final : public JobCoordinator {
     }
     current_attempt_ = prepared.head.attempt;
     discovery_ = std::move(prepared.discovery);
-    last_id_ = std::max({last_id_, prepared.head.checkpoint.value, prepared.head.next.value});
+    last_id_ = std::max({last_id_, prepared.head.checkpoint.value, prepared.head.next.value,
+                         prepared.highest_stored.value});
+    recovered_lanes_.clear();
+    lanes_.reset();
     finished_.clear();
     drained_ = false;
     pending_.reset();
@@ -480,20 +483,21 @@ class Coordinator final : public JobCoordinator {
 
   void HandleRunning() {
     running_once_ = true;
+    lanes_ = attempt_->lanes();
     if (state() == JobState::kScheduling) SetState(JobState::kRunning);
     env_.Post([shared = shared_, directory = restore_directory_] {
       IgnoreStatus(shared->options.env->RemoveTree(directory), "the next start removes it");
     });
     WEIR_LOG(kInfo, "job running", {"job", plan_.job}, {"attempt", current_attempt_.value},
              {"checkpoint", head_->checkpoint.value});
-    ScheduleCheckpoint(plan_.checkpoint.interval);
     AfterInAttempt(kJudgeInterval, [this] { JudgeErrors(); });
     AfterInAttempt(kOwnerRenewInterval, [this] { RenewOwner(); });
     for (const auto& [node, interval] : discovery_->Intervals()) {
       AfterInAttempt(interval,
                      [this, node = node, interval = interval] { Discover(node, interval); });
     }
-    if (stop_requested_) ContinueStop();
+    if (stop_requested_) ContinueStop();  // sources end at once
+    if (!ending_ && !pending_ && LanesAreRecovered()) ContinueEnd(plan_.checkpoint.interval);
   }
 
   void RenewOwner() {
@@ -739,10 +743,17 @@ class Coordinator final : public JobCoordinator {
                    [this, kind, id, deadline] { AwaitLanes(kind, id, deadline); });
   }
 
-  void HandleLane(const LaneProgress& progress) {
-    if (progress.marked)
-      last_id_ =
-          std::max(last_id_, progress.marked->value);  // R11: ids in a marker never come again
+  /// R11: no barrier goes before every lane knows its marker, so that a new id lies above all of
+  /// them. That each is fenced and resolved too before one goes is more than R6 and R9 ask of its
+  /// completion, and does for both.
+  bool LanesAreRecovered() const { return lanes_ && recovered_lanes_.size() == *lanes_; }
+
+  void HandleLane(const std::string& node_id, LaneId lane, const LaneProgress& progress) {
+    if (progress.marked) last_id_ = std::max(last_id_, progress.marked->value);
+    if (!progress.marked || !progress.fence_set || !progress.resolved) return;
+    const bool news = recovered_lanes_.insert({node_id, lane.value}).second;
+    // What has waited for it; before the attempt runs, HandleRunning goes on.
+    if (news && LanesAreRecovered()) ContinueEnd(plan_.checkpoint.interval);
   }
 
   // --- end of input, stop
@@ -758,7 +769,8 @@ class Coordinator final : public JobCoordinator {
       return HandleFailure(threshold_.last_node(), status, "task_failed");
     drained_ = true;
     if (!stop_requested_) SetState(JobState::kFinishing);
-    if (pending_ || cleaning_) return;  // what is under way comes back through ContinueEnd
+    if (pending_ || cleaning_ || !LanesAreRecovered())
+      return;  // what is under way comes back through ContinueEnd
     TriggerCheckpoint(CheckpointKind::kFinished);
   }
 
@@ -804,8 +816,8 @@ class Coordinator final : public JobCoordinator {
         attempt_->StopSources();
       }
     }
-    if (pending_ || cleaning_) return;
-    if (drain_) return;  // HandleFinished goes on
+    if (pending_ || cleaning_ || !LanesAreRecovered()) return;  // comes back through ContinueEnd
+    if (drain_) return;                                         // HandleFinished goes on
     if (StopIsOverdue()) return EndWithoutFinal(StopTookTooLong());
     TriggerCheckpoint(CheckpointKind::kStop);
   }
@@ -813,15 +825,18 @@ class Coordinator final : public JobCoordinator {
   bool StopIsOverdue() const {
     return stop_requested_ && !drain_ && env_.Steady() >= stop_deadline_;
   }
-  static Status StopTookTooLong() {
-    return Status(Code::kTimedOut, "the stop took longer than checkpoint.timeout");
+  Status StopTookTooLong() const {
+    return Status(Code::kTimedOut,
+                  std::string("the stop took longer than checkpoint.timeout") +
+                      (lanes_ && !LanesAreRecovered() ? ", while a sink still recovers" : ""));
   }
 
   /// A stop lasts as long as one checkpoint may, whatever was under way when it was asked for: one
   /// that hung already then does not have its time first and the last one its own after it.
   void HandleStopOverdue() {
-    if (drain_) return;               // all that is read goes through first, however long it takes
-    if (attempt_ == nullptr) return;  // StartAttempt looks
+    // All that is read goes through first, however long it takes.
+    if (drain_ && (!lanes_ || LanesAreRecovered())) return;
+    if (attempt_ == nullptr) return;                     // StartAttempt looks
     if (awaits_lanes_ == CheckpointKind::kStop) return;  // stop_timeout bounds it
     if (awaits_lanes_) return EndAttemptAndJob(JobState::kStopped, SinksLate(head_->checkpoint));
     if (pending_ && pending_->publishing) return;  // its answer comes, and ContinueEnd ends
@@ -965,6 +980,8 @@ class Coordinator final : public JobCoordinator {
   std::shared_ptr<SplitDiscovery> discovery_;
   std::optional<Pending> pending_;
   std::optional<CheckpointKind> awaits_lanes_;  // HEAD is the last one, its sinks publish it
+  std::optional<size_t> lanes_;                 // once the attempt runs
+  std::set<std::pair<std::string, uint16_t>> recovered_lanes_;  // node, lane
   std::set<TaskKey> finished_;
   Path restore_directory_;
   Duration connect_deadline_{}, stop_deadline_{};

@@ -144,7 +144,7 @@ class Preparation {
       prepared.restore_time = options_.env->Steady() - restore_begin;
       clients_.Extend(prepared.restore_time);
     }
-    WEIR_TRY(retention_.Rebuild(prepared.head));
+    WEIR_ASSIGN(prepared.highest_stored, retention_.Rebuild(prepared.head));
     WEIR_ASSIGN(
         prepared.discovery,
         SplitDiscovery::Open(plan_,

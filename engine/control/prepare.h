@@ -24,6 +24,7 @@ struct PreparedAttempt {
   Status status;            // why there is nothing to start
   bool head_moved = false;  // `head` is the newest one, whatever failed after that
   Head head;
+  CheckpointId highest_stored;   // of all folders of the incarnation, those of no HEAD included
   bool finished_before = false;  // a bounded job that has ended: nothing to run
   std::optional<RestoredJob> restored;
   Status damage;  // of the checkpoint that was gone back from

@@ -1,6 +1,7 @@
 #include "engine/control/retention.h"
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 
 #include "engine/base/log.h"
@@ -12,6 +13,17 @@ std::string FolderOf(std::string_view manifest_name, const std::string& incarnat
   // "<U>/chk/<N>-<A>/MANIFEST" -> "chk/<N>-<A>"
   manifest_name.remove_prefix(std::min(manifest_name.size(), incarnation.size() + 1));
   return std::string(manifest_name.substr(0, manifest_name.rfind('/')));
+}
+
+/// Of a file in the incarnation's folder, "chk/<N>-<A>/...": N; 0: it belongs to no checkpoint.
+CheckpointId CheckpointOf(std::string_view name) {
+  constexpr std::string_view kFolder = "chk/";
+  CheckpointId id;
+  if (!name.starts_with(kFolder)) return id;
+  name.remove_prefix(kFolder.size());
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), id.value);
+  if (error != std::errc() || end == name.data() + name.size() || *end != '-') return {};
+  return id;
 }
 
 }  // namespace
@@ -29,13 +41,15 @@ bool Retention::Referenced(const std::string& file) const {
                      [&](const Kept& kept) { return kept.files.contains(file); });
 }
 
-Status Retention::Rebuild(const Head& head) {
+Result<CheckpointId> Retention::Rebuild(const Head& head) {
   incarnation_ = head.incarnation;
   kept_.clear();
   const std::string root = storage_.InIncarnation(incarnation_, "");
   WEIR_ASSIGN(const std::vector<StoredFile> files, storage_.store().List(root));
   std::map<uint64_t, Kept> complete;  // by checkpoint id
+  CheckpointId highest;
   for (const StoredFile& file : files) {
+    highest = std::max(highest, CheckpointOf(std::string_view(file.name).substr(root.size())));
     if (!file.name.ends_with("/MANIFEST") || file.bytes > kManifestBytesMax) continue;
     Result<std::string> text = storage_.store().Read(file.name, 0, file.bytes);
     if (!text.ok()) continue;
@@ -60,7 +74,7 @@ Status Retention::Rebuild(const Head& head) {
   for (auto& [id, kept] : complete) kept_.push_back(std::move(kept));
   while (kept_.size() > retain_) kept_.pop_front();
   CollectOrphans();
-  return Status::Ok();
+  return highest;
 }
 
 void Retention::Completed(const Manifest& manifest, const std::string& manifest_name) {

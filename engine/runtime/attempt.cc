@@ -49,6 +49,11 @@ class Attempt final : public JobAttempt {
   bool Cancel(Duration deadline) override;
   std::vector<NodeValues> Values() const override;
   uint64_t changes() const override;
+  size_t lanes() const override {
+    size_t sum = 0;
+    for (const auto& task : tasks_) sum += task->lanes();
+    return sum;
+  }
   bool lanes_confirmed(CheckpointId n) const override;
 
  private:

@@ -34,8 +34,8 @@ class AttemptListener {
   virtual void OnFinished(
       TaskKey task) = 0;  // END has passed through; it stays for the last checkpoint
   virtual void OnLaneResolved(
-      const std::string& node_id,
-      LaneProgress progress) = 0;  // exactly-once lanes: recovered, or marker read
+      const std::string& node_id, LaneId lane,
+      LaneProgress progress) = 0;  // lanes with a protocol: at first, then whenever it has changed
 };
 
 struct AttemptOptions {
@@ -88,6 +88,9 @@ class JobAttempt {
   virtual std::vector<NodeValues> Values() const = 0;  // A
   virtual uint64_t changes()
       const = 0;  // A  rows, timers and positions so far: unmoved = nothing to checkpoint
+  /// Lanes with a protocol, retired ones included; each reports by OnLaneResolved. Fixed from
+  /// OnRunning on, not before.
+  virtual size_t lanes() const = 0;
   virtual bool lanes_confirmed(
       CheckpointId n) const = 0;  // A  every exactly-once lane has published all of n
 };

@@ -225,6 +225,12 @@ void Task::TakeWakes() {
   }
 }
 
+size_t Task::lanes() const {
+  size_t sum = 0;
+  for (const auto& node : nodes_) sum += node->lanes.size();
+  return sum;
+}
+
 void Task::RunLanes() {
   for (const auto& node : nodes_) {
     for (const auto& lane : node->lanes) {
@@ -247,7 +253,7 @@ void Task::RunLanes() {
       lane->told_once = true;
       lane->told = progress;
       Publish(now_);
-      options_.listener->OnLaneResolved(node->plan.id, progress);
+      options_.listener->OnLaneResolved(node->plan.id, lane->restored.lane, progress);
     }
   }
 }

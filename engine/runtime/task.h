@@ -100,6 +100,7 @@ class Task final : public std::enable_shared_from_this<Task>, private RecordErro
   }
   TaskSignal& signal() { return *spec_.signal; }
   bool stateful() const { return state_ != nullptr; }
+  size_t lanes() const;  // A  fixed once it is opened
 
   Answer Run();
   /// An exception of a third party got as far as the worker.

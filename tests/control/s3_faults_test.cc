@@ -100,7 +100,7 @@ class Life {
     if (!current) next.incarnation = "u";
     ++next.attempt.value;
     WEIR_ASSIGN(head_, storage_.Advance(current, next));
-    WEIR_TRY(retention_.Rebuild(*head_));
+    WEIR_TRY(retention_.Rebuild(*head_).status());
     checkpoint_ = std::max(checkpoint_, head_->checkpoint.value);
     return Status::Ok();
   }

@@ -196,5 +196,65 @@ TEST_F(SimulatedTest, AStopHasItsLastCheckpointWhenTheOneBeforeEndsInTime) {
   EXPECT_EQ(process->status().checkpoints.completed, 4U);
 }
 
+// R11: a marker above HEAD's id, as an older checkpoint leaves it; the sink needs long to read it.
+TEST_F(SimulatedTest, NoBarrierGoesBeforeEveryLaneHasReadItsMarker) {
+  constexpr CheckpointId kMarker{1000};
+  const Duration readable = world_.Steady() + Seconds(30);
+  script_.marker = [&] {
+    return world_.Steady() >= readable ? std::optional(kMarker) : std::nullopt;
+  };
+  const auto process = Start(/*parallelism=*/2);
+  ASSERT_TRUE(Until([&] { return process->status().checkpoints.completed >= 3; }));
+  ASSERT_FALSE(script_.barriers.empty());
+  for (const uint64_t id : script_.barriers) EXPECT_GT(id, kMarker.value);
+  EXPECT_LE(StopTime(*process), kTimeout);
+  EXPECT_TRUE(process->status().failure.ok()) << process->status().failure.ToString();
+  EXPECT_GT(process->status().checkpoints.last, kMarker);
+}
+
+TEST_F(SimulatedTest, AStopWaitsForALaneOnlyAsLongAsForACheckpoint) {
+  script_.marker = [] { return std::optional<CheckpointId>(); };
+  const auto process = Start();
+  ASSERT_TRUE(Until([&] { return process->status().state == JobState::kRunning; }));
+  EXPECT_LE(StopTime(*process), kTimeout + kCancelTime);
+  EXPECT_TRUE(script_.barriers.empty()) << script_.barriers.front();
+  EXPECT_EQ(process->status().state, JobState::kStopped);
+  EXPECT_EQ(ExitCodeOf(process->status()), 7);
+  EXPECT_NE(process->status().failure.message().find("a sink still recovers"), std::string::npos)
+      << process->status().failure.ToString();
+}
+
+TEST_F(SimulatedTest, AStopGetsItsCheckpointOnceTheLanesHaveRecovered) {
+  bool readable = false;
+  script_.marker = [&] { return readable ? std::optional(CheckpointId{7}) : std::nullopt; };
+  const auto process = Start(/*parallelism=*/2);
+  ASSERT_TRUE(Until([&] { return process->status().state == JobState::kRunning; }));
+  process->coordinator->Stop(/*drain=*/false);
+  world_.RunFor(Seconds(10));
+  EXPECT_FALSE(process->coordinator->ended());
+  readable = true;
+  ASSERT_TRUE(Until([&] { return process->coordinator->ended(); }));
+  EXPECT_TRUE(process->status().failure.ok()) << process->status().failure.ToString();
+  EXPECT_EQ(process->status().checkpoints.completed, 1U);
+  EXPECT_EQ(process->status().checkpoints.last, CheckpointId{8});
+}
+
+// R11: also of a checkpoint that no HEAD names, with a manifest or without.
+TEST_F(SimulatedTest, ANewIdLiesAboveEveryFolderOfTheStorage) {
+  std::string incarnation;
+  {
+    const auto process = Start();
+    ASSERT_TRUE(Until([&] { return process->status().checkpoints.completed >= 2; }));
+    StopTime(*process);
+    incarnation = process->status().incarnation;
+    const std::string folder = "sim/" + incarnation + "/chk/";
+    ASSERT_TRUE(process->store->Put(folder + "4000-1/MANIFEST", "half of one").ok());
+    ASSERT_TRUE(process->store->Put(folder + "5000-1/0-0.task", "part").ok());
+  }
+  const auto again = Start();
+  ASSERT_TRUE(Until([&] { return again->status().checkpoints.completed >= 1; }));
+  EXPECT_EQ(again->status().checkpoints.last, CheckpointId{5001});
+}
+
 }  // namespace
 }  // namespace weir::control

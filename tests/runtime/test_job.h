@@ -125,7 +125,7 @@ class TestRun final : public AttemptListener {
   void OnDeclined(TaskKey task, CheckpointId n, Status why) override;
   void OnFailed(const std::string& node_id, TaskKey task, Status why) override;
   void OnFinished(TaskKey task) override;
-  void OnLaneResolved(const std::string&, LaneProgress) override {}
+  void OnLaneResolved(const std::string&, LaneId, LaneProgress) override {}
 
  private:
   std::map<TaskKey, TaskRestore> Deal(const PhysicalPlan& plan);
