@@ -333,14 +333,39 @@ class Coordinator final : public JobCoordinator {
 
   void BeginFirstAttempt() {
     SetState(JobState::kScheduling);
+    TakeLock(env_.Steady() + std::min(options_.connect_timeout, kOwnerWatchTime), /*first=*/true);
+  }
+
+  /// Nothing of the job is read or written before the lock is held. Who holds it may be about to
+  /// end: a pod deleted with --force is succeeded while its process still runs.
+  void TakeLock(Duration deadline, bool first) {
+    if (stop_requested_) return End(JobState::kStopped, Status::Ok(), "");
+    OnPool<Status>(
+        [shared = shared_]() -> Status {
+          Env& env = *shared->options.env;
+          WEIR_TRY(env.MakeDirectory(shared->options.state_directory));
+          WEIR_ASSIGN(shared->lock, env.Lock(shared->options.state_directory + "/LOCK"));
+          return Status::Ok();
+        },
+        [this, deadline, first](const Status& status) {
+          if (status.ok()) return LookAtOwner();
+          const Duration now = env_.Steady();
+          if (status.code() != Code::kLocked || now >= deadline)
+            return End(JobState::kFailed, status, "");
+          if (first) {
+            options_.say("waiting up to " + std::to_string((deadline - now).us / 1'000'000) +
+                         " s for the state directory: " + status.message());
+          }
+          After(kOwnerPollInterval, [this, deadline] { TakeLock(deadline, /*first=*/false); });
+        });
+  }
+
+  void LookAtOwner() {
     connect_deadline_ = env_.Steady() + options_.connect_timeout;
     shared_->clients.SetUntil(connect_deadline_);
     options_.store->RetryUntil(connect_deadline_);
     OnPool<Result<std::optional<std::string>>>(
         [shared = shared_]() -> Result<std::optional<std::string>> {
-          Env& env = *shared->options.env;
-          WEIR_TRY(env.MakeDirectory(shared->options.state_directory));
-          WEIR_ASSIGN(shared->lock, env.Lock(shared->options.state_directory + "/LOCK"));
           WEIR_TRY(shared->storage.store().Probe());
           return shared->storage.ForeignOwner();
         },

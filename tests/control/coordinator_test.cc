@@ -160,12 +160,17 @@ TEST_F(CoordinatorTest, RefusesASecondProcessOnTheSameStateDirectory) {
   first->Start();
   while (first->status().state != JobState::kRunning)
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  const auto second = JobCoordinator::Create(Options(*job.plan));
+  CoordinatorOptions options = Options(*job.plan);
+  options.connect_timeout = Milliseconds(600);
+  const auto second = JobCoordinator::Create(std::move(options));
   second->Start();
   AwaitEnd(*second);
   EXPECT_EQ(second->status().failure.code(), Code::kLocked) << second->status().failure.ToString();
   EXPECT_EQ(ExitCodeOf(second->status()), 7);
   EXPECT_FALSE(first->ended()) << "the first one is not disturbed";
+  const std::string waiting = "waiting up to 0 s for the state directory";
+  EXPECT_NE(said_.find(waiting), std::string::npos) << said_;
+  EXPECT_EQ(said_.find(waiting), said_.rfind(waiting)) << "once: " << said_;
   first->Stop(/*drain=*/false);
   AwaitEnd(*first);
   EXPECT_EQ(first->status().state, JobState::kStopped);

@@ -256,5 +256,33 @@ TEST_F(SimulatedTest, ANewIdLiesAboveEveryFolderOfTheStorage) {
   EXPECT_EQ(again->status().checkpoints.last, CheckpointId{5001});
 }
 
+// A pod deleted with --force: its successor starts while the old process still holds the lock.
+TEST_F(SimulatedTest, TheLockOfAProcessThatIsAboutToEndIsWaitedFor) {
+  const auto first = Start();
+  ASSERT_TRUE(Until([&] { return first->status().checkpoints.completed >= 2; }));
+  const auto second = Start();
+  world_.RunFor(Seconds(10));
+  EXPECT_FALSE(second->coordinator->ended());
+  EXPECT_EQ(second->status().attempt.value, 0U);
+  EXPECT_NE(second->said.find("waiting up to"), std::string::npos) << second->said;
+  StopTime(*first);
+  ASSERT_TRUE(Until([&] { return second->status().checkpoints.completed >= 1; }));
+  EXPECT_EQ(second->status().restored, first->status().checkpoints.last);
+}
+
+TEST_F(SimulatedTest, ALockThatStaysIsRefusedAfterItsTime) {
+  const auto first = Start();
+  ASSERT_TRUE(Until([&] { return first->status().state == JobState::kRunning; }));
+  const auto second = Start();
+  ASSERT_TRUE(Until([&] { return second->coordinator->ended(); }));
+  EXPECT_EQ(second->status().failure.code(), Code::kLocked);
+  EXPECT_EQ(ExitCodeOf(second->status()), 7);
+  const auto third = Start();
+  world_.RunFor(Seconds(1));
+  EXPECT_LE(StopTime(*third), Seconds(1)) << "a stop is not kept waiting";
+  EXPECT_EQ(ExitCodeOf(third->status()), 0);
+  EXPECT_FALSE(first->coordinator->ended());
+}
+
 }  // namespace
 }  // namespace weir::control

@@ -614,7 +614,7 @@ class TwoProcesses(Case):
         first = self.run_job(job)
         first.wait_for("checkpoint completed")
         # On the same storage, with the same state directory and with another one.
-        self.expect(self.run_job(job), STATE)
+        self.expect(self.run_job(job, "--connect-timeout", "2s"), STATE, "waiting up to", "is locked by")
         other = self.start("run", job, "--storage", f"file://{self.directory}/storage", "--state-dir", self.directory / "other")
         self.expect(other, STATE)
         self.expect(first, OK)
