@@ -574,12 +574,14 @@ class FileCommit final : public SinkCommitProtocol {
     const std::string prefix = FinalPrefix(settings, node, lane);
     WEIR_TRY(FindMarked(env, settings.directory, prefix, 0, &job.marked));
     if (job.marked > job.task.checkpoint) {
-      return Status(Code::kMarkerAhead,
-                    "lane " + std::to_string(lane.value) + " has published files of checkpoint " +
-                        std::to_string(job.marked) + " in '" + settings.directory +
-                        "', but the job resumes from checkpoint " +
-                        std::to_string(job.task.checkpoint) + ": results would be doubled",
-                    Fault::kUser, Retry::kNever);
+      return Status(
+          Code::kMarkerAhead,
+          "lane " + std::to_string(lane.value) + " has published files of checkpoint " +
+              std::to_string(job.marked) + " in '" + settings.directory +
+              "', but the job resumes from checkpoint " + std::to_string(job.task.checkpoint) +
+              ": results would be doubled. Start it --from a checkpoint that is not older than "
+              "that, or empty with --from none and another path",
+          Fault::kUser, Retry::kNever);
     }
     WEIR_TRY(Publish(env, settings, node, lane, job));
     const std::string parts = "." + LanePrefix(node, lane);

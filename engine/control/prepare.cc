@@ -183,9 +183,12 @@ class Preparation {
       if (MayHavePublishedPast(*restored)) {
         return Status(Code::kCorruption,
                       damage.message() + "; " + CheckpointName(*old) +
-                          " is whole, but a sink may have published results past it, which would "
-                          "come a second time: --from " +
-                          std::to_string(old->checkpoint.value) + " goes back to it");
+                          " is whole, but an exactly-once sink may have published results past it, "
+                          "which would come a second time. Bring the file back from a copy of the "
+                          "storage and start again, or start empty with --from none and another "
+                          "place for the results (--from " +
+                          std::to_string(old->checkpoint.value) +
+                          " is refused, and nothing lost by it, if a sink has published past it)");
       }
       Head next = prepared.head;
       next.next = std::max(next.next, next.checkpoint);

@@ -73,7 +73,9 @@ Result<CheckpointId> Retention::Rebuild(const Head& head) {
   }
   for (auto& [id, kept] : complete) kept_.push_back(std::move(kept));
   while (kept_.size() > retain_) kept_.pop_front();
-  CollectOrphans();
+  // What lies past a checkpoint that was gone back to stays until the job has gone on from there: a
+  // sink that has published past it refuses, and then only the newer one is of use.
+  if (head.next <= head.checkpoint) CollectOrphans();
   return highest;
 }
 

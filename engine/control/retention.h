@@ -19,8 +19,9 @@ class Retention {
   Retention(JobStorage& storage, uint32_t retain) : storage_(storage), retain_(retain) {}
 
   /// After HEAD has been read and the attempt taken: keeps the newest complete checkpoints of the
-  /// incarnation up to HEAD's, removes all else in it. Answers the highest checkpoint id that any
-  /// folder of the incarnation had.
+  /// incarnation up to HEAD's, removes all else in it, unless HEAD has been gone back
+  /// (next > checkpoint): then what lies past it stays until the next collection. Answers the
+  /// highest checkpoint id that any folder of the incarnation had.
   Result<CheckpointId> Rebuild(const Head& head);
   /// `manifest` is complete and HEAD names it: registers it, drops the oldest beyond `retain` and
   /// what only they referred to.

@@ -202,12 +202,19 @@ TEST_F(CoordinatorTest, RefusesACheckpointThatTheUpgradeCheckRefuses) {
 class DamagedCheckpointTest : public CoordinatorTest {
  protected:
   /// Ids of the damaged one and of the one before.
-  std::pair<uint64_t, uint64_t> RunAndDamage(const PhysicalPlan& plan, bool remove_manifest) {
+  std::pair<uint64_t, uint64_t> RunAndDamage(const PhysicalPlan& plan, bool remove_manifest,
+                                             bool until_published = false) {
     {
       const auto coordinator = JobCoordinator::Create(Options(plan));
       coordinator->Start();
-      while (coordinator->status().checkpoints.completed < 3)
+      while (coordinator->status().checkpoints.completed < 3 && !coordinator->ended())
         std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      for (int64_t first = 0; until_published && !coordinator->ended();) {
+        const int64_t now = Counted();
+        if (first != 0 && now > first) break;
+        if (first == 0) first = now;
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      }
       coordinator->Stop(/*drain=*/false);
       AwaitEnd(*coordinator);
       EXPECT_TRUE(coordinator->status().failure.ok()) << coordinator->status().failure.ToString();
@@ -215,12 +222,16 @@ class DamagedCheckpointTest : public CoordinatorTest {
     JobStorage storage(*env_, *store_, "counted", (root_ / "state").string());
     const Head head = storage.ReadHead().value().value();
     const Manifest manifest = storage.ReadManifest(head).value();
+    fs::remove_all(root_ / "copy");
+    fs::copy(root_ / "storage", root_ / "copy", fs::copy_options::recursive);
+    damaged_file_ = remove_manifest
+                        ? "counted/" + head.manifest
+                        : storage.InIncarnation(head.incarnation, manifest.tasks.front().part);
     if (remove_manifest) {
-      fs::remove(root_ / "storage" / "counted" / head.manifest);
+      fs::remove(root_ / "storage" / damaged_file_);
     } else {
-      const fs::path part =
-          root_ / "storage" / storage.InIncarnation(head.incarnation, manifest.tasks.front().part);
-      std::fstream file(part, std::ios::in | std::ios::out | std::ios::binary);
+      std::fstream file(root_ / "storage" / damaged_file_,
+                        std::ios::in | std::ios::out | std::ios::binary);
       char byte = 0;
       file.seekg(20).get(byte);
       file.seekp(20).put(static_cast<char>(byte ^ 1)).flush();
@@ -232,6 +243,8 @@ class DamagedCheckpointTest : public CoordinatorTest {
     }
     return {head.checkpoint.value, before};
   }
+
+  std::string damaged_file_;  // name in the storage; the whole storage as it was is in `copy`
 };
 
 TEST_F(DamagedCheckpointTest, GoesBackToTheOneBeforeWhenNoResultIsDoubled) {
@@ -271,10 +284,42 @@ TEST_F(DamagedCheckpointTest, StaysOutWhenASinkMayHavePublishedPastTheOneBefore)
   EXPECT_NE(status.failure.message().find("checkpoint " + std::to_string(damaged)),
             std::string::npos)
       << status.failure.ToString();
-  EXPECT_NE(status.failure.message().find("--from " + std::to_string(before)), std::string::npos)
+  EXPECT_NE(status.failure.message().find("checkpoint " + std::to_string(before) + " is whole"),
+            std::string::npos)
+      << status.failure.ToString();
+  EXPECT_NE(status.failure.message().find("--from none"), std::string::npos)
       << status.failure.ToString();
   JobStorage storage(*env_, *store_, "counted", (root_ / "state").string());
   EXPECT_EQ(storage.ReadHead().value().value().checkpoint.value, damaged) << "HEAD did not go back";
+}
+
+// What the message advises leads out, also after the attempt to go back that the sink refuses.
+TEST_F(DamagedCheckpointTest, GoesOnOnceTheFileIsBack) {
+  for (const bool remove_manifest : {false, true}) {
+    for (const char* place : {"storage", "state", "out"}) fs::remove_all(root_ / place);
+    jobs::CompiledJob job = Compile(1000, 2);
+    job.plan->checkpoint.retain = 1000;
+    const uint64_t damaged =
+        RunAndDamage(*job.plan, remove_manifest, /*until_published=*/true).first;
+    CoordinatorOptions options = Options(*job.plan);
+    options.from_checkpoint = 1;  // results past it are published
+    const auto refused = JobCoordinator::Create(std::move(options));
+    refused->Start();
+    AwaitEnd(*refused);
+    EXPECT_EQ(ExitCodeOf(refused->status()), 8) << refused->status().failure.ToString();
+    EXPECT_NE(refused->status().failure.message().find("results would be doubled"),
+              std::string::npos)
+        << refused->status().failure.ToString();
+    fs::copy(root_ / "copy" / damaged_file_, root_ / "storage" / damaged_file_,
+             fs::copy_options::overwrite_existing);  // that one alone
+    options = Options(*job.plan);
+    options.from_checkpoint = damaged;
+    const auto resumed = JobCoordinator::Create(std::move(options));
+    resumed->Start();
+    AwaitEnd(*resumed);
+    EXPECT_EQ(resumed->status().state, JobState::kFinished) << resumed->status().failure.ToString();
+    EXPECT_EQ(Counted(), kRows) << "each row once";
+  }
 }
 
 // 200 random bit flips over all files of a checkpoint, HEAD and manifest included: each is found
