@@ -44,6 +44,11 @@ class S3Client {
   S3Client(Env& env, HttpClient& http, std::string bucket, S3Options options);
 
   S3Operation Begin() const;
+  /// A further piece of the same call: with the patience of a call of its own, but ended by the
+  /// interrupt that ends `operation`, also one that came between the pieces.
+  S3Operation Continue(const S3Operation& operation) const {
+    return {Begin().deadline, operation.interrupts};
+  }
   void RetryUntil(Duration deadline) { retry_until_us_.store(deadline.us); }  // A
   void Interrupt() { http_.Interrupt(); }                                     // A
 

@@ -95,7 +95,8 @@ class S3Store final : public CheckpointStore {
 
   Status Adopt(const Path& local, std::string_view name) override {
     WEIR_ASSIGN(const DirectoryEntry source, env_.Stat(local));
-    const Result<uint64_t> present = Size(name);
+    const S3Operation operation = client_.Begin();
+    const Result<uint64_t> present = SizeOf(operation, name);
     if (present.ok()) {
       if (*present == source.bytes) return Status::Ok();
       return {Code::kCorruption, "\"" + std::string(name) + "\" in " + Describe() + " has " +
@@ -108,18 +109,20 @@ class S3Store final : public CheckpointStore {
     if (present.status().code() != Code::kNotFound) return present.status();
     WEIR_ASSIGN(const std::string key, KeyOf(name));
     WEIR_ASSIGN(const std::unique_ptr<ReadableFile> file, env_.Open(local));
-    return Upload(client_.Begin(), key, {{}, file.get(), source.bytes});
+    return Upload(client_.Continue(operation), key, {{}, file.get(), source.bytes});
   }
 
   Status Fetch(std::string_view name, const Path& local) override {
-    WEIR_ASSIGN(const uint64_t size, Size(name));
+    const S3Operation operation = client_.Begin();
+    WEIR_ASSIGN(const uint64_t size, SizeOf(operation, name));
     const Path temporary = local + ".tmp." + std::to_string(env_.Random());
     const auto download = [&]() -> Status {
       WEIR_ASSIGN(const std::unique_ptr<WritableFile> file,
                   env_.Create(temporary, CreateMode::kNew));
       while (file->size() < size) {
-        WEIR_ASSIGN(const std::string part, ReadRange(client_.Begin(), name, file->size(),
-                                                      std::min(kRangeBytes, size - file->size())));
+        WEIR_ASSIGN(const std::string part,
+                    ReadRange(client_.Continue(operation), name, file->size(),
+                              std::min(kRangeBytes, size - file->size())));
         if (part.empty())
           return Status(Code::kCorruption, std::string(name) + ": shorter than its length says");
         WEIR_TRY(file->Append(part));
@@ -137,68 +140,24 @@ class S3Store final : public CheckpointStore {
       WEIR_TRY(Size(name).status());
       return std::string();
     }
+    const S3Operation operation = client_.Begin();
     std::string content;
     while (content.size() < bytes) {
       const size_t wanted = std::min<uint64_t>(kRangeBytes, bytes - content.size());
       WEIR_ASSIGN(const std::string part,
-                  ReadRange(client_.Begin(), name, offset + content.size(), wanted));
+                  ReadRange(client_.Continue(operation), name, offset + content.size(), wanted));
       content += part;
       if (part.size() < wanted) break;
     }
     return content;
   }
 
-  Result<uint64_t> Size(std::string_view name) override {
-    WEIR_ASSIGN(const std::string key, KeyOf(name));
-    WEIR_ASSIGN(const S3Answer answer, client_.Send(client_.Begin(), {"HEAD", key}));
-    if (!answer.ok()) return client_.ErrorOf(answer).At(Named(key));
-    const std::optional<uint64_t> size = NumberOf<uint64_t>(answer.http.header("content-length"));
-    if (!size) return Status(Code::kIo, Named(key) + ": the server does not say how long it is");
-    return *size;
-  }
+  Result<uint64_t> Size(std::string_view name) override { return SizeOf(client_.Begin(), name); }
 
-  Status Remove(std::string_view name) override {
-    WEIR_ASSIGN(const std::string key, KeyOf(name));
-    WEIR_ASSIGN(const S3Answer answer, client_.Send(client_.Begin(), {"DELETE", key}));
-    if (answer.ok() || (answer.http.status == 404 && answer.code != "NoSuchBucket"))
-      return Status::Ok();
-    return client_.ErrorOf(answer).At(Named(key));
-  }
+  Status Remove(std::string_view name) override { return RemoveName(client_.Begin(), name); }
 
   Result<std::vector<StoredFile>> List(std::string_view prefix) override {
-    std::vector<StoredFile> files;
-    std::string token;
-    const S3Operation operation = client_.Begin();
-    do {
-      S3Request request{"GET",
-                        "",
-                        {{"list-type", "2"},
-                         {"max-keys", page_keys_},
-                         {"encoding-type", "url"},
-                         {"prefix", prefix_ + std::string(prefix)}}};
-      if (!token.empty()) request.query.emplace_back("continuation-token", token);
-      WEIR_ASSIGN(const XmlElement page, Page(operation, std::move(request)));
-      const bool encoded = page.TextOf("EncodingType") == "url";
-      for (const XmlElement& element : page.children) {
-        if (element.name != "Contents") continue;
-        std::string key = encoded ? UriDecode(element.TextOf("Key")) : element.TextOf("Key");
-        const std::optional<uint64_t> size = NumberOf<uint64_t>(element.TextOf("Size"));
-        const std::optional<int64_t> modified = ParseTimestamp(element.TextOf("LastModified"));
-        if (!size || !key.starts_with(prefix_))
-          return Status(Code::kCorruption, Describe() + ": a listing makes no sense");
-        files.push_back({key.substr(prefix_.size()), *size, EventTime{modified.value_or(0)}});
-      }
-      const bool more = page.TextOf("IsTruncated") == "true";
-      token = more ? page.TextOf("NextContinuationToken") : std::string();
-      if (more && token.empty())
-        return Status(Code::kCorruption, Describe() + ": a listing breaks off");
-      if (files.size() > kKeysMax)
-        return Status(Code::kLimit, Describe() + ": more than ten million files below '" +
-                                        std::string(prefix) + "'");
-    } while (!token.empty());
-    std::sort(files.begin(), files.end(),
-              [](const StoredFile& a, const StoredFile& b) { return a.name < b.name; });
-    return files;
+    return ListBelow(client_.Begin(), prefix);
   }
 
   Status Probe() override {
@@ -212,12 +171,13 @@ class S3Store final : public CheckpointStore {
       return first.http.status == 501 ? NotExclusive(first) : client_.ErrorOf(first);
     WEIR_ASSIGN(const S3Answer second, create("2"));
     WEIR_ASSIGN(const std::string kept, ReadRange(operation, key.substr(prefix_.size()), 0, 1));
-    WEIR_TRY(Remove(key.substr(prefix_.size())));
+    WEIR_TRY(RemoveName(operation, key.substr(prefix_.size())));
     if (second.http.status != 412 || kept != "1") return NotExclusive(second);
     // Those of processes that died here.
-    WEIR_ASSIGN(const std::vector<StoredFile> old, List(kProbeFolder));
+    WEIR_ASSIGN(const std::vector<StoredFile> old, ListBelow(operation, kProbeFolder));
     for (const StoredFile& file : old) {
-      if (SatAdd(file.modified, kProbeAgeMax) < env_.Now()) WEIR_TRY(Remove(file.name));
+      if (SatAdd(file.modified, kProbeAgeMax) < env_.Now())
+        WEIR_TRY(RemoveName(client_.Continue(operation), file.name));
     }
     return Status::Ok();
   }
@@ -296,6 +256,58 @@ class S3Store final : public CheckpointStore {
     std::string bytes(16, '\0');
     for (char& byte : bytes) byte = static_cast<char>(env_.Random());
     return HexOf(bytes);
+  }
+
+  Result<uint64_t> SizeOf(const S3Operation& operation, std::string_view name) {
+    WEIR_ASSIGN(const std::string key, KeyOf(name));
+    WEIR_ASSIGN(const S3Answer answer, client_.Send(operation, {"HEAD", key}));
+    if (!answer.ok()) return client_.ErrorOf(answer).At(Named(key));
+    const std::optional<uint64_t> size = NumberOf<uint64_t>(answer.http.header("content-length"));
+    if (!size) return Status(Code::kIo, Named(key) + ": the server does not say how long it is");
+    return *size;
+  }
+
+  Status RemoveName(const S3Operation& operation, std::string_view name) {
+    WEIR_ASSIGN(const std::string key, KeyOf(name));
+    WEIR_ASSIGN(const S3Answer answer, client_.Send(operation, {"DELETE", key}));
+    if (answer.ok() || (answer.http.status == 404 && answer.code != "NoSuchBucket"))
+      return Status::Ok();
+    return client_.ErrorOf(answer).At(Named(key));
+  }
+
+  Result<std::vector<StoredFile>> ListBelow(const S3Operation& operation, std::string_view prefix) {
+    std::vector<StoredFile> files;
+    std::string token;
+    do {
+      S3Request request{"GET",
+                        "",
+                        {{"list-type", "2"},
+                         {"max-keys", page_keys_},
+                         {"encoding-type", "url"},
+                         {"prefix", prefix_ + std::string(prefix)}}};
+      if (!token.empty()) request.query.emplace_back("continuation-token", token);
+      WEIR_ASSIGN(const XmlElement page, Page(operation, std::move(request)));
+      const bool encoded = page.TextOf("EncodingType") == "url";
+      for (const XmlElement& element : page.children) {
+        if (element.name != "Contents") continue;
+        std::string key = encoded ? UriDecode(element.TextOf("Key")) : element.TextOf("Key");
+        const std::optional<uint64_t> size = NumberOf<uint64_t>(element.TextOf("Size"));
+        const std::optional<int64_t> modified = ParseTimestamp(element.TextOf("LastModified"));
+        if (!size || !key.starts_with(prefix_))
+          return Status(Code::kCorruption, Describe() + ": a listing makes no sense");
+        files.push_back({key.substr(prefix_.size()), *size, EventTime{modified.value_or(0)}});
+      }
+      const bool more = page.TextOf("IsTruncated") == "true";
+      token = more ? page.TextOf("NextContinuationToken") : std::string();
+      if (more && token.empty())
+        return Status(Code::kCorruption, Describe() + ": a listing breaks off");
+      if (files.size() > kKeysMax)
+        return Status(Code::kLimit, Describe() + ": more than ten million files below '" +
+                                        std::string(prefix) + "'");
+    } while (!token.empty());
+    std::sort(files.begin(), files.end(),
+              [](const StoredFile& a, const StoredFile& b) { return a.name < b.name; });
+    return files;
   }
 
   Result<XmlElement> Page(const S3Operation& operation, S3Request request) {
@@ -381,16 +393,17 @@ class S3Store final : public CheckpointStore {
     WEIR_ASSIGN(const XmlElement answer, ParseXml(begun.http.body));
     const std::string& id = answer.TextOf("UploadId");
     if (id.empty()) return Status(Code::kCorruption, Named(key) + ": an upload without an id");
-    Status status = SendParts(key, id, token, content);
+    Status status = SendParts(operation, key, id, token, content);
     if (!status.ok()) {
-      IgnoreStatus(AbortUpload(client_.Begin(), key, id),
+      // Not sent after an interrupt: whoever interrupts does not wait for another answer.
+      IgnoreStatus(AbortUpload(client_.Continue(operation), key, id),
                    "RemoveUnfinished finds it with the next collection");
     }
     return status;
   }
 
-  Status SendParts(const std::string& key, const std::string& id, const std::string& token,
-                   const Content& content) {
+  Status SendParts(const S3Operation& operation, const std::string& key, const std::string& id,
+                   const std::string& token, const Content& content) {
     const uint64_t part_bytes = std::max(part_bytes_, (content.size + kPartsMax - 1) / kPartsMax);
     std::string list = "<CompleteMultipartUpload>";
     uint64_t number = 0;
@@ -399,7 +412,7 @@ class S3Store final : public CheckpointStore {
       S3Request request{"PUT", key, {{"partNumber", std::to_string(number)}, {"uploadId", id}}};
       content.PutPart(offset, std::min(part_bytes, content.size - offset), request);
       // Each part has the patience of a call of its own: a large file takes its time.
-      WEIR_ASSIGN(const S3Answer answer, client_.Send(client_.Begin(), request));
+      WEIR_ASSIGN(const S3Answer answer, client_.Send(client_.Continue(operation), request));
       if (!answer.ok()) return client_.ErrorOf(answer).At(Named(key));
       if (answer.http.header("etag").empty())
         return Status(Code::kCorruption, Named(key) + ": a part without an ETag");
@@ -407,7 +420,7 @@ class S3Store final : public CheckpointStore {
               XmlEscape(answer.http.header("etag")) + "</ETag></Part>";
     }
     list += "</CompleteMultipartUpload>";
-    const S3Operation last = client_.Begin();
+    const S3Operation last = client_.Continue(operation);
     WEIR_ASSIGN(const S3Answer done,
                 client_.Send(last, {"POST", key, {{"uploadId", id}}, {}, list}));
     if (done.ok()) return Status::Ok();

@@ -32,16 +32,18 @@ class ScriptedHttp final : public HttpClient {
   using Answer = std::function<Result<HttpResponse>(const Seen&)>;
   ScriptedHttp(Answer answer, std::vector<Seen>& seen) : answer_(std::move(answer)), seen_(seen) {}
   Result<HttpResponse> Call(const HttpRequest& request, Duration) override {
+    if (request.interrupts != interrupts_) return Status(Code::kCancelled, "interrupted");
     Seen seen{request.method, request.url, std::string(request.body), {}};
     for (const auto& [name, value] : request.headers) seen.headers[name] = value;
     seen_.push_back(seen);
     return answer_(seen);
   }
-  bool Pause(Duration, uint64_t) override { return true; }
-  uint64_t interrupts() const override { return 0; }
-  void Interrupt() override {}
+  bool Pause(Duration, uint64_t interrupts) override { return interrupts == interrupts_; }
+  uint64_t interrupts() const override { return interrupts_; }
+  void Interrupt() override { ++interrupts_; }
 
  private:
+  uint64_t interrupts_ = 0;
   const Answer answer_;
   std::vector<Seen>& seen_;
 };
@@ -245,6 +247,63 @@ TEST_F(S3Store, KnowsItsOwnUploadByTheToken) {
   EXPECT_EQ(store->Put("large", large).code(), Code::kNotFound)
       << "somebody has aborted it: the object is an older one";
   EXPECT_TRUE(aborted);
+}
+
+// An interrupt also ends what a call would send next, and what comes after the interrupt is a new
+// call.
+TEST_F(S3Store, SendsNothingMoreAfterAnInterrupt) {
+  options_.part_bytes = size_t{5} << 20;
+  options_.retry_least = Seconds(3600);
+  const std::string large((size_t{5} << 20) + 1, 'x');
+  const Path local = directory_.path() + "/local";
+  ASSERT_TRUE(WriteFileDurably(env_, local, "content").ok());
+  struct Case {
+    const char* what;
+    std::function<Status(CheckpointStore&)> call;
+    size_t answered;  // the interrupt comes while the last of these is being answered
+    int status = 200;
+  };
+  const auto put = [&](CheckpointStore& store) { return store.Put("large", large); };
+  const Case cases[] = {
+      {"a pause", [](CheckpointStore& store) { return store.Put("name", "x"); }, 1, 503},
+      {"before the first part", put, 1},
+      {"between two parts", put, 2},
+      {"before the completion", put, 3},
+      {"a part that is refused", put, 2, 400},
+      {"a part that is tried again", put, 2, 503},
+      {"between two ranges",
+       [&](CheckpointStore& store) { return store.Read("name", 0, size_t{20} << 20).status(); }, 1,
+       206},
+      {"between the length and the first range",
+       [&](CheckpointStore& store) { return store.Fetch("name", local + ".fetched"); }, 1},
+      {"between the length and the upload",
+       [&](CheckpointStore& store) { return store.Adopt(local, "name"); }, 1, 404},
+      {"within the probe", [](CheckpointStore& store) { return store.Probe(); }, 3, 206},
+  };
+  for (const Case& one : cases) {
+    SCOPED_TRACE(one.what);
+    seen_.clear();
+    bool interrupting = true;
+    CheckpointStore* interrupted = nullptr;
+    const auto store = Open([&](const Seen& seen) -> Result<HttpResponse> {
+      int status = 200;
+      if (interrupting && seen_.size() == one.answered) {
+        interrupted->Interrupt();
+        status = one.status;
+      }
+      if (status >= 400) return Error(status, status == 400 ? "InvalidPart" : "SlowDown");
+      if (seen.method == "GET") return Plain(206, std::string(size_t{8} << 20, 'x'));
+      return HttpResponse{status,
+                          seen.method == "HEAD" ? "" : "<R><UploadId>id</UploadId></R>",
+                          {{"etag", "\"e\""}, {"content-length", "20"}}};
+    });
+    interrupted = store.get();
+    const Status status = one.call(*store);
+    EXPECT_EQ(status.code(), one.status == 400 ? Code::kIo : Code::kCancelled) << status.ToString();
+    EXPECT_EQ(seen_.size(), one.answered);
+    interrupting = false;
+    EXPECT_TRUE(store->Put("name", "x").ok());
+  }
 }
 
 TEST_F(S3Store, TakesKeysFromAFileAndSeesThatItChanges) {
