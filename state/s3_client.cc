@@ -171,7 +171,10 @@ S3Client::Try S3Client::SendOnce(const S3Operation& operation, const S3Request& 
     }
   }
   if (once.answer.ok()) return once;
-  if ((response.status == 403 || response.status == 400) && IsAboutKeys(once.answer.code))
+  // A refused HEAD cannot say why: its answer has no body. It may be about the keys.
+  const bool about_keys =
+      IsAboutKeys(once.answer.code) || (request.method == "HEAD" && once.answer.code.empty());
+  if ((response.status == 403 || response.status == 400) && about_keys)
     once.fresh_keys = credentials_.Refused(*keys);
   once.again = IsTransient(response.status, once.answer.code);
   if (once.again) once.status = ErrorOf(once.answer);

@@ -114,7 +114,7 @@ class S3Store final : public CheckpointStore {
 
   Status Fetch(std::string_view name, const Path& local) override {
     const S3Operation operation = client_.Begin();
-    WEIR_ASSIGN(const uint64_t size, SizeOf(operation, name));
+    WEIR_ASSIGN(const uint64_t size, Explained(operation, name, SizeOf(operation, name)));
     const Path temporary = local + ".tmp." + std::to_string(env_.Random());
     const auto download = [&]() -> Status {
       WEIR_ASSIGN(const std::unique_ptr<WritableFile> file,
@@ -152,7 +152,10 @@ class S3Store final : public CheckpointStore {
     return content;
   }
 
-  Result<uint64_t> Size(std::string_view name) override { return SizeOf(client_.Begin(), name); }
+  Result<uint64_t> Size(std::string_view name) override {
+    const S3Operation operation = client_.Begin();
+    return Explained(operation, name, SizeOf(operation, name));
+  }
 
   Status Remove(std::string_view name) override { return RemoveName(client_.Begin(), name); }
 
@@ -265,6 +268,15 @@ class S3Store final : public CheckpointStore {
     const std::optional<uint64_t> size = NumberOf<uint64_t>(answer.http.header("content-length"));
     if (!size) return Status(Code::kIo, Named(key) + ": the server does not say how long it is");
     return *size;
+  }
+
+  /// What SizeOf has found, but not kNotFound where the bucket is missing: the answer to a HEAD has
+  /// no body that could tell. Not for Adopt, which mostly finds nothing, and whose upload is told.
+  Result<uint64_t> Explained(const S3Operation& operation, std::string_view name,
+                             Result<uint64_t> size) {
+    if (size.ok() || size.status().code() != Code::kNotFound) return size;
+    const Result<std::string> read = ReadRange(operation, name, 0, 1);
+    return read.ok() ? size.status() : read.status();
   }
 
   Status RemoveName(const S3Operation& operation, std::string_view name) {

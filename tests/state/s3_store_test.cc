@@ -113,6 +113,19 @@ TEST_F(S3Store, TellsAMissingBucketFromAMissingFile) {
   auto store = Open([](const Seen&) { return Error(404, "NoSuchBucket"); });
   EXPECT_EQ(store->Read("name", 0, 1).status().code(), Code::kUnavailable);
   EXPECT_EQ(store->Remove("name").code(), Code::kUnavailable);
+  const Path local = directory_.path() + "/local";
+  ASSERT_TRUE(WriteFileDurably(env_, local, "content").ok());
+  store = Open([](const Seen& seen) {  // the answer to a HEAD has no body
+    return seen.method == "HEAD" ? Plain(404) : Error(404, "NoSuchBucket");
+  });
+  EXPECT_EQ(store->Size("name").status().code(), Code::kUnavailable);
+  EXPECT_EQ(store->Fetch("name", local + ".fetched").code(), Code::kUnavailable);
+  EXPECT_EQ(store->Adopt(local, "name").code(), Code::kUnavailable);
+  store = Open([](const Seen& seen) {
+    return seen.method == "HEAD" ? Plain(404) : Error(404, "NoSuchKey");
+  });
+  EXPECT_EQ(store->Size("name").status().code(), Code::kNotFound);
+  EXPECT_EQ(store->Fetch("name", local + ".fetched").code(), Code::kNotFound);
   store = Open([](const Seen&) { return Error(404, "NoSuchKey"); });
   EXPECT_EQ(store->Read("name", 0, 1).status().code(), Code::kNotFound);
   EXPECT_TRUE(store->Remove("name").ok());
@@ -322,6 +335,8 @@ TEST_F(S3Store, TakesKeysFromAFileAndSeesThatItChanges) {
   std::string refused = "OLD2";
   const auto store = Open([&](const Seen& seen) -> Result<HttpResponse> {
     const bool bad = seen.headers.at("authorization").find(refused) != std::string::npos;
+    if (seen.method == "HEAD")  // without a body, so without a code
+      return bad ? Plain(403) : HttpResponse{200, "", {{"content-length", "7"}}};
     return bad ? Error(403, "InvalidAccessKeyId") : Plain(200);
   });
   const auto key = [this] {
@@ -343,6 +358,15 @@ TEST_F(S3Store, TakesKeysFromAFileAndSeesThatItChanges) {
   write("NEW");
   ASSERT_TRUE(store->Put("a", "").ok()) << "a refusal makes it read again at once";
   EXPECT_EQ(key(), "NEW");
+  write("NEWER");
+  refused = "NEW/";
+  const Result<uint64_t> size = store->Size("a");
+  ASSERT_TRUE(size.ok()) << size.status().ToString();
+  EXPECT_EQ(key(), "NEWER") << "a HEAD that is refused renews them, too";
+  refused = "NEWER/";
+  seen_.clear();
+  EXPECT_EQ(store->Size("a").status().code(), Code::kPermissionDenied);
+  EXPECT_EQ(seen_.size(), 2U) << "they are read again once";
 }
 
 TEST_F(S3Store, ExchangesTheTokenOfAWebIdentityAndRenewsInTime) {
