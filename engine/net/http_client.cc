@@ -203,6 +203,10 @@ class CurlClient final : public HttpClient {
     set(CURLOPT_PROTOCOLS_STR, "http,https");
     set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
     set(CURLOPT_NOSIGNAL, 1L);
+    // A name is looked up on a thread of libcurl's own, which nothing can stop. Without this a call
+    // that has timed out or was interrupted waits for that thread, as long as a name server that
+    // does not answer takes: half a minute and more.
+    set(CURLOPT_QUICK_EXIT, 1L);
     set(CURLOPT_USERAGENT, "weir");
     set(CURLOPT_TCP_KEEPALIVE, 1L);
     set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(kHttpConnectTime.us / 1000));

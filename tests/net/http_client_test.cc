@@ -1,18 +1,79 @@
 #include "engine/net/http_client.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <gtest/gtest.h>
+#include <netdb.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <charconv>
+#include <chrono>
+#include <condition_variable>
 #include <filesystem>
 #include <functional>
 #include <mutex>
 #include <thread>
 
 #include "engine/base/env_posix.h"
+
+namespace weir::net {
+namespace {
+
+/// A name server that does not answer: one name is looked up until the test lets it go.
+class SilentNames {
+ public:
+  static constexpr std::string_view kHost = "silent.example";
+
+  /// In place of the answer.
+  void Wait() {
+    std::unique_lock lock(mutex_);
+    state_ = State::kAsked;
+    changed_.notify_all();
+    // Bounded, so that a call that waits for it fails the test rather than hanging.
+    const bool released = changed_.wait_for(lock, std::chrono::seconds(30),
+                                            [this] { return state_ == State::kReleased; });
+    state_ = released ? State::kIdle : State::kGaveUp;
+    changed_.notify_all();
+  }
+  void WaitUntilAsked() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return state_ != State::kIdle; });
+  }
+  /// Whether somebody was still waiting. Returns when it no longer does.
+  bool Release() {
+    WaitUntilAsked();
+    std::unique_lock lock(mutex_);
+    const bool waiting = state_ == State::kAsked;
+    state_ = waiting ? State::kReleased : State::kIdle;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return state_ == State::kIdle; });
+    return waiting;
+  }
+
+ private:
+  enum class State : uint8_t { kIdle, kAsked, kReleased, kGaveUp };
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  State state_ = State::kIdle;  // guarded by mutex_
+};
+SilentNames silent_names;
+
+}  // namespace
+}  // namespace weir::net
+
+/// In place of libc's, which libcurl calls.
+extern "C" int getaddrinfo(const char* host, const char* service, const addrinfo* hints,
+                           addrinfo** found) {
+  using Function = int (*)(const char*, const char*, const addrinfo*, addrinfo**);
+  static const auto real = reinterpret_cast<Function>(dlsym(RTLD_NEXT, "getaddrinfo"));
+  if (host != nullptr && host == weir::net::SilentNames::kHost) {
+    weir::net::silent_names.Wait();
+    return EAI_AGAIN;
+  }
+  return real(host, service, hints, found);
+}
 
 namespace weir::net {
 namespace {
@@ -202,6 +263,19 @@ TEST_F(HttpClientTest, EndsCallsAndPausesThatAreInterrupted) {
   late.url = server.url();
   late.interrupts = before;
   EXPECT_EQ(client_->Call(late, Seconds(60)).status().code(), Code::kCancelled);
+}
+
+TEST_F(HttpClientTest, DoesNotWaitForANameServerThatDoesNotAnswer) {
+  const std::string url = "http://" + std::string(SilentNames::kHost) + "/";
+  EXPECT_EQ(Get(url, Milliseconds(100)).status().code(), Code::kTimedOut);
+  EXPECT_TRUE(silent_names.Release()) << "the call has waited for it";
+  std::thread other([&] {
+    silent_names.WaitUntilAsked();
+    client_->Interrupt();
+  });
+  EXPECT_EQ(Get(url, Seconds(60)).status().code(), Code::kCancelled);
+  other.join();
+  EXPECT_TRUE(silent_names.Release()) << "the interrupted call has waited for it";
 }
 
 }  // namespace
