@@ -1,0 +1,17 @@
+#include "engine/base/random_hex.h"
+
+namespace weir {
+
+std::string RandomHex(Env& env, int digits) {
+  static constexpr std::string_view kHex = "0123456789abcdef";
+  std::string text;
+  uint64_t bits = 0;
+  for (int i = 0; i < digits; ++i) {
+    if (i % 16 == 0) bits = env.Random();
+    text += kHex[bits & 15];
+    bits >>= 4;
+  }
+  return text;
+}
+
+}  // namespace weir

@@ -1,0 +1,13 @@
+#pragma once
+// Random names: of an incarnation, a cluster, an upload. Any thread.
+
+#include <string>
+
+#include "engine/base/env.h"
+
+namespace weir {
+
+/// So many digits of 0-9 a-f; 16 from each number that `env` draws.
+std::string RandomHex(Env& env, int digits);
+
+}  // namespace weir
