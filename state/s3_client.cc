@@ -77,6 +77,12 @@ S3Operation S3Client::Begin() const {
 }
 
 Result<S3Answer> S3Client::Send(const S3Operation& operation, const S3Request& request) {
+  Result<S3Answer> answer = SendUnnamed(operation, request);
+  if (answer.ok() || request.key.empty()) return answer;
+  return answer.status().At(NameOf(request.key));
+}
+
+Result<S3Answer> S3Client::SendUnnamed(const S3Operation& operation, const S3Request& request) {
   std::string payload_sha256;
   if (request.file.file != nullptr) {
     WEIR_ASSIGN(payload_sha256, HashOfFile(request.file));
@@ -158,9 +164,8 @@ S3Client::Try S3Client::SendOnce(const S3Operation& operation, const S3Request& 
   once.answer.http = std::move(answer).value();
   const HttpResponse& response = once.answer.http;
   const bool success = response.status >= 200 && response.status < 300;
-  // CompleteMultipartUpload may say 200 first and the error later, in the body.
-  if (!success ||
-      (request.method == "POST" && response.body.find("<Error>") != std::string::npos)) {
+  bool said = true;
+  if (!success || !request.root.empty()) {
     const Result<XmlElement> xml = ParseXml(response.body);
     const XmlElement* error = !xml.ok()              ? nullptr
                               : xml->name == "Error" ? &*xml
@@ -169,6 +174,16 @@ S3Client::Try S3Client::SendOnce(const S3Operation& operation, const S3Request& 
       once.answer.code = error->TextOf("Code");
       once.answer.message = error->TextOf("Message");
     }
+    said = !success || !once.answer.code.empty() || (xml.ok() && xml->name == request.root);
+  }
+  if (!said) {
+    once.status =
+        Status(Code::kUnavailable,
+               "S3 bucket '" + bucket_ + "' at " + endpoint_ + ": " +
+                   std::to_string(response.status) + " without a " + std::string(request.root),
+               Fault::kExternal, Retry::kBackoff);
+    once.again = true;
+    return once;
   }
   if (once.answer.ok()) return once;
   // A refused HEAD cannot say why: its answer has no body. It may be about the keys.

@@ -6,6 +6,7 @@
 // the request out, or may still do so.
 
 #include <atomic>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,10 @@ struct S3Request {
   std::string_view body = {};
   HttpFilePart file = {};
   size_t answer_bytes_max = size_t{1} << 20;
+  /// The root element of a success's body. Without it nothing is known: S3 may answer 200 before it
+  /// knows itself how the request ends, and then says an error, or breaks off. Empty: a 2xx will
+  /// do.
+  std::string_view root = {};
 };
 
 struct S3Answer {
@@ -52,15 +57,18 @@ class S3Client {
   void RetryUntil(Duration deadline) { retry_until_us_.store(deadline.us); }  // A
   void Interrupt() { http_.Interrupt(); }                                     // A
 
+  /// An error names the request's object.
   Result<S3Answer> Send(const S3Operation& operation, const S3Request& request);
   /// What a refusal means, for a person: names bucket, endpoint and key id, never a secret.
   Status ErrorOf(const S3Answer& answer) const;
 
-  Env& env() { return env_; }
-  const S3Options& options() const { return options_; }
   const std::string& endpoint() const { return endpoint_; }
+  /// "s3://bucket/key", as messages name an object.
+  std::string NameOf(const std::string& key) const { return "s3://" + bucket_ + "/" + key; }
 
  private:
+  /// An error without the name of what was asked for.
+  Result<S3Answer> SendUnnamed(const S3Operation& operation, const S3Request& request);
   struct Try {
     Status status;  // of no answer, or why the answer asks for another try
     S3Answer answer;

@@ -98,15 +98,16 @@ Result<S3Credentials> S3CredentialSource::FromFile() {
 }
 
 Result<S3Credentials> S3CredentialSource::FromWebIdentity(uint64_t interrupts) {
-  Result<std::string> token = ReadWholeFile(env_, options_.web_identity_token_file, kFileBytesMax);
-  if (!token.ok()) return token.status().At("AWS_WEB_IDENTITY_TOKEN_FILE");
+  Result<std::string> read = ReadWholeFile(env_, options_.web_identity_token_file, kFileBytesMax);
+  if (!read.ok()) return read.status().At("AWS_WEB_IDENTITY_TOKEN_FILE");
+  const Secret token(std::move(read).value());
   const std::string endpoint = options_.sts_endpoint.empty()
                                    ? "https://sts." + options_.region + ".amazonaws.com"
                                    : options_.sts_endpoint;
   const Secret form("Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=" +
                     UriEncode(options_.role_arn, false) +
                     "&RoleSessionName=" + UriEncode(options_.role_session_name, false) +
-                    "&WebIdentityToken=" + UriEncode(Trimmed(*token), false));
+                    "&WebIdentityToken=" + UriEncode(Trimmed(token.Reveal()), false));
   HttpRequest request;
   request.method = "POST";
   request.url = endpoint + "/";

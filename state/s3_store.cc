@@ -1,11 +1,9 @@
 #include <algorithm>
 #include <charconv>
-#include <map>
 #include <mutex>
 #include <set>
 
-#include "engine/base/log.h"
-#include "engine/base/sha256.h"
+#include "engine/base/random_hex.h"
 #include "engine/data/civil_time.h"
 #include "state/s3_client.h"
 #include "state/s3_xml.h"
@@ -89,7 +87,7 @@ class S3Store final : public CheckpointStore {
   Status PutNew(std::string_view name, std::string_view bytes) override {
     WEIR_ASSIGN(const std::string key, KeyOf(name));
     if (bytes.size() > kNewBytesMax)
-      return Status(Code::kLimit, Named(key) + ": too large to be created exclusively");
+      return Status(Code::kLimit, client_.NameOf(key) + ": too large to be created exclusively");
     return Create(client_.Begin(), key, bytes);
   }
 
@@ -188,6 +186,7 @@ class S3Store final : public CheckpointStore {
   Status RemoveUnfinished(std::string_view prefix) override {
     const S3Operation operation = client_.Begin();
     std::string key_marker, id_marker;
+    std::set<std::pair<std::string, std::string>> markers;
     while (true) {
       S3Request request{"GET",
                         "",
@@ -218,6 +217,7 @@ class S3Store final : public CheckpointStore {
       key_marker = text(page, "NextKeyMarker");
       id_marker = page.TextOf("NextUploadIdMarker");
       if (key_marker.empty()) return Status::Ok();
+      if (!markers.emplace(key_marker, id_marker).second) return Circular();
     }
   }
 
@@ -254,19 +254,15 @@ class S3Store final : public CheckpointStore {
     WEIR_TRY(CheckStoreName(name));
     return prefix_ + std::string(name);
   }
-  std::string Named(const std::string& key) const { return "s3://" + bucket_ + "/" + key; }
-  std::string Token() {
-    std::string bytes(16, '\0');
-    for (char& byte : bytes) byte = static_cast<char>(env_.Random());
-    return HexOf(bytes);
-  }
+  std::string Token() { return RandomHex(env_, 32); }
 
   Result<uint64_t> SizeOf(const S3Operation& operation, std::string_view name) {
     WEIR_ASSIGN(const std::string key, KeyOf(name));
     WEIR_ASSIGN(const S3Answer answer, client_.Send(operation, {"HEAD", key}));
-    if (!answer.ok()) return client_.ErrorOf(answer).At(Named(key));
+    if (!answer.ok()) return client_.ErrorOf(answer).At(client_.NameOf(key));
     const std::optional<uint64_t> size = NumberOf<uint64_t>(answer.http.header("content-length"));
-    if (!size) return Status(Code::kIo, Named(key) + ": the server does not say how long it is");
+    if (!size)
+      return Status(Code::kIo, client_.NameOf(key) + ": the server does not say how long it is");
     return *size;
   }
 
@@ -284,12 +280,13 @@ class S3Store final : public CheckpointStore {
     WEIR_ASSIGN(const S3Answer answer, client_.Send(operation, {"DELETE", key}));
     if (answer.ok() || (answer.http.status == 404 && answer.code != "NoSuchBucket"))
       return Status::Ok();
-    return client_.ErrorOf(answer).At(Named(key));
+    return client_.ErrorOf(answer).At(client_.NameOf(key));
   }
 
   Result<std::vector<StoredFile>> ListBelow(const S3Operation& operation, std::string_view prefix) {
     std::vector<StoredFile> files;
     std::string token;
+    std::set<std::string> tokens;
     do {
       S3Request request{"GET",
                         "",
@@ -313,6 +310,7 @@ class S3Store final : public CheckpointStore {
       token = more ? page.TextOf("NextContinuationToken") : std::string();
       if (more && token.empty())
         return Status(Code::kCorruption, Describe() + ": a listing breaks off");
+      if (more && !tokens.insert(token).second) return Circular();
       if (files.size() > kKeysMax)
         return Status(Code::kLimit, Describe() + ": more than ten million files below '" +
                                         std::string(prefix) + "'");
@@ -320,6 +318,10 @@ class S3Store final : public CheckpointStore {
     std::sort(files.begin(), files.end(),
               [](const StoredFile& a, const StoredFile& b) { return a.name < b.name; });
     return files;
+  }
+
+  Status Circular() const {
+    return Status(Code::kCorruption, Describe() + ": a listing goes around in a circle");
   }
 
   Result<XmlElement> Page(const S3Operation& operation, S3Request request) {
@@ -343,9 +345,9 @@ class S3Store final : public CheckpointStore {
     request.answer_bytes_max = std::max<uint64_t>(bytes, size_t{64} << 10);  // or an error's text
     WEIR_ASSIGN(S3Answer answer, client_.Send(operation, request));
     if (answer.http.status == 416) return std::string();
-    if (!answer.ok()) return client_.ErrorOf(answer).At(Named(key));
+    if (!answer.ok()) return client_.ErrorOf(answer).At(client_.NameOf(key));
     if (answer.http.status != 206 && offset != 0)
-      return Status(Code::kIo, Named(key) + ": the server does not answer ranges");
+      return Status(Code::kIo, client_.NameOf(key) + ": the server does not answer ranges");
     std::string& body = answer.http.body;
     if (body.size() > bytes) body.resize(bytes);
     return std::move(body);
@@ -372,18 +374,19 @@ class S3Store final : public CheckpointStore {
     for (int confirmations = 0;; ++confirmations) {
       WEIR_ASSIGN(const S3Answer answer, client_.Send(operation, put));
       if (answer.ok()) return Status::Ok();
-      if (answer.http.status != 412) return client_.ErrorOf(answer).At(Named(key));
+      if (answer.http.status != 412) return client_.ErrorOf(answer).At(client_.NameOf(key));
       WEIR_ASSIGN(const S3Answer stored,
                   client_.Send(operation, {"GET", key, {}, {}, {}, {}, kNewBytesMax}));
       if (stored.ok()) {
         const std::string_view owner = stored.http.header(kTokenHeader);
         const bool own = stored.http.body == bytes && (owner.empty() || owner == token);
         return own ? Status::Ok()
-                   : Status(Code::kAlreadyExists, Named(key) + ": somebody else was first");
+                   : Status(Code::kAlreadyExists,
+                            client_.NameOf(key) + ": somebody else was first");
       }
       // Gone again: whoever removed it has made the name free.
       if (stored.http.status != 404 || confirmations == kConfirmationsMax)
-        return client_.ErrorOf(stored).At(Named(key));
+        return client_.ErrorOf(stored).At(client_.NameOf(key));
     }
   }
 
@@ -392,19 +395,21 @@ class S3Store final : public CheckpointStore {
     S3Request request{"PUT", key};
     content.PutPart(0, content.size, request);
     WEIR_ASSIGN(const S3Answer answer, client_.Send(operation, request));
-    return answer.ok() ? Status::Ok() : client_.ErrorOf(answer).At(Named(key));
+    return answer.ok() ? Status::Ok() : client_.ErrorOf(answer).At(client_.NameOf(key));
   }
 
   Status UploadInParts(const S3Operation& operation, const std::string& key,
                        const Content& content) {
     const Uploading uploading(*this, key);
     const std::string token = Token();
-    WEIR_ASSIGN(const S3Answer begun,
-                client_.Send(operation, {"POST", key, {{"uploads", ""}}, {{kTokenHeader, token}}}));
-    if (!begun.ok()) return client_.ErrorOf(begun).At(Named(key));
+    S3Request beginning{"POST", key, {{"uploads", ""}}, {{kTokenHeader, token}}};
+    beginning.root = "InitiateMultipartUploadResult";
+    WEIR_ASSIGN(const S3Answer begun, client_.Send(operation, beginning));
+    if (!begun.ok()) return client_.ErrorOf(begun).At(client_.NameOf(key));
     WEIR_ASSIGN(const XmlElement answer, ParseXml(begun.http.body));
     const std::string& id = answer.TextOf("UploadId");
-    if (id.empty()) return Status(Code::kCorruption, Named(key) + ": an upload without an id");
+    if (id.empty())
+      return Status(Code::kCorruption, client_.NameOf(key) + ": an upload without an id");
     Status status = SendParts(operation, key, id, token, content);
     if (!status.ok()) {
       // Not sent after an interrupt: whoever interrupts does not wait for another answer.
@@ -425,30 +430,31 @@ class S3Store final : public CheckpointStore {
       content.PutPart(offset, std::min(part_bytes, content.size - offset), request);
       // Each part has the patience of a call of its own: a large file takes its time.
       WEIR_ASSIGN(const S3Answer answer, client_.Send(client_.Continue(operation), request));
-      if (!answer.ok()) return client_.ErrorOf(answer).At(Named(key));
+      if (!answer.ok()) return client_.ErrorOf(answer).At(client_.NameOf(key));
       if (answer.http.header("etag").empty())
-        return Status(Code::kCorruption, Named(key) + ": a part without an ETag");
+        return Status(Code::kCorruption, client_.NameOf(key) + ": a part without an ETag");
       list += "<Part><PartNumber>" + std::to_string(number) + "</PartNumber><ETag>" +
               XmlEscape(answer.http.header("etag")) + "</ETag></Part>";
     }
     list += "</CompleteMultipartUpload>";
     const S3Operation last = client_.Continue(operation);
-    WEIR_ASSIGN(const S3Answer done,
-                client_.Send(last, {"POST", key, {{"uploadId", id}}, {}, list}));
+    S3Request completion{"POST", key, {{"uploadId", id}}, {}, list};
+    completion.root = "CompleteMultipartUploadResult";
+    WEIR_ASSIGN(const S3Answer done, client_.Send(last, completion));
     if (done.ok()) return Status::Ok();
     if (done.http.status == 404) {
       // An earlier try may have completed it; then the object is the one that this upload has made.
       WEIR_ASSIGN(const S3Answer stored, client_.Send(last, {"HEAD", key}));
       if (stored.ok() && stored.http.header(kTokenHeader) == token) return Status::Ok();
     }
-    return client_.ErrorOf(done).At(Named(key));
+    return client_.ErrorOf(done).At(client_.NameOf(key));
   }
 
   Status AbortUpload(const S3Operation& operation, const std::string& key, const std::string& id) {
     WEIR_ASSIGN(const S3Answer answer,
                 client_.Send(operation, {"DELETE", key, {{"uploadId", id}}}));
     if (answer.ok() || answer.http.status == 404) return Status::Ok();
-    return client_.ErrorOf(answer).At(Named(key));
+    return client_.ErrorOf(answer).At(client_.NameOf(key));
   }
 
   Env& env_;

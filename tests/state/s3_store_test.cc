@@ -54,6 +54,9 @@ HttpResponse Error(int status, const std::string& code) {
                            "</Code><Message>of the server</Message></Error>");
 }
 
+constexpr const char* kBegun =
+    "<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>";
+
 class S3Store : public testing::Test {
  protected:
   S3Store() {
@@ -229,15 +232,19 @@ TEST_F(S3Store, KnowsItsOwnCreationByTheToken) {
 }
 
 TEST_F(S3Store, KnowsItsOwnUploadByTheToken) {
+  options_.retry_least = Seconds(60);
   options_.part_bytes = size_t{5} << 20;
   const std::string large((size_t{5} << 20) + 1, 'x');
   std::string token;
   bool completed = false, aborted = false, own = true;
   int completions = 0;
+  // A success that says nothing, or no longer says what went wrong.
+  const char* const unclear[] = {"", "<?xml version=\"1.0\"?>  ", "<Error><Code>Intern",
+                                 "<Error></Error>"};
   const auto store = Open([&](const Seen& seen) -> Result<HttpResponse> {
     if (seen.method == "POST" && seen.url.ends_with("?uploads=")) {
       token = seen.headers.at("x-amz-meta-weir-token");
-      return Plain(200, "<R><UploadId>id</UploadId></R>");
+      return Plain(200, kBegun);
     }
     if (seen.method == "PUT") return HttpResponse{200, "", {{"etag", "\"e\""}}};
     if (seen.method == "DELETE") {
@@ -247,6 +254,7 @@ TEST_F(S3Store, KnowsItsOwnUploadByTheToken) {
     if (seen.method == "HEAD")
       return HttpResponse{200, "", {{"x-amz-meta-weir-token", own ? token : "another"}}};
     if (++completions == 1) return Plain(200, "<Error><Code>InternalError</Code></Error>");
+    if (completions < 6) return Plain(200, unclear[completions - 2]);
     if (!completed) {
       completed = true;
       return Status(Code::kUnavailable, "cut", Fault::kExternal, Retry::kBackoff);
@@ -254,12 +262,67 @@ TEST_F(S3Store, KnowsItsOwnUploadByTheToken) {
     return Error(404, "NoSuchUpload");
   });
   EXPECT_TRUE(store->Put("large", large).ok());
-  EXPECT_EQ(completions, 3);
+  EXPECT_EQ(completions, 7);
   EXPECT_FALSE(aborted);
   own = false;
   EXPECT_EQ(store->Put("large", large).code(), Code::kNotFound)
       << "somebody has aborted it: the object is an older one";
   EXPECT_TRUE(aborted);
+}
+
+TEST_F(S3Store, TakesACompletionForWhatItSays) {
+  options_.part_bytes = size_t{5} << 20;
+  const std::string large((size_t{5} << 20) + 1, 'x');
+  std::string said;
+  const auto store = Open([&](const Seen& seen) -> Result<HttpResponse> {
+    if (seen.url.ends_with("?uploads=")) return Plain(200, kBegun);
+    if (seen.method == "PUT") return HttpResponse{200, "", {{"etag", "\"e\""}}};
+    return seen.method == "POST" ? Plain(200, said) : Plain(204);
+  });
+  said = "<CompleteMultipartUploadResult><Key>large</Key></CompleteMultipartUploadResult>";
+  EXPECT_TRUE(store->Put("large", large).ok());
+  said = "<Error><Code>InvalidPart</Code></Error>";
+  const Status refused = store->Put("large", large);
+  EXPECT_EQ(refused.code(), Code::kIo);
+  EXPECT_NE(refused.message().find("InvalidPart"), std::string::npos) << refused.message();
+  said = "<Error><Code>Intern";
+  const Status unclear = store->Put("large", large);
+  EXPECT_EQ(unclear.code(), Code::kUnavailable) << unclear.ToString();
+  EXPECT_EQ(unclear.retry(), Retry::kBackoff);
+}
+
+// Servers of one's own have answered so: the next page would be the first one again, for ever.
+TEST_F(S3Store, EndsListingsThatGoAround) {
+  int pages = 0;
+  const auto store = Open([&](const Seen& seen) -> Result<HttpResponse> {
+    const std::string marker = ++pages % 2 == 0 ? "even" : "odd";
+    if (seen.url.find("uploads=") != std::string::npos)
+      return Plain(200, "<L><IsTruncated>true</IsTruncated><NextKeyMarker>a/prefix/" + marker +
+                            "</NextKeyMarker><NextUploadIdMarker>1</NextUploadIdMarker></L>");
+    return Plain(200, "<L><IsTruncated>true</IsTruncated><NextContinuationToken>" + marker +
+                          "</NextContinuationToken></L>");
+  });
+  EXPECT_EQ(store->List("").status().code(), Code::kCorruption);
+  EXPECT_EQ(pages, 3);
+  pages = 0;
+  EXPECT_EQ(store->RemoveUnfinished("").code(), Code::kCorruption);
+  EXPECT_EQ(pages, 3);
+}
+
+TEST_F(S3Store, NamesTheObjectWhenNothingIsAnswered) {
+  const auto store = Open([](const Seen&) -> Result<HttpResponse> {
+    return Status(Code::kLimit, "the answer is too long");
+  });
+  const auto expect_named = [](const Status& status) {
+    EXPECT_EQ(status.code(), Code::kLimit);
+    EXPECT_NE(status.message().find("s3://bucket/a/prefix/the/name"), std::string::npos)
+        << status.message();
+  };
+  expect_named(store->Put("the/name", "x"));
+  expect_named(store->PutNew("the/name", "x"));
+  expect_named(store->Read("the/name", 0, 1).status());
+  expect_named(store->Size("the/name").status());
+  expect_named(store->Remove("the/name"));
 }
 
 // An interrupt also ends what a call would send next, and what comes after the interrupt is a new
@@ -307,7 +370,7 @@ TEST_F(S3Store, SendsNothingMoreAfterAnInterrupt) {
       if (status >= 400) return Error(status, status == 400 ? "InvalidPart" : "SlowDown");
       if (seen.method == "GET") return Plain(206, std::string(size_t{8} << 20, 'x'));
       return HttpResponse{status,
-                          seen.method == "HEAD" ? "" : "<R><UploadId>id</UploadId></R>",
+                          seen.method == "HEAD" ? "" : kBegun,
                           {{"etag", "\"e\""}, {"content-length", "20"}}};
     });
     interrupted = store.get();
