@@ -1,5 +1,6 @@
 #include "cli/process_config.h"
 
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include <thread>
 
 #include "engine/api/options.h"
+#include "engine/base/cgroup.h"
 #include "engine/base/json.h"
 #include "engine/base/log.h"
 #include "engine/data/civil_time.h"
@@ -27,12 +29,20 @@ Result<Duration> DurationSetting(const char* name, const std::string& text) {
   return Duration{*us};
 }
 
-/// The first number of a small file of the kernel; empty if there is none.
-std::optional<double> FirstNumber(const char* path) {
-  std::ifstream file(path);
-  double number = 0;
-  if (file >> number) return number;
-  return std::nullopt;
+/// Cores that the quota of one folder leaves; empty if there is none.
+std::optional<double> QuotaIn(const std::string& folder, bool v1) {
+  double quota = 0, period = 0;
+  bool read = false;
+  if (v1) {  // -1 is no limit
+    std::ifstream quota_file(folder + "/cpu.cfs_quota_us"),
+        period_file(folder + "/cpu.cfs_period_us");
+    read = (quota_file >> quota) && (period_file >> period);
+  } else {  // "200000 100000"; "max 100000" is no limit
+    std::ifstream file(folder + "/cpu.max");
+    read = static_cast<bool>(file >> quota >> period);
+  }
+  if (!read || quota <= 0 || period <= 0) return std::nullopt;
+  return quota / period;
 }
 
 }  // namespace
@@ -163,19 +173,25 @@ Status ProcessConfig::ConfigureLogging() const {
   return Status::Ok();
 }
 
-int DetectCores() {
-  const int machine = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  // cgroup v2 "max 100000" or "200000 100000"; v1 has two files, -1 is no limit.
-  std::optional<double> quota, period;
-  if (std::ifstream v2("/sys/fs/cgroup/cpu.max"); v2) {
-    double q = 0, p = 0;
-    if (v2 >> q >> p) quota = q, period = p;
-  } else {
-    quota = FirstNumber("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-    period = FirstNumber("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+int AllowedCores() {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  // It fails on a machine with more cores than the set has room for.
+  const int count = sched_getaffinity(0, sizeof cores, &cores) == 0
+                        ? CPU_COUNT(&cores)
+                        : static_cast<int>(std::thread::hardware_concurrency());
+  return std::max(1, count);
+}
+
+int DetectCores(int allowed, const std::string& root) {
+  std::stringstream groups;
+  if (std::ifstream file(root + "/proc/self/cgroup"); file) groups << file.rdbuf();
+  double least = allowed;
+  for (const CgroupFolder& folder : CgroupFolders(groups.str(), "cpu")) {
+    if (const std::optional<double> cores = QuotaIn(root + folder.path, folder.v1))
+      least = std::min(least, *cores);
   }
-  if (!quota || !period || *quota <= 0 || *period <= 0) return machine;
-  return std::clamp(static_cast<int>(*quota / *period + 0.5), 1, machine);
+  return std::clamp(static_cast<int>(least + 0.5), 1, allowed);
 }
 
 Result<std::string> ReadJobFile(const std::string& path) {

@@ -43,8 +43,12 @@ struct ProcessConfig {
   Status ConfigureLogging() const;
 };
 
-/// Cores of the cgroup, else of the machine.
-int DetectCores();
+/// Cores that this thread may run on.
+int AllowedCores();
+
+/// Of `allowed` cores those that the quotas of the cgroup and of all above it leave, rounded, at
+/// least one. `root` stands for "/", in tests.
+int DetectCores(int allowed = AllowedCores(), const std::string& root = "");
 
 /// Reads a file of the command line, or standard input for "-"; at most a little more than a job
 /// may be.

@@ -5,6 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include "engine/base/cgroup.h"
+
 namespace weir {
 namespace {
 
@@ -40,32 +42,12 @@ std::optional<uint64_t> LimitIn(Env& env, const Path& file) {
 /// The least limit of the process's cgroup and of all above it.
 std::optional<uint64_t> CgroupLimit(Env& env) {
   std::optional<uint64_t> least;
-  const auto take = [&](const std::optional<uint64_t>& limit) {
-    if (limit && (!least || *limit < *least)) least = limit;
-  };
   const std::string groups = ReadSmall(env, "/proc/self/cgroup").value_or("");
-  for (size_t begin = 0; begin < groups.size();) {
-    const size_t end = std::min(groups.find('\n', begin), groups.size());
-    const std::string_view line = std::string_view(groups).substr(begin, end - begin);
-    begin = end + 1;
-    const size_t first = line.find(':');
-    const size_t second = first == std::string_view::npos ? first : line.find(':', first + 1);
-    if (second == std::string_view::npos) continue;
-    const std::string_view controllers = line.substr(first + 1, second - first - 1);
-    std::string path(line.substr(second + 1));
-    const bool v1 = controllers.find("memory") != std::string_view::npos;
-    if (!v1 && !controllers.empty()) continue;
-    const Path root = v1 ? "/sys/fs/cgroup/memory" : "/sys/fs/cgroup";
-    const Path file = v1 ? "/memory.limit_in_bytes" : "/memory.max";
-    while (true) {
-      take(LimitIn(env, root + (path == "/" ? "" : path) + file));
-      if (path.empty() || path == "/") break;
-      path.resize(std::max<size_t>(path.rfind('/'), 0));
-    }
+  for (const CgroupFolder& folder : CgroupFolders(groups, "memory")) {
+    const std::optional<uint64_t> limit =
+        LimitIn(env, folder.path + (folder.v1 ? "/memory.limit_in_bytes" : "/memory.max"));
+    if (limit && (!least || *limit < *least)) least = limit;
   }
-  take(LimitIn(env,
-               "/sys/fs/cgroup/memory.max"));  // inside of a container its own group is the root
-  take(LimitIn(env, "/sys/fs/cgroup/memory/memory.limit_in_bytes"));
   return least;
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/base/env_posix.h"
+#include "tests/harness/sim_env.h"
 
 namespace weir::runtime {
 namespace {
@@ -63,6 +64,27 @@ TEST(ProcessMemoryGovernor, TakesFromHotStateWhatOthersUseBeyondTheirReservation
 TEST(DetectMemoryLimit, FindsANumberOnThisMachine) {
   const std::unique_ptr<Env> env = MakePosixEnv(1);
   EXPECT_GE(DetectMemoryLimit(*env), 64 * kMiB);
+}
+
+TEST(DetectMemoryLimit, TakesTheLeastOfItsGroupAndThoseAbove) {
+  SimWorld world(1);
+  const std::unique_ptr<Env> env = world.StartProcess("weir");
+  const auto write = [&](const std::string& path, const std::string& text) {
+    for (size_t slash = path.find('/', 1); slash != std::string::npos;
+         slash = path.find('/', slash + 1))
+      EXPECT_TRUE(env->MakeDirectory(path.substr(0, slash)).ok());
+    EXPECT_TRUE(WriteFileDurably(*env, path, text + "\n").ok()) << path;
+  };
+  write("/proc/meminfo", "MemTotal: 4194304 kB");
+  write("/proc/self/cgroup", "0::/a.slice/b.service");
+  EXPECT_EQ(DetectMemoryLimit(*env), 3072 * kMiB);
+  write("/sys/fs/cgroup/a.slice/b.service/memory.max", "max");
+  write("/sys/fs/cgroup/a.slice/memory.max", std::to_string(512 * kMiB));
+  EXPECT_EQ(DetectMemoryLimit(*env), 512 * kMiB);
+  write("/proc/self/cgroup", "7:memory:/x\n0::/");
+  write("/sys/fs/cgroup/memory/x/memory.limit_in_bytes", std::to_string(256 * kMiB));
+  write("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712");
+  EXPECT_EQ(DetectMemoryLimit(*env), 256 * kMiB);
 }
 
 }  // namespace
