@@ -72,10 +72,12 @@ class Server final : public HttpApi {
       response.set_content(routes_.metrics(), "text/plain; version=0.0.4; charset=utf-8");
     });
     server_.Get("/healthz", [this](const httplib::Request&, httplib::Response& response) {
-      Answer(routes_.healthy() ? "" : "the coordinator does not turn", response);
+      const bool healthy = routes_.healthy();
+      Answer(healthy, healthy ? "" : "the coordinator does not turn", response);
     });
     server_.Get("/readyz", [this](const httplib::Request&, httplib::Response& response) {
-      Answer(routes_.not_ready(), response);
+      const Readiness readiness = routes_.readiness();
+      Answer(readiness.ready, readiness.reason, response);
     });
     if (!routes_.status) return;
     server_.Get("/api/v1/version", [](const httplib::Request&, httplib::Response& response) {
@@ -116,9 +118,9 @@ class Server final : public HttpApi {
   const std::string& address() const override { return address_; }
 
  private:
-  static void Answer(const std::string& fault, httplib::Response& response) {
-    response.status = fault.empty() ? 200 : 503;
-    response.set_content(fault.empty() ? "ok\n" : fault + "\n", "text/plain; charset=utf-8");
+  static void Answer(bool well, const std::string& text, httplib::Response& response) {
+    response.status = well ? 200 : 503;
+    response.set_content((text.empty() ? "ok" : text) + "\n", "text/plain; charset=utf-8");
   }
   const HttpRoutes routes_;
   httplib::Server server_;

@@ -13,10 +13,16 @@
 
 namespace weir::cli {
 
+/// Answer of /readyz. `reason`: why it is not ready, or what it is ready in spite of.
+struct Readiness {
+  bool ready = true;
+  std::string reason = {};
+};
+
 struct HttpRoutes {
   std::function<std::string()> metrics;
   std::function<bool()> healthy;
-  std::function<std::string()> not_ready;  // why; empty: ready
+  std::function<Readiness()> readiness;
   std::function<std::string()> status;  // JSON of the job; empty: no API, probes and metrics alone
 };
 

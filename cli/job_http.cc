@@ -11,6 +11,17 @@ constexpr uint32_t kMetricsTasksMax = 64;
 constexpr Duration kStuckAfter =
     Seconds(10);  // a coordinator that has not turned for so long is not alive
 
+/// A job that has run and now waits for its next try is the business of alerts, not of whoever
+/// looks at readiness: an outage of brokers or storage must not make a release fail or a roll-out
+/// stop. What the job itself or the program is to blame for does.
+bool WaitsOutAnOutage(const control::JobStatus& status) {
+  const bool waits = status.state == control::JobState::kRestarting ||
+                     status.state == control::JobState::kScheduling;
+  const Status& why = status.last_attempt_failure;
+  return waits && status.has_run && !why.ok() && why.fault() == Fault::kExternal &&
+         why.retry() == Retry::kBackoff;
+}
+
 }  // namespace
 
 Json StatusJson(const PhysicalPlan& plan, const control::JobStatus& status) {
@@ -48,7 +59,7 @@ Status JobHttp::Listen(const ProcessConfig& config, bool optional) {
   HttpRoutes routes;
   routes.metrics = [this] { return MetricsPage(); };
   routes.healthy = [this] { return healthy(); };
-  routes.not_ready = [this] { return NotReady(); };
+  routes.readiness = [this] { return readiness(); };
   if (!config.health_listen.empty()) {
     // Others than this host may ask there, so it has no API.
     WEIR_ASSIGN(std::unique_ptr<HttpApi> server,
@@ -80,11 +91,11 @@ std::string JobHttp::address() const {
   return servers_.empty() ? std::string() : servers_.back()->address();
 }
 
-std::string JobHttp::NotReady() const {
+Readiness JobHttp::readiness() const {
   const control::JobCoordinator* coordinator = coordinator_.load(std::memory_order_acquire);
   if (coordinator == nullptr) {
     const std::lock_guard lock(mutex_);
-    return "the job has not started: " + waiting_;
+    return {.ready = false, .reason = "the job has not started: " + waiting_};
   }
   const control::JobStatus status = coordinator->status();
   if (status.state == control::JobState::kRunning || status.state == control::JobState::kFinishing)
@@ -92,7 +103,7 @@ std::string JobHttp::NotReady() const {
   std::string reason = "the job is " + std::string(control::JobStateName(status.state));
   const Status& why = status.failure.ok() ? status.last_attempt_failure : status.failure;
   if (!why.ok()) reason += ": " + why.message();
-  return reason;
+  return {.ready = WaitsOutAnOutage(status), .reason = std::move(reason)};
 }
 
 bool JobHttp::healthy() const {

@@ -1,9 +1,10 @@
 #pragma once
 // JobHttp: what the addresses of a `weir run` answer, from before its environment is asked until it
 // has ended: /healthz (alive at once, not only once brokers answer), /readyz with the reason while
-// the job does not run, /metrics (state `created` before there is a coordinator) and the status.
-// Made and told by the main thread; asked by the servers' threads. Plan, governor and Env must
-// outlive it, the coordinator its Close. Errors: those of HttpApi::Start.
+// the job does not run (once it has, an outage of brokers or storage leaves it ready), /metrics
+// (state `created` before there is a coordinator) and the status. Made and told by the main thread;
+// asked by the servers' threads. Plan, governor and Env must outlive it, the coordinator its Close.
+// Errors: those of HttpApi::Start.
 
 #include <atomic>
 #include <memory>
@@ -30,8 +31,7 @@ class JobHttp {
   /// Of the API, else of the probes; empty: nobody listens.
   std::string address() const;
 
-  /// Why the job is not ready; empty: it is.
-  std::string NotReady() const;
+  Readiness readiness() const;
   bool healthy() const;
   std::string MetricsPage() const { return MetricsText(metrics_); }
   std::string StatusPage() const;

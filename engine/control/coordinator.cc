@@ -510,6 +510,7 @@ class Coordinator final : public JobCoordinator {
     running_once_ = true;
     lanes_ = attempt_->lanes();
     if (state() == JobState::kScheduling) SetState(JobState::kRunning);
+    Update([](JobStatus& status) { status.has_run = true; });
     env_.Post([shared = shared_, directory = restore_directory_] {
       IgnoreStatus(shared->options.env->RemoveTree(directory), "the next start removes it");
     });

@@ -48,7 +48,8 @@ struct CheckpointStats {
 
 struct JobStatus {
   JobState state = JobState::kCreated;
-  Status failure;  // of a failed job, or why a stop left no final checkpoint
+  bool has_run = false;  // in this process: all tasks of an attempt were open and restored
+  Status failure;        // of a failed job, or why a stop left no final checkpoint
   std::string failed_node;
   Attempt attempt;
   std::string incarnation, cluster;

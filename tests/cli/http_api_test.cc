@@ -9,7 +9,7 @@ TEST(HttpApi, EndsAlsoWhenItIsStoppedBeforeItHasBegun) {
   HttpRoutes routes;
   routes.metrics = [] { return std::string(); };
   routes.healthy = [] { return true; };
-  routes.not_ready = [] { return std::string(); };
+  routes.readiness = [] { return Readiness(); };
   constexpr int kTimes = 200;
   for (int i = 0; i < kTimes; ++i) {
     const Result<std::unique_ptr<HttpApi>> server =

@@ -356,10 +356,14 @@ class Http(Case):
         disk.rename(away)
         disk.symlink_to("disk")  # every look below it is an error of the system
         self.until(lambda: self.value(self.series(port), "weir_job_restarts_total", reason="task_failed"), process)
-        self.until(lambda: "the job is restarting: node 'out': " in self.ask(port, "/readyz")[1], process)
+        # It has run, and what it waits for is not its own: ready, with the reason.
+        status, text = self.until(lambda: (lambda answer: "the job is restarting: node 'out': " in answer[1] and answer)
+                                  (self.ask(port, "/readyz")), process)
+        self.assertEqual(status, 200, text)
         disk.unlink()
         away.rename(disk)
-        self.until(lambda: self.ask(port, "/readyz")[0] == 200, process)
+        self.until(lambda: self.value(self.series(port), "weir_job_state", state="running") == 1, process)
+        self.assertEqual(self.ask(port, "/readyz"), (200, "ok\n"))
         self.assertGreaterEqual(self.value(self.series(port), "weir_job_restarts_total", reason="task_failed"), 1)
         self.expect(process, OK)
         self.assertEqual(sorted(row["id"] for row in self.rows("disk/out")), list(range(rows)))
