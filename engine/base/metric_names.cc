@@ -29,7 +29,7 @@ constexpr MetricInfo kMetrics[] = {
     {"weir_checkpoint_size_bytes", kG, kJ, "scope",
      "Size of the last checkpoint: full, and the incremental part that was uploaded."},
     {"weir_checkpoint_last_completed_timestamp_seconds", kG, kJ, "",
-     "Unix time up to which a checkpoint is current."},
+     "Unix time up to which a checkpoint is current; none with checkpoints off."},
     {"weir_checkpoints_in_progress", kG, kJ, "", "1 while a checkpoint is under way."},
     {"weir_checkpoint_alignment_seconds", kH, kN, "",
      "Time between the first and the last barrier of a checkpoint at a task."},

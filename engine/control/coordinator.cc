@@ -468,7 +468,7 @@ class Coordinator final : public JobCoordinator {
       status.cluster = prepared.cluster;
       status.incarnation = prepared.head.incarnation;
       status.started = env_.Now();
-      status.checkpoints.current_as_of = env_.Now();
+      if (!plan_.checkpoint.off) status.checkpoints.current_as_of = env_.Now();
       if (prepared.restored) status.restored = prepared.restored->manifest.checkpoint;
       if (!prepared.damage.ok()) ++status.checkpoints.fallbacks;
     });

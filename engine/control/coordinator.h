@@ -40,7 +40,8 @@ struct CheckpointStats {
   uint64_t fallbacks = 0;  // to an older one, because the newest was damaged
   bool in_progress = false;
   CheckpointId last;          // 0: none in this process
-  EventTime current_as_of{};  // set by completion, by a skipped interval, by the job's start
+  EventTime current_as_of{};  // set by completion, by a skipped interval, by the job's start; 0
+                              // without checkpoints
   Duration last_duration{};
   uint64_t last_bytes = 0, last_uploaded_bytes = 0;
   runtime::HistogramValues duration;

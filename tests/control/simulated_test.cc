@@ -120,7 +120,7 @@ class SimulatedTest : public ::testing::Test {
     JobStatus status() const { return coordinator->status(); }
   };
 
-  std::unique_ptr<Process> Start(uint32_t parallelism = 1) {
+  std::unique_ptr<Process> Start(uint32_t parallelism = 1, const std::string& interval = "1s") {
     auto process = std::make_unique<Process>();
     process->env = world_.StartProcess("job");
     process->memory = cli::MakeGovernor(size_t{256} << 20);
@@ -129,8 +129,9 @@ class SimulatedTest : public ::testing::Test {
     compile.registry = &WithScriptedSink();
     compile.parallelism = parallelism;
     process->job = jobs::CompileJob(
-        R"json({"weir": 1, "name": "sim",
- "execution": {"checkpoint": {"interval": "1s", "timeout": "60s"}}, "nodes": {
+        R"json({"weir": 1, "name": "sim", "execution": {"checkpoint": {"interval": ")json" +
+            interval +
+            R"json(", "timeout": "60s"}}, "nodes": {
   "rows": {"type": "generator_source", "rate": "10/s", "schema": {"n": "int64"}, "fields": {"n": "_offset"}},
   "out": {"type": "scripted_sink", "inputs": ["rows"]}}})json",
         compile);
@@ -254,6 +255,18 @@ TEST_F(SimulatedTest, ANewIdLiesAboveEveryFolderOfTheStorage) {
   const auto again = Start();
   ASSERT_TRUE(Until([&] { return again->status().checkpoints.completed >= 1; }));
   EXPECT_EQ(again->status().checkpoints.last, CheckpointId{5001});
+}
+
+// Else the age of a checkpoint that cannot come would raise an alert for ever.
+TEST_F(SimulatedTest, NothingIsCurrentWithCheckpointsOff) {
+  for (const char* interval : {"off", "1s"}) {
+    const auto process = Start(1, interval);
+    ASSERT_TRUE(Until([&] { return process->status().state == JobState::kRunning; }));
+    world_.RunFor(Seconds(10));
+    EXPECT_EQ(process->status().checkpoints.current_as_of.us != 0, interval == std::string("1s"));
+    EXPECT_TRUE(process->status().has_run);
+    StopTime(*process);
+  }
 }
 
 // A pod deleted with --force: its successor starts while the old process still holds the lock.
