@@ -26,6 +26,7 @@ namespace {
 constexpr auto kPollInterval = std::chrono::milliseconds(50);
 constexpr Duration kLineInterval = Milliseconds(500);
 constexpr int kPoolThreads = 8;
+constexpr Duration kFailedStay = Seconds(30);  // two scrapes of Prometheus's usual 15 s
 constexpr Duration kProbePause = Milliseconds(500);
 constexpr Duration kProbePassLeast = Seconds(1);  // less is no time for an answer
 
@@ -142,6 +143,15 @@ bool ProbeUntil(jobs::CompiledJob& job, Clients& clients, Env& env, Duration wit
     job.problems = std::move(kept);
     std::this_thread::sleep_for(std::chrono::microseconds(kProbePause.us));
   }
+}
+
+/// A job that has run, has failed for good and is watched: its state `failed` stays to be asked for
+/// a while, or nobody would ever see it, since supervisors start the process again at once. Not if
+/// the start failed (which supervisors see by themselves, and the sooner it is tried again the
+/// better), not if another process has the job, and not at a terminal.
+bool StaysForMetrics(const ProcessConfig& config, const control::JobStatus& status, bool terminal) {
+  return !config.health_listen.empty() && !terminal && status.state == control::JobState::kFailed &&
+         status.has_run && status.failure.code() != Code::kFenced;
 }
 
 /// Lets the servers ask the coordinator, and ends them before it ends.
@@ -284,8 +294,12 @@ int RunJob(const RunOptions& options, const std::function<bool()>& stop) {
                 static_cast<unsigned long long>(rows_in), static_cast<unsigned long long>(rows_out),
                 static_cast<unsigned long long>(status.checkpoints.completed));
   screen.Say(summary);
-  const int code = control::ExitCodeOf(status);
-  return code;
+  if (StaysForMetrics(config, status, screen.terminal())) {
+    screen.Say("staying 30 s so that the failure is seen in the metrics; a signal ends it");
+    const Duration until = env->Steady() + kFailedStay;
+    while (!stop() && env->Steady() < until) std::this_thread::sleep_for(kPollInterval);
+  }
+  return control::ExitCodeOf(status);
 }
 
 }  // namespace weir::cli

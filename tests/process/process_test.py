@@ -346,6 +346,23 @@ class Http(Case):
         self.assertGreater(self.value(series, "weir_state_size_bytes", node_id="counts", task="all"), 0)
         self.stop(process)
 
+    def test_a_failure_for_good_can_still_be_asked_for(self):
+        job = numbers_job(100_000, rate=500, restart={"strategy": "none"})
+        job["nodes"]["out"]["path"] = "disk/out"
+        port = closed_port()
+        process = self.run_job(job, "--health-listen", f"127.0.0.1:{port}")
+        process.wait_for("checkpoint completed")
+        disk = self.directory / "disk"
+        disk.rename(self.directory / "away")
+        disk.symlink_to("disk")
+        process.wait_for("staying 30 s")
+        self.assertEqual(self.value(self.series(port), "weir_job_state", state="failed"), 1)
+        status, text = self.ask(port, "/readyz")
+        self.assertEqual(status, 503)
+        self.assertIn("the job is failed: gave up after 1 failures: node 'out': ", text)
+        process.process.send_signal(signal.SIGTERM)
+        self.expect(process, FAILED)
+
     def test_a_restart_is_counted_and_named(self):
         rows = 6000
         job = numbers_job(rows, rate=500, restart={"strategy": "fixed_delay", "attempts": 1000, "delay": "500ms"})
