@@ -197,6 +197,40 @@ TEST(FileCheckpointStore, RefusesOtherSchemes) {
     EXPECT_EQ(OpenFileStore(*env, uri).status().code(), Code::kInvalidArgument) << uri;
 }
 
+TEST(FileCheckpointStore, HoldsAllThatItHasTakenWhenThePowerFails) {
+  const TestDirectory directory;
+  const std::unique_ptr<Env> files = MakePosixEnv(1);
+  const std::string bytes(100'000, 'x');
+  for (const PowerLossKeeps keeps :
+       {PowerLossKeeps::kNothingUnsynced, PowerLossKeeps::kRandomPart}) {
+    for (uint64_t seed = 1; seed <= 5; ++seed) {
+      const std::string root = directory.path() + "/" + std::to_string(static_cast<int>(keeps)) +
+                               "_" + std::to_string(seed);
+      SCOPED_TRACE(root);
+      ASSERT_TRUE(files->MakeDirectory(root + "/undo").ok());
+      FaultEnv disk(*files, root + "/undo", seed);
+      const auto store = OpenFileStore(disk, "file://" + root + "/store").value();
+      // Whoever wrote it need not have made it durable: the store does before it answers.
+      const std::string local = root + "/local";
+      {
+        const auto file = disk.Create(local, CreateMode::kNew).value();
+        ASSERT_TRUE(file->Append(bytes).ok());
+        ASSERT_TRUE(file->Close().ok());
+      }
+      ASSERT_TRUE(store->Adopt(local, "job/shared/adopted").ok());
+      ASSERT_TRUE(store->Put("job/chk/part", bytes).ok());
+      ASSERT_TRUE(store->PutNew("job/heads/1", bytes).ok());
+      disk.PowerLoss(keeps);
+      const auto after = OpenFileStore(disk, "file://" + root + "/store").value();
+      for (const char* const name : {"job/shared/adopted", "job/chk/part", "job/heads/1"}) {
+        const Result<std::string> found = after->Read(name, 0, bytes.size() + 1);
+        ASSERT_TRUE(found.ok()) << name << ": " << found.status().ToString();
+        EXPECT_TRUE(*found == bytes) << name << " has " << found->size() << " bytes";
+      }
+    }
+  }
+}
+
 TEST(FileCheckpointStore, LeavesNothingUnderTheNameOfACallThatFailed) {
   const TestDirectory directory_;
   const std::unique_ptr<Env> env_ = MakePosixEnv(1);

@@ -153,6 +153,43 @@ TEST_P(State, NeverAnswersWrongWhenAnyFileCallFails) {
   }
 }
 
+TEST_P(State, KeepsACompletedCheckpointWhenThePowerFails) {
+  for (const PowerLossKeeps keeps :
+       {PowerLossKeeps::kNothingUnsynced, PowerLossKeeps::kRandomPart}) {
+    for (uint64_t seed = 1; seed <= 2 && !Failed(); ++seed) {
+      const std::string name =
+          (keeps == PowerLossKeeps::kRandomPart ? "random" : "nothing") + std::to_string(seed);
+      SCOPED_TRACE(name);
+      const std::string undo = directory_.path() + "/undo_" + name;
+      ASSERT_TRUE(files_->MakeDirectory(undo).ok());
+      FaultEnv disk(*files_, undo, seed);
+      Machine machine(disk, GetParam().make, directory_.path() + "/" + name, seed, {.keys = 20});
+      std::optional<Machine::Saved> saved;
+      for (const uint32_t parallelism : {1U, 2U}) {
+        ASSERT_TRUE(machine.Start(parallelism, saved ? &*saved : nullptr))
+            << machine.status().ToString();
+        for (int round = 0; round < 2; ++round) {
+          for (int step = 0; step < 40 && !Failed(); ++step)
+            ASSERT_TRUE(machine.Step()) << machine.status().ToString();
+          saved = machine.Finish(machine.Freeze());
+          ASSERT_TRUE(saved.has_value()) << machine.status().ToString();
+        }
+        // Work goes on, and a checkpoint is on its way when it happens.
+        for (int step = 0; step < 10 && !Failed(); ++step)
+          ASSERT_TRUE(machine.Step()) << machine.status().ToString();
+        ASSERT_TRUE(machine.state(0).Write(machine.Freeze()).ok());
+        disk.PowerLoss(keeps);
+        machine.Close();  // a new process: nothing in memory is left
+        machine.ClearStatus();
+        ASSERT_TRUE(machine.Start(parallelism + 1, &*saved)) << machine.status().ToString();
+        machine.CheckAll();
+        ASSERT_TRUE(machine.ok()) << machine.status().ToString();
+        if (Failed()) return;
+      }
+    }
+  }
+}
+
 TEST_P(State, FindsEveryFlippedBitOfAnImageBeforeItOpens) {
   auto machine = Make(9);
   ASSERT_TRUE(machine->Start(1, nullptr));
