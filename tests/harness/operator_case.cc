@@ -209,9 +209,10 @@ class Run {
     const Batch all = RowsFromJson(schema_, rows);
     input_rows += all.rows();
     for (uint32_t first = 0; first < all.rows();) {
-      uint32_t count = variation_.batch_rows == 0 ? all.rows() : variation_.batch_rows;
-      if (variation_.batch_rows == UINT32_MAX) count = 1 + static_cast<uint32_t>(random_() % 5);
-      count = std::min(count, all.rows() - first);
+      uint64_t units = variation_.batch_rows == 0 ? all.rows() : variation_.batch_rows;
+      if (variation_.batch_rows == UINT32_MAX) units = 1 + random_() % 5;
+      const auto count = static_cast<uint32_t>(
+          std::min<uint64_t>(units * variation_.rows_per_unit, all.rows() - first));
       Give(all.Slice(first, count));
       first += count;
     }
@@ -713,6 +714,10 @@ OperatorCase& OperatorCase::End() {
   events_.push_back({Event::kEnd, {}, 0});
   return *this;
 }
+OperatorCase& OperatorCase::RowsPerUnit(uint32_t rows) {
+  rows_per_unit_ = rows;
+  return *this;
+}
 OperatorCase& OperatorCase::Expect(const std::string& port, const std::string& json) {
   expected_[port] = Json::parse(json);
   return *this;
@@ -767,6 +772,7 @@ void OperatorCase::Run() {
 
 void OperatorCase::RunOne(const Variation& wanted) {
   Variation variation = wanted;
+  variation.rows_per_unit = rows_per_unit_;
   {
     // A node that allows one task only is not split.
     weir::testing::Run probe(type_, options_, input_, wanted);

@@ -36,6 +36,9 @@ class OperatorCase {
   OperatorCase& Rows(const std::string& json);
   OperatorCase& Watermark(int64_t us);
   OperatorCase& End();
+  /// Where a variation cuts batches by the row, it cuts by this many instead: for cases of so many
+  /// rows that a call, or a restore, for each would take minutes.
+  OperatorCase& RowsPerUnit(uint32_t rows);
   /// Exactly these rows leave `port` ("" is main), in any order over the whole case.
   OperatorCase& Expect(const std::string& port, const std::string& json);
   /// For updating outputs: what is left after all changes are applied by the unique key;
@@ -58,6 +61,7 @@ class OperatorCase {
     uint32_t restore_every = 0;  // calls between two restores; 0: never
     uint32_t tasks = 1, tasks_after_restore = 1;
     uint64_t seed = 1;
+    uint32_t rows_per_unit = 1;
   };
 
  private:
@@ -71,6 +75,7 @@ class OperatorCase {
   const std::string type_;
   const Json options_;
   Schema input_;
+  uint32_t rows_per_unit_ = 1;
   std::vector<Event> events_;
   std::map<std::string, Json> expected_;
   std::optional<Json> expected_final_;

@@ -188,6 +188,63 @@ TEST(Aggregate, ComputesEveryFunction) {
       .Run();
 }
 
+/// `count` rows of one key at `time`, x from `first` on, in an order that is none of theirs.
+std::string ManyRows(int64_t first, int64_t count, int64_t time) {
+  constexpr int64_t kStride = 7919;  // prime to every count here: each x comes once
+  std::string rows = "[";
+  for (int64_t i = 0; i < count; ++i) {
+    rows += (i == 0 ? "" : ",") + std::string(R"({"k":1,"x":)") +
+            std::to_string(first + i * kStride % count) + R"(,"_event_time":)" +
+            std::to_string(time) + "}";
+  }
+  return rows + "]";
+}
+
+// Slices with few values (kept one by one) and with many (registers), merged in every order.
+TEST(Aggregate, EstimatesDistinctValuesOverSmallAndLargeSlices) {
+  OperatorCase(
+      "aggregate",
+      R"json({"key_by": ["k"], "window": {"type": "sliding", "size": "3ms", "every": "1ms"}, "aggregates": {
+      "n": "count(DISTINCT x)", "near": "abs(approx_count_distinct(x) - count(DISTINCT x)) * 100 <= 3 * count(DISTINCT x)"}})json")
+      .Input("k int64, x int64, _event_time timestamp")
+      .RowsPerUnit(500)
+      .Rows(ManyRows(0, 200, 0))
+      .Rows(ManyRows(100, 5'000, 1'000))
+      .Rows(ManyRows(9'000, 100, 2'000))
+      .Rows(ManyRows(2'600, 5'000, 3'000))
+      .Rows(ManyRows(2'600, 5'000, 4'000))
+      .Rows(ManyRows(9'500, 800, 5'000))
+      .End()
+      .Expect("", R"json([
+          {"k": 1, "window_start": -2000, "window_end": 1000, "n": 200, "near": true},
+          {"k": 1, "window_start": -1000, "window_end": 2000, "n": 5100, "near": true},
+          {"k": 1, "window_start": 0, "window_end": 3000, "n": 5200, "near": true},
+          {"k": 1, "window_start": 1000, "window_end": 4000, "n": 7600, "near": true},
+          {"k": 1, "window_start": 2000, "window_end": 5000, "n": 5100, "near": true},
+          {"k": 1, "window_start": 3000, "window_end": 6000, "n": 5800, "near": true},
+          {"k": 1, "window_start": 4000, "window_end": 7000, "n": 5800, "near": true},
+          {"k": 1, "window_start": 5000, "window_end": 8000, "n": 800, "near": true}])json")
+      .Run();
+}
+
+TEST(Aggregate, KeepsLargeSketchesThroughBatchesColdStateAndRestores) {
+  OperatorCase(
+      "aggregate",
+      R"json({"key_by": ["k"], "window": {"type": "tumbling", "size": "1s"}, "aggregates": {
+      "n": "count(*)", "distinct": "abs(approx_count_distinct(x) - 100000) <= 3000", "least": "percentile(x, 0.0)",
+      "low": "abs(percentile(x, 0.01) - 1000) <= 200", "median": "abs(percentile(x, 0.5) - 50000) <= 1000",
+      "high": "abs(percentile(x, 0.99) - 99000) <= 200", "most": "percentile(x, 1.0)"}})json")
+      .Input("k int64, x int64, _event_time timestamp")
+      .RowsPerUnit(10'000)
+      .Rows(ManyRows(0, 100'000, 5))
+      .End()
+      .Expect(
+          "",
+          R"json([{"k": 1, "window_start": 0, "window_end": 1000000, "n": 100000, "distinct": true, "least": 0.0,
+          "low": true, "median": true, "high": true, "most": 99999.0}])json")
+      .Run();
+}
+
 TEST(Aggregate, CountsAValueOnceOverOverlappingSlices) {
   OperatorCase(
       "aggregate",
