@@ -48,7 +48,7 @@ bool IsAbout(const std::string& nodes, const PlanNode& node) {
   if (nodes == "kafka") return node.type->name == "kafka_source";
   if (nodes == "sink") return node.type->is_sink();
   WEIR_CHECK(nodes == "state");
-  return !node.shape.states.empty();
+  return node.shape.has_keyed_state();
 }
 
 /// Puts rows one below the other, and panels from left to right.

@@ -356,7 +356,7 @@ class GraphBuilder {
 
   void CheckState(const NodeConfig& config, NodeShape& shape) const {
     if (!config.type().is_source() && !config.type().is_sink() && config.Has("state") &&
-        shape.states.empty()) {
+        !shape.has_keyed_state()) {
       config.Error("state", "W0205", "a " + std::string(config.type().name) + " keeps no state");
     }
     if (config.json("window/type") == "none" && !config.Has("state/ttl") &&

@@ -60,6 +60,9 @@ void Infer(NodeConfig& config, NodeShape& shape) {
   output.has_event_time = true;
   shape.outputs = {std::move(output)};
 
+  shape.states = {
+      {.name = "max_ts", .kind = StateKind::kList, .row = {}, .spread = Spread::kUnion}};
+
   const Expression field =
       config.Bind("field", config.scope(), {.expected = Type::Of(TypeKind::kTimestamp)});
   if (!field) return;

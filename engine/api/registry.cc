@@ -28,6 +28,11 @@ const FormatType* Registry::FindFormat(std::string_view name) const {
   return found == formats_.end() ? nullptr : found->get();
 }
 
+bool NodeShape::has_keyed_state() const {
+  return std::any_of(states.begin(), states.end(),
+                     [](const StateSpec& state) { return state.kind != StateKind::kList; });
+}
+
 PortShape PortShape::NarrowedBy(const Expression& condition) const {
   PortShape narrowed = *this;
   if (schema == nullptr || !condition) return narrowed;

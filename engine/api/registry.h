@@ -90,7 +90,9 @@ enum class WhenIdle : uint8_t { kExclude, kAdvance };
 enum class OnFuture : uint8_t { kDrop, kFail, kSideOutput };
 enum class OnError : uint8_t { kFail, kDrop, kSideOutput };
 
-/// Sources and assign_event_time: the task makes watermarks of the output.
+/// Sources and assign_event_time: the task makes watermarks of the output. An operator with it
+/// declares as its first state the list in which the task saves how far its time had come
+/// (`kMaxTsState`, `Spread::kUnion`): one item a task, and each restored task takes the least.
 struct EventTimeSpec {
   Expression field;  // over the node's planned columns; empty: the record's own timestamp
   Duration max_delay{};
@@ -99,6 +101,8 @@ struct EventTimeSpec {
   std::optional<Duration> max_future_drift = Seconds(3600);
   OnFuture on_future = OnFuture::kDrop;
 };
+
+inline constexpr StateIndex kMaxTsState{0};
 
 class NodeConfig;
 struct NodeShape;
@@ -146,6 +150,9 @@ struct NodeShape {
   bool exact_conservation = true;           // classes of outcomes add up to the input
   Guarantee guarantee = Guarantee::kNone;   // sinks
   std::string visibility;  // sinks: "visible in milliseconds", "visible once per checkpoint"
+
+  /// Whether it keeps rows or timers by key. Lists do not count: a task's own few items.
+  bool has_keyed_state() const;
 };
 
 struct InputRule {

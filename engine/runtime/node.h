@@ -236,8 +236,9 @@ struct TaskNode {
   std::vector<KeyedState*> prefetched;  // keyed states without namespaces
   std::vector<TimerState*> event_timers, processing_timers;
 
-  std::optional<SplitTracker> generator;  // assign_event_time
-  Marks generated;                        // its marks, to be forwarded when the batch has gone down
+  std::optional<SplitTracker> generator;         // assign_event_time
+  EventTime restored_max_ts = EventTime::Min();  // at which it starts
+  Marks generated;  // its marks, to be forwarded when the batch has gone down
 
   double us_per_row = 0;       // measured
   bool retry = false;          // a wake came for a frame that waits

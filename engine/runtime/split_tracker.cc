@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/base/bytes.h"
 #include "engine/base/check.h"
 
 namespace weir::runtime {
@@ -100,6 +101,26 @@ std::optional<Duration> SplitTracker::next_tick() const {
     return last_tick_ + kIdleTick;
   }
   return std::nullopt;
+}
+
+void SaveMaxTs(const SplitTracker& generator, ListState& list) {
+  for (const auto& [id, item] : list.Items()) list.Remove(id);
+  std::string item;
+  ByteWriter(item).Fixed(generator.max_ts({0}).us);
+  list.Add(item);
+}
+
+Result<EventTime> LeastMaxTs(const ListState& list) {
+  EventTime least = EventTime::Max();
+  const auto items = list.Items();
+  for (const auto& [id, item] : items) {
+    ByteReader reader(item);
+    least.us = std::min(least.us, reader.Fixed<int64_t>());
+    if (!reader.ok() || reader.left() != 0)
+      return Status(Code::kCorruption, "the list of max_ts holds an item of " +
+                                           std::to_string(item.size()) + " bytes, expected 8");
+  }
+  return items.empty() ? EventTime::Min() : least;
 }
 
 }  // namespace weir::runtime

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/api/keyed_state.h"
 #include "engine/api/registry.h"
 #include "engine/api/source.h"
 #include "engine/runtime/watermark_merger.h"
@@ -96,5 +97,11 @@ class SplitTracker {
   std::vector<Split> splits_;
   Duration last_tick_{};
 };
+
+/// What assign_event_time leaves in its list, and what a restored task makes of the items of all
+/// old tasks: the least, because rows may come to other tasks than before. Min of none: a
+/// checkpoint of a version that saved nothing. kCorruption: an item of another form.
+void SaveMaxTs(const SplitTracker& generator, ListState& list);
+Result<EventTime> LeastMaxTs(const ListState& list);
 
 }  // namespace weir::runtime

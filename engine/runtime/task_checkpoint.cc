@@ -90,6 +90,7 @@ void Task::FillSnapshot(TaskSnapshot& snapshot) {
       if (rows != 0)
         snapshot.buffered[node->plan.id][groups_.first.value] = static_cast<uint64_t>(rows);
     }
+    if (node->generator) SaveMaxTs(*node->generator, node->operator_context->list(kMaxTsState));
     if (node->operator_context != nullptr) {
       for (const auto& [state, list] : node->operator_context->lists) {
         ListItems items{node->plan.id, state, {}};

@@ -234,6 +234,7 @@ Status Task::OpenNode(TaskNode& node) {
         WatermarkPolicy{shape.event_time->max_delay, shape.event_time->idle_timeout,
                         shape.event_time->when_idle},
         EventTime::Min());
+    WEIR_ASSIGN(node.restored_max_ts, LeastMaxTs(context.list(kMaxTsState)));
   }
   return node.op->Open(context);
 }
@@ -293,12 +294,12 @@ void Task::BeginRunning() {
   }
   for (const auto& node : nodes_) {
     if (node->generator) {
-      node->generator->Add({.id = node->plan.id, .position = {}}, false, node->generated);
+      node->generator->Add({.id = node->plan.id, .position = {}, .max_ts = node->restored_max_ts},
+                           false, node->generated);
       node->generator->OnReport({0}, SplitStatus::kCaughtUp,
                                 node->generated);  // its clock counts time without a row
       node->generator->StartClock(now_);
-      node->generator->NoMoreSplits(node->generated);
-      node->generated.clear();
+      node->generator->NoMoreSplits(node->generated);  // announces the restored time
     }
     for (const auto& lane : node->lanes) {
       lane->protocol->Recover(lane->restored, options_.head);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <set>
 
 #include "engine/base/bytes.h"
 #include "engine/base/env_posix.h"
@@ -135,6 +136,23 @@ TEST_F(RestoreTest, DealsByKeyGroupAtAnyParallelism) {
     EXPECT_EQ(buffered, 120u);
     EXPECT_EQ(items, 4u) << "each item of a split list goes to one task";
     EXPECT_EQ(restored->splits.at("rows").size(), 2u);
+  }
+}
+
+TEST_F(RestoreTest, GivesAUnionListWholeToEveryTask) {
+  const Head head = WriteCheckpoint();
+  for (const uint32_t parallelism : {1U, 2U, 3U}) {
+    PhysicalPlan plan = Plan(parallelism);
+    plan.nodes[0].shape.states[0].spread = Spread::kUnion;
+    const Result<RestoredJob> restored =
+        LoadCheckpoint(*env_, *storage_, head, plan, root_ + "/restored");
+    ASSERT_TRUE(restored.ok()) << restored.status().ToString();
+    for (uint16_t task = 0; task < parallelism; ++task) {
+      std::multiset<std::string> items;
+      for (const runtime::ListItems& list : restored->tasks.at(TaskKey{0, TaskIndex{task}}).lists)
+        items.insert(list.items.begin(), list.items.end());
+      EXPECT_EQ(items, (std::multiset<std::string>{"a0", "b0", "a1", "b1"}));
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Computes what two golden jobs must give, in a few lines that share nothing with the engine, and compares it with their expected.ndjson: so the committed
+"""Computes what three golden jobs must give, in a few lines that share nothing with the engine, and compares it with their expected.ndjson: so the committed
 expectations are not just what the engine once wrote. usage: oracle.py GOLDEN_DIRECTORY"""
 import collections
 import datetime
@@ -81,6 +81,23 @@ def main():
     got = {(row["page"], row["bot"], row["window_start"], row["n"], row["total"], row["least"], row["first"], row["last"])
            for row in read_expected("sliding_counts", "minutes")}
     check("sliding_counts", want, got)
+
+    windows, dead = collections.defaultdict(list), collections.Counter()
+    for line in open(f"{ROOT}/assigned_time/input.ndjson"):
+        row = json.loads(line)
+        if row["value"] < 0:
+            continue
+        if row["sent_at"] is None:
+            dead["bad_event_time"] += 1
+        elif row["sent_at"].startswith("2262"):
+            dead["event_time_in_future"] += 1
+        else:
+            windows[row["device"], us(row["sent_at"]) // (60 * MICRO) * 60 * MICRO].append(row)
+    want = {(device, rfc3339(start), len(members), sum(row["value"] for row in members), max(us(row["sent_at"]) for row in members))
+            for (device, start), members in windows.items()}
+    got = {(row["device"], row["window_start"], row["n"], row["total"], us(row["last"])) for row in read_expected("assigned_time", "minutes")}
+    check("assigned_time", want, got)
+    check("assigned_time, dead letters", set(dead.items()), set(collections.Counter(row["code"] for row in read_expected("assigned_time", "dead")).items()))
 
 
 if __name__ == "__main__":

@@ -250,7 +250,7 @@ class Run {
     for (uint32_t i = 0; i < count; ++i) {
       Task task;
       task.groups = GroupsOf(TaskIndex{static_cast<uint16_t>(i)}, kKeyGroups, count);
-      if (!shape_.states.empty()) {
+      if (shape_.has_keyed_state()) {
         TaskStateSpec spec;
         spec.job = "case";
         spec.incarnation = "u";
@@ -259,6 +259,7 @@ class Run {
         spec.groups = task.groups;
         spec.key_groups = kKeyGroups;
         for (uint16_t state = 0; state < shape_.states.size(); ++state) {
+          if (shape_.states[state].kind == StateKind::kList) continue;
           TaskStateEntry entry{NodeIndex{0}, "node", StateIndex{state}, shape_.states[state], {}};
           if (Keyed(shape_)) {
             for (const Expression& key : *shape_.keys[0]) entry.key_types.push_back(key.type());

@@ -203,5 +203,26 @@ TEST(SplitTracker, HasNoWatermarksWithoutEventTime) {
   EXPECT_EQ(marks, Marks{kEndMark});
 }
 
+TEST(SplitTracker, SavesItsTimeAsOneItemAndTakesTheLeastOfAll) {
+  Source source(1);
+  source.Rows(0, 100);
+  const std::unique_ptr<ListState> list = MakeListState({});
+  EXPECT_EQ(LeastMaxTs(*list).value(), EventTime::Min()) << "saved by a version without the list";
+  SaveMaxTs(source.tracker, *list);
+  source.Rows(0, 150);
+  SaveMaxTs(source.tracker, *list);
+  const auto items = list->Items();
+  ASSERT_EQ(items.size(), 1U) << "the item of the checkpoint before is gone";
+  EXPECT_EQ(LeastMaxTs(*list).value(), T(150));
+  Source other(1);
+  other.Rows(0, -70);
+  const std::unique_ptr<ListState> second = MakeListState({});
+  SaveMaxTs(other.tracker, *second);
+  EXPECT_EQ(LeastMaxTs(*MakeListState({items[0].second, second->Items()[0].second})).value(),
+            T(-70));
+  for (const char* const bad : {"", "1234567", "123456789"})
+    EXPECT_EQ(LeastMaxTs(*MakeListState({bad})).status().code(), Code::kCorruption);
+}
+
 }  // namespace
 }  // namespace weir::runtime

@@ -433,6 +433,15 @@ NodeIndex TestJob::AddStep(const std::string& id, uint32_t parallelism,
              nullptr, false);
 }
 
+NodeIndex TestJob::AddTimes(const std::string& id, uint32_t parallelism,
+                            std::vector<NodeIndex> inputs, EdgeKind kind, EventTimeSpec time) {
+  NodeShape shape = ShapeWithErrors(TestSchema());
+  shape.event_time = std::move(time);
+  shape.states = {
+      {.name = "max_ts", .kind = StateKind::kList, .row = {}, .spread = Spread::kUnion}};
+  return Add(id, "test_step", parallelism, std::move(shape), inputs, kind, kMain, nullptr, false);
+}
+
 NodeIndex TestJob::AddWindowSum(const std::string& id, uint32_t parallelism,
                                 std::vector<NodeIndex> inputs, int64_t window_us, bool combine) {
   NodeShape shape = ShapeWithErrors(WindowSchema());
@@ -618,6 +627,7 @@ std::map<TaskKey, TaskRestore> TestRun::Deal(const PhysicalPlan& plan) {
           if (keyed ? overlaps : old_key.task.value % chain.parallelism == task)
             restore.in_flight.push_back(rows);
         }
+        for (const ListItems& list : old.lists) restore.lists.push_back(list);  // all are unions
         for (const NodeLane& lane : old.lanes) {
           if (lane.lane.lane.value % chain.parallelism == task) restore.lanes.push_back(lane);
         }

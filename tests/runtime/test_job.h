@@ -64,6 +64,9 @@ class TestJob {
                       std::optional<EventTimeSpec> time);
   NodeIndex AddStep(const std::string& id, uint32_t parallelism, std::vector<NodeIndex> inputs,
                     EdgeKind kind);
+  /// As assign_event_time, whose column is there already: the task makes watermarks of `time`.
+  NodeIndex AddTimes(const std::string& id, uint32_t parallelism, std::vector<NodeIndex> inputs,
+                     EdgeKind kind, EventTimeSpec time);
   NodeIndex AddWindowSum(const std::string& id, uint32_t parallelism, std::vector<NodeIndex> inputs,
                          int64_t window_us, bool combine = false);
   NodeIndex AddSink(const std::string& id, uint32_t parallelism, std::vector<NodeIndex> inputs,
