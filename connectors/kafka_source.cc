@@ -450,6 +450,7 @@ class KafkaSource final : public Source {
       }
     }
     if (assigned.ended) {
+      if (assigned.queue && !assigned.end_reported) consumer_->Finish(*assigned.queue);
       status = SplitStatus::kEnded;
       lag = 0;
       assigned.end_reported = true;
@@ -462,11 +463,13 @@ class KafkaSource final : public Source {
     const std::string id = SplitId(assigned.split.topic, assigned.split.partition);
     if (error.code() != Code::kNotFound) return error.At("split " + id);
     if (!settings_->earliest_on_loss) {
-      return Status(Code::kNotFound,
-                    "split " + id + ": offset " + std::to_string(assigned.split.position.next) +
-                        " is no longer in the topic: retention removed it before it was read. With "
-                        "\"on_data_loss\": \"earliest\" the job goes on without what is lost",
-                    Fault::kExternal, Retry::kNever);
+      return Status(
+          Code::kNotFound,
+          "split " + id + ": offset " + std::to_string(assigned.split.position.next) +
+              " is not in the topic: retention removed it before it was read, or the topic "
+              "has lost its end. With \"on_data_loss\": \"earliest\" the job goes on "
+              "without what retention has removed",
+          Fault::kExternal, Retry::kNever);
     }
     if (reset_ == nullptr) StartReset();
     return Status::Ok();
@@ -499,7 +502,18 @@ class KafkaSource final : public Source {
     for (size_t i = 0; i < reset->splits.size(); ++i) {
       KafkaSplitPosition& position = splits_[reset->splits[i]].split.position;
       const int64_t earliest = (*reset->offsets)[i];
-      if (earliest <= position.next) continue;
+      if (earliest <= position.next) {
+        return Status(Code::kIncompatible,
+                      "split " +
+                          SplitId(splits_[reset->splits[i]].split.topic,
+                                  splits_[reset->splits[i]].split.partition) +
+                          ": offset " + std::to_string(position.next) +
+                          " lies behind the topic's end: its newest records are gone, or it was "
+                          "made anew. \"on_data_loss\" is about retention: here the job would "
+                          "read what it has read before. Start it from an older checkpoint "
+                          "(--from N), or without state (--from none)",
+                      Fault::kExternal, Retry::kNever);
+      }
       context_->counter("offset_jump").Add(1);
       WEIR_LOG(kWarn, "records were lost to retention", {"node", context_->node().id},
                {"split", SplitId(splits_[reset->splits[i]].split.topic,

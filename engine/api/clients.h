@@ -65,6 +65,8 @@ class KafkaConsumer {
   virtual Status Assign(
       std::span<const KafkaPosition> partitions) = 0;  // W  adds; one queue per partition
   virtual size_t Poll(PartitionIndex partition, std::span<KafkaMessage> out) = 0;  // W
+  /// W. Nothing more of it is wanted, so nothing more is fetched: it is not polled any longer.
+  virtual void Finish(PartitionIndex partition) = 0;
   virtual void Release() = 0;  // W  views of all Polls since the last Release die
   virtual KafkaPartition status(PartitionIndex partition) const = 0;  // W
   /// W. Offsets for lag tools, in the background; failures are counted.

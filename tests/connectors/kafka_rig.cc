@@ -1,5 +1,8 @@
 #include "tests/connectors/kafka_rig.h"
 
+#include <librdkafka/rdkafka.h>
+
+#include <array>
 #include <thread>
 
 #include "connectors/connectors.h"
@@ -44,6 +47,30 @@ void KafkaRig::CreateTopic(const std::string& topic, int partitions) {
     all.emplace_back(topic, partition);
   WEIR_CHECK(WaitFor(
       [&] { return Admin()->Offsets(all, KafkaAdmin::When::kEarliest, {}, kDeadline).ok(); }));
+}
+
+void KafkaRig::DeleteRecordsBefore(const std::string& topic, int32_t partition, int64_t offset) {
+  rd_kafka_conf_t* conf = rd_kafka_conf_new();
+  std::array<char, 256> error{};
+  WEIR_CHECK(rd_kafka_conf_set(conf, "bootstrap.servers", connection.brokers.c_str(), error.data(),
+                               error.size()) == RD_KAFKA_CONF_OK);
+  rd_kafka_t* client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error.data(), error.size());
+  WEIR_CHECK(client != nullptr);
+  rd_kafka_topic_partition_list_t* offsets = rd_kafka_topic_partition_list_new(1);
+  rd_kafka_topic_partition_list_add(offsets, topic.c_str(), partition)->offset = offset;
+  rd_kafka_DeleteRecords_t* request = rd_kafka_DeleteRecords_new(offsets);
+  rd_kafka_queue_t* answers = rd_kafka_queue_new(client);
+  rd_kafka_DeleteRecords(client, &request, 1, nullptr, answers);
+  rd_kafka_event_t* answer = rd_kafka_queue_poll(answers, static_cast<int>(kDeadline.us / 1000));
+  WEIR_CHECK(answer != nullptr && rd_kafka_event_error(answer) == RD_KAFKA_RESP_ERR_NO_ERROR);
+  const rd_kafka_topic_partition_list_t* low =
+      rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(answer));
+  WEIR_CHECK(low->cnt == 1 && low->elems[0].err == RD_KAFKA_RESP_ERR_NO_ERROR);
+  rd_kafka_event_destroy(answer);
+  rd_kafka_queue_destroy(answers);
+  rd_kafka_DeleteRecords_destroy(request);
+  rd_kafka_topic_partition_list_destroy(offsets);
+  rd_kafka_destroy(client);
 }
 
 void KafkaRig::Produce(const KafkaRecord& record) {

@@ -31,6 +31,8 @@ struct KafkaRig {
   void Produce(const KafkaRecord& record);
   void FlushAll();
   std::unique_ptr<KafkaAdmin> Admin();
+  /// As retention does: records below `offset` are gone.
+  void DeleteRecordsBefore(const std::string& topic, int32_t partition, int64_t offset);
 
  private:
   std::unique_ptr<KafkaProducer> producer_;

@@ -236,8 +236,71 @@ TEST(KafkaSource, FailsWhenRetentionRemovedTheSavedOffsetUnlessToldToGoOn) {
   ASSERT_TRUE(fails.Start(restored).ok());
   const Status status = fails.PollUntil([] { return false; });
   EXPECT_EQ(status.code(), Code::kNotFound);
-  EXPECT_THAT(status.message(), HasSubstr("offset 99999 is no longer in the topic"));
+  EXPECT_THAT(status.message(), HasSubstr("offset 99999 is not in the topic"));
   EXPECT_THAT(status.message(), HasSubstr("on_data_loss"));
+}
+
+TEST(KafkaSource, GoesOnBehindWhatRetentionRemovedWhenToldTo) {
+  KafkaRig rig(Addresses().plaintext);
+  const std::string topic = UniqueTopic("retention");
+  rig.CreateTopic(topic, 1);
+  rig.Fill(topic, 1, 0, 10, "v");
+  SourceRun first(rig, Options(topic, ""));
+  ASSERT_TRUE(first.Start({}).ok());
+  rig.DeleteRecordsBefore(topic, 0, 4);
+  SourceRun goes_on(rig, Options(topic, R"("on_data_loss": "earliest")"));
+  ASSERT_TRUE(goes_on.Start(first.Positions()).ok());
+  ASSERT_TRUE(goes_on.PollUntil([&] { return goes_on.out.records.size() == 6; }).ok());
+  EXPECT_THAT(goes_on.Values(), ElementsAre("v4", "v5", "v6", "v7", "v8", "v9"));
+  EXPECT_EQ(goes_on.context.counters["offset_jump"].value(), 1);
+}
+
+TEST(KafkaSource, DoesNotReadAgainWhenTheTopicHasLostItsEnd) {
+  KafkaRig rig(Addresses().plaintext);
+  const std::string topic = UniqueTopic("cut");
+  rig.CreateTopic(topic, 1);
+  rig.Fill(topic, 1, 0, 10, "v");
+  SourceRun first(rig, Options(topic, ""));
+  ASSERT_TRUE(first.Start({}).ok());
+  std::vector<SplitState> restored = first.Positions();
+  restored[0].position = "99999" + restored[0].position.substr(restored[0].position.find('/'));
+  SourceRun fails(rig, Options(topic, R"("on_data_loss": "earliest")"));
+  ASSERT_TRUE(fails.Start(restored).ok());
+  const Status status = fails.PollUntil([] { return false; });
+  EXPECT_EQ(status.code(), Code::kIncompatible);
+  EXPECT_EQ(status.retry(), Retry::kNever);
+  EXPECT_THAT(status.message(), HasSubstr("offset 99999 lies behind the topic's end"));
+  EXPECT_THAT(fails.out.records, IsEmpty());
+}
+
+// A request for partitions at their end is held by the broker, and the others wait for it: one that
+// has ended is in no request any more.
+TEST(KafkaConsumer, FetchesNothingForFinishedPartitions) {
+  KafkaRig rig(Addresses().plaintext);
+  const std::string topic = UniqueTopic("finished");
+  rig.CreateTopic(topic, 2);
+  rig.Fill(topic, 2, 0, 2, "v");
+  const std::unique_ptr<KafkaConsumer> consumer =
+      rig.clients->MakeKafkaConsumer({.connection = rig.connection, .group_id = topic}, Waker())
+          .value();
+  const std::vector<KafkaPosition> positions = {{topic, 0, 0}, {topic, 1, 0}};
+  ASSERT_TRUE(consumer->Assign(positions).ok());
+  std::vector<KafkaMessage> messages(10);
+  const auto poll = [&](uint32_t partition) {
+    consumer->Release();
+    return consumer->Poll(PartitionIndex{partition}, messages);
+  };
+  ASSERT_TRUE(WaitFor([&] { return poll(0) == 1; }));
+  ASSERT_TRUE(WaitFor([&] { return poll(1) == 1; }));
+  consumer->Finish(PartitionIndex{0});
+  // The older records would be fetched no later than those of the other partition.
+  rig.Produce({.topic = topic, .partition = 0, .key = {}, .value = "unwanted", .headers = {}});
+  rig.FlushAll();
+  rig.Produce({.topic = topic, .partition = 1, .key = {}, .value = "wanted", .headers = {}});
+  rig.FlushAll();
+  ASSERT_TRUE(WaitFor([&] { return poll(1) == 1; }));
+  EXPECT_EQ(messages[0].record.value, "wanted");
+  EXPECT_EQ(poll(0), 0);
 }
 
 TEST(KafkaSource, ReportsMissingTopicsAndSilentBrokersBeforeTheJobStarts) {

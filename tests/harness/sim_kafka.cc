@@ -156,7 +156,7 @@ struct SimKafka::ConsumerState : std::enable_shared_from_this<ConsumerState> {
     int64_t next = 0;                                    // of the next fetch
     std::deque<std::shared_ptr<const SimRecord>> queue;  // null: the end
     uint64_t queue_most = 0;
-    bool end_told = false, end_reached = false, paused = false;
+    bool end_told = false, end_reached = false, paused = false, finished = false;
     KafkaPartition statistics;
     Duration heard_at{-1}, statistics_at{};
     int64_t high = -1;
@@ -181,6 +181,7 @@ struct SimKafka::ConsumerState : std::enable_shared_from_this<ConsumerState> {
   /// The request is at the broker.
   void Fetch(size_t index) {
     Assigned& assigned = *partitions[index];
+    if (assigned.finished) return;
     Cluster::Partition* partition = cluster->Find(assigned.name());
     if (!cluster->Reachable() || (partition != nullptr && !cluster->Led(*partition))) {
       last_error = cluster->Reachable() ? NameOf(assigned.name()) + ": leader not available"
@@ -313,6 +314,8 @@ class SimKafka::SimConsumer final : public KafkaConsumer, private HeaderReader {
     }
     return count;
   }
+
+  void Finish(PartitionIndex index) override { state_->partitions[index.value]->finished = true; }
 
   void Release() override { held_.clear(); }
 
