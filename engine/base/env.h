@@ -1,5 +1,5 @@
 #pragma once
-// Env: clock, randomness, files and threads; with Transport and the clients the only way outside.
+// Env: clock, randomness, files and threads; with the clients the only way outside.
 // Real (env_posix), fault-injecting (n-th call fails, unsynced bytes vanish, bits flip) or
 // simulated (virtual time, one seed). Threads: "A" any thread, does not block; "P" pool threads,
 // may block. File objects have one caller at a time. Errors: kDiskFull, kIo, kNotFound,

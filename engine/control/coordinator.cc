@@ -296,13 +296,45 @@ class Coordinator final : public JobCoordinator {
     });
   }
 
-  /// `work` on the pool, then `done` with its answer on the loop.
+  /// `work` on the pool, then `done` with its answer on the loop. Loop thread.
   template <class T>
   void OnPool(std::function<T()> work, std::function<void(T)> done) {
-    env_.Post([work = std::move(work), done = std::move(done), mailbox = mailbox_] {
+    ++pool_jobs_;
+    auto answered = [this, done = std::move(done)](T answer) {
+      --pool_jobs_;
+      done(std::move(answer));
+      GoOn();
+    };
+    env_.Post([work = std::move(work), answered = std::move(answered), mailbox = mailbox_] {
       auto answer = std::make_shared<T>(work());
-      mailbox->Post([answer, done] { done(std::move(*answer)); });
+      mailbox->Post([answer, answered] { answered(std::move(*answer)); });
     });
+  }
+  /// As OnPool, for what moves HEAD or removes files.
+  template <class T>
+  void OnStorage(std::function<T()> work, std::function<void(T)> done) {
+    ++storage_jobs_;
+    OnPool<T>(std::move(work), [this, done = std::move(done)](T answer) {
+      --storage_jobs_;
+      done(std::move(answer));
+    });
+  }
+
+  /// An attempt begins when nothing of the one before works on the storage any longer: it could
+  /// still move HEAD, and what it removes must not meet what the next one has begun to keep.
+  void WhenStorageIsIdle(std::function<void()> next) {
+    when_storage_is_idle_ = std::move(next);
+    GoOn();
+  }
+  /// The job ends when nothing is on the pool: store, plan and clients are the caller's.
+  void WhenPoolIsIdle(std::function<void()> next) {
+    when_pool_is_idle_ = std::move(next);
+    GoOn();
+  }
+  void GoOn() {
+    if (storage_jobs_ == 0 && when_storage_is_idle_)
+      std::exchange(when_storage_is_idle_, nullptr)();
+    if (pool_jobs_ == 0 && when_pool_is_idle_) std::exchange(when_pool_is_idle_, nullptr)();
   }
 
   void SetState(JobState state) {
@@ -392,9 +424,20 @@ class Coordinator final : public JobCoordinator {
                    });
   }
 
+  void TakeOwner() {
+    OnPool<Status>([shared = shared_] { return shared->storage.TakeOwner(); },
+                   [this](const Status& status) {
+                     if (!status.ok()) return HandlePrepareFailure(status);
+                     owned_ = true;
+                     After(kOwnerRenewInterval, [this] { RenewOwner(); });
+                     BeginAttempt();
+                   });
+  }
+
   void BeginAttempt() {
     if (stop_requested_) return End(JobState::kStopped, Status::Ok(), "");
     SetState(JobState::kScheduling);
+    if (!owned_) return TakeOwner();
     if (running_once_) options_.store->RetryUntil(env_.Steady() + options_.connect_timeout);
     OnPool<std::shared_ptr<PreparedAttempt>>(
         [shared = shared_, last_head = head_, cluster = status().cluster] {
@@ -517,7 +560,6 @@ class Coordinator final : public JobCoordinator {
     WEIR_LOG(kInfo, "job running", {"job", plan_.job}, {"attempt", current_attempt_.value},
              {"checkpoint", head_->checkpoint.value});
     AfterInAttempt(kJudgeInterval, [this] { JudgeErrors(); });
-    AfterInAttempt(kOwnerRenewInterval, [this] { RenewOwner(); });
     for (const auto& [node, interval] : discovery_->Intervals()) {
       AfterInAttempt(interval,
                      [this, node = node, interval = interval] { Discover(node, interval); });
@@ -528,13 +570,12 @@ class Coordinator final : public JobCoordinator {
 
   void RenewOwner() {
     OnPool<Status>([shared = shared_] { return shared->storage.RenewOwner(); },
-                   [this, attempt = current_attempt_](Status status) {
+                   [this](const Status& status) {
                      if (!status.ok())
                        WEIR_LOG_EVERY_MS(60'000, kWarn, "cannot renew OWNER", {"job", plan_.job},
                                          {"error", status.message()});
                      // One at a time: a storage that does not answer must not hold the pool.
-                     if (attempt == current_attempt_)
-                       AfterInAttempt(kOwnerRenewInterval, [this] { RenewOwner(); });
+                     if (!ending_) After(kOwnerRenewInterval, [this] { RenewOwner(); });
                    });
   }
 
@@ -626,7 +667,7 @@ class Coordinator final : public JobCoordinator {
                        .snapshots = {},
                        .changes = held->changes,
                        .publishing = true};
-    OnPool<Result<Published>>(
+    OnStorage<Result<Published>>(
         [shared = shared_, head = *head_, cluster = status().cluster, attempt = current_attempt_,
          held] { return Publish(*shared, head, cluster, attempt, std::move(*held)); },
         [this, attempt = current_attempt_](Result<Published> published) {
@@ -642,14 +683,9 @@ class Coordinator final : public JobCoordinator {
 
   void HandlePublished(Attempt attempt, Result<Published> published) {
     if (attempt != current_attempt_) {
-      // The attempt has failed meanwhile. HEAD may have moved all the same, and the next attempt
-      // starts from what it says.
+      // The attempt has failed meanwhile. HEAD may have moved all the same, and the next attempt,
+      // which has waited, starts from what it says.
       if (published.ok()) head_ = published->head;
-      publishing_of_dead_attempt_ = false;
-      if (restart_waits_for_publish_) {
-        restart_waits_for_publish_ = false;
-        BeginAttempt();
-      }
       return;
     }
     if (!published.ok()) {
@@ -695,15 +731,14 @@ class Coordinator final : public JobCoordinator {
     cleaning_ = true;
     const bool orphans = ++completed_since_listing_ >= kOrphanCollectionCheckpoints;
     if (orphans) completed_since_listing_ = 0;
-    OnPool<bool>(
-        [shared = shared_, manifest = std::move(manifest), name = head_->manifest, orphans] {
-          shared->retention.Completed(manifest, name);
-          if (orphans) shared->retention.CollectOrphans();
-          return true;
+    OnStorage<Status>(
+        [shared = shared_, manifest = std::move(manifest), head = *head_, orphans] {
+          return shared->retention.Completed(head, manifest, orphans);
         },
-        [this, attempt = current_attempt_](bool) {
+        [this, attempt = current_attempt_](const Status& status) {
           if (attempt != current_attempt_ || attempt_ == nullptr) return;
           cleaning_ = false;
+          if (status.code() == Code::kFenced) return LoseHead(status);
           ContinueEnd(std::max(plan_.checkpoint.min_pause, plan_.checkpoint.interval));
         });
   }
@@ -811,6 +846,7 @@ class Coordinator final : public JobCoordinator {
   void BeginStop(bool drain) {
     if (stop_requested_ || ending_) return;
     stop_requested_ = true;
+    if (cleaning_) options_.store->Interrupt();  // what it leaves is removed another time
     drain_ = drain;
     stop_deadline_ = env_.Steady() + plan_.checkpoint.timeout;
     After(plan_.checkpoint.timeout, [this] { HandleStopOverdue(); });
@@ -886,6 +922,7 @@ class Coordinator final : public JobCoordinator {
   /// Whatever waits for a storage that does not answer is let go first: a HEAD whose fate is not
   /// known then is learned of by the next start.
   bool CancelAttempt() {
+    options_.store->RetryUntil(env_.Steady());
     options_.store->Interrupt();
     return attempt_->Cancel(options_.cancel_timeout);
   }
@@ -895,15 +932,24 @@ class Coordinator final : public JobCoordinator {
     if (!CancelAttempt()) {
       WEIR_LOG(kError, "a task does not stop; the process has to end", {"job", plan_.job});
     }
-    SetAttempt(nullptr);
     current_attempt_.value = 0;  // later events of it are void
+    pending_.reset();
+    SetAttempt(nullptr);
     End(state, failure, "");
   }
 
   void End(JobState state, const Status& failure, const std::string& node) {
+    if (ending_) return;
     ending_ = true;
     timers_.clear();
+    when_storage_is_idle_ = nullptr;
     options_.store->RetryUntil(env_.Steady());
+    if (cleaning_) options_.store->Interrupt();
+    shared_->clients.SetUntil(env_.Steady());
+    WhenPoolIsIdle([this, state, failure, node] { LeaveStorage(state, failure, node); });
+  }
+
+  void LeaveStorage(JobState state, const Status& failure, const std::string& node) {
     const bool lost = failure.code() == Code::kFenced;
     const std::string finished = state == JobState::kFinished && head_ && !plan_.checkpoint.off
                                      ? head_->manifest
@@ -915,7 +961,11 @@ class Coordinator final : public JobCoordinator {
                 shared->storage.store().Put(PublishedNote(shared->options.plan->job, finished), ""),
                 "without it the next start repeats the end, which changes nothing");
           }
-          if (!lost) shared->storage.ReleaseOwner();
+          if (lost) {
+            shared->storage.MarkLost();
+          } else {
+            shared->storage.ReleaseOwner();
+          }
           shared->lock.reset();
           return true;
         },
@@ -943,7 +993,6 @@ class Coordinator final : public JobCoordinator {
                         "a task did not stop within cancel_timeout after: " + named.message()),
                  node);
     }
-    if (pending_ && pending_->publishing) publishing_of_dead_attempt_ = true;
     pending_.reset();
     cleaning_ = false;
     last_changes_ = 0;
@@ -965,13 +1014,7 @@ class Coordinator final : public JobCoordinator {
       status.last_attempt_failure = named;
     });
     options_.say("restarting after: " + named.message());
-    After(*delay, [this] {
-      if (publishing_of_dead_attempt_) {
-        restart_waits_for_publish_ = true;  // HEAD may still move; HandlePublished goes on
-        return;
-      }
-      BeginAttempt();
-    });
+    After(*delay, [this] { WhenStorageIsIdle([this] { BeginAttempt(); }); });
   }
 
   void LoseHead(const Status& why) {
@@ -980,7 +1023,6 @@ class Coordinator final : public JobCoordinator {
       SetAttempt(nullptr);
     }
     current_attempt_.value = 0;
-    env_.Post([shared = shared_] { shared->storage.MarkLost(); });
     End(JobState::kFailed, why, "");
   }
 
@@ -1014,8 +1056,9 @@ class Coordinator final : public JobCoordinator {
   uint64_t last_id_ = 0, last_changes_ = 0, completed_since_listing_ = 0;
   uint32_t failures_in_row_ = 0;
   bool cleaning_ = false, running_once_ = false, stop_requested_ = false, drain_ = false,
-       drained_ = false, ending_ = false;
-  bool publishing_of_dead_attempt_ = false, restart_waits_for_publish_ = false;
+       drained_ = false, owned_ = false, ending_ = false;
+  int pool_jobs_ = 0, storage_jobs_ = 0;  // whose answers have not come yet
+  std::function<void()> when_storage_is_idle_, when_pool_is_idle_;
 
   mutable std::mutex mutex_;
   // Guarded by mutex_; attempt_ is replaced by the loop thread alone, which may read it without the

@@ -2,9 +2,9 @@
 // JobStorage: one job's place in a storage: which HEAD counts, how it moves, who owns the job, and
 // the cluster's id. HEAD moves only by creating the next HEAD.<sequence>
 // exclusively, so whoever was paused loses, whatever it believes. OWNER and LOST are courtesies,
-// never the proof. All calls block (pool threads); one caller at a time. Errors: kFenced when
-// somebody else has moved HEAD, kLocked when another process runs the job, kCorruption naming the
-// file when HEAD cannot be read (an older one is never taken silently).
+// never the proof. All calls block (pool threads); one caller at a time, RenewOwner beside it.
+// Errors: kFenced when somebody else has moved HEAD, kLocked when another process runs the job,
+// kCorruption naming the file when HEAD cannot be read (an older one is never taken silently).
 
 #include <memory>
 #include <optional>
@@ -61,6 +61,7 @@ class JobStorage {
   Status CheckUnchanged(const std::string& text);
   /// Writes OWNER under a token of our own and removes LOST.
   Status TakeOwner();
+  /// So that whoever watches OWNER sees a living process, also while that restores or waits.
   Status RenewOwner();
   /// Clean stop.
   void ReleaseOwner();

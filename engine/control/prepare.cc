@@ -120,7 +120,6 @@ class Preparation {
         return manifest.status();
       }
     }
-    if (first) WEIR_TRY(storage_.TakeOwner());
     // The attempt is taken by moving HEAD, so whatever was paused has lost from here on.
     WEIR_ASSIGN(prepared.head, storage_.Advance(current, next));
     prepared.head_moved = true;
@@ -170,10 +169,16 @@ class Preparation {
     std::string tried = prepared.head.manifest;
     for (uint64_t sequence = prepared.head.sequence - 1; sequence > 0; --sequence) {
       Result<Head> old = storage_.ReadHeadAt(sequence);
+      if (!old.ok() && !IsDamage(old.status())) return old.status();
       if (!old.ok() || old->incarnation != prepared.head.incarnation) break;
-      if (old->manifest.empty() || old->manifest == tried) continue;
+      // One behind HEAD's was given up by hand (--from), so it is not gone back to.
+      if (old->manifest.empty() || old->manifest == tried ||
+          old->checkpoint >= prepared.head.checkpoint)
+        continue;
       tried = old->manifest;
       const Result<Manifest> manifest = storage_.ReadManifest(*old);
+      if (!manifest.ok() && !IsDamage(manifest.status()))
+        return manifest.status().At(CheckpointName(*old));
       if (!manifest.ok() || !options_.check_upgrade(*manifest).ok()) continue;
       Result<RestoredJob> restored = Load(prepared, *old);
       if (!restored.ok()) {

@@ -1,5 +1,5 @@
 #pragma once
-// PrepareAttempt: all between "this process may run the job" and "the tasks can be made": which
+// PrepareAttempt: all between "this process owns the job" and "the tasks can be made": which
 // checkpoint to go on from, the upgrade check, taking HEAD, reading and verifying every byte, the
 // sources' splits. Blocks: pool thread, one call at a time.
 //

@@ -9,12 +9,6 @@
 namespace weir::control {
 namespace {
 
-std::string FolderOf(std::string_view manifest_name, const std::string& incarnation) {
-  // "<U>/chk/<N>-<A>/MANIFEST" -> "chk/<N>-<A>"
-  manifest_name.remove_prefix(std::min(manifest_name.size(), incarnation.size() + 1));
-  return std::string(manifest_name.substr(0, manifest_name.rfind('/')));
-}
-
 /// Of a file in the incarnation's folder, "chk/<N>-<A>/...": N; 0: it belongs to no checkpoint.
 CheckpointId CheckpointOf(std::string_view name) {
   constexpr std::string_view kFolder = "chk/";
@@ -28,12 +22,17 @@ CheckpointId CheckpointOf(std::string_view name) {
 
 }  // namespace
 
-void Retention::Remove(const std::string& name_in_store) {
-  if (Status status = storage_.store().Remove(name_in_store); !status.ok()) {
-    ++failed_removals_;
-    WEIR_LOG_EVERY_MS(60'000, kWarn, "cannot remove a file that no checkpoint needs",
-                      {"file", name_in_store}, {"error", status.message()});
-  }
+Status Retention::Failed(const std::string& what, const Status& status) {
+  ++failed_removals_;
+  unfinished_ = true;
+  WEIR_LOG_EVERY_MS(60'000, kWarn, "cannot remove what no checkpoint needs", {"what", what},
+                    {"error", status.message()});
+  return status;
+}
+
+Status Retention::Remove(const std::string& name_in_store) {
+  const Status status = storage_.store().Remove(name_in_store);
+  return status.ok() ? status : Failed(name_in_store, status);
 }
 
 bool Retention::Referenced(const std::string& file) const {
@@ -52,6 +51,7 @@ Result<CheckpointId> Retention::Rebuild(const Head& head) {
     highest = std::max(highest, CheckpointOf(std::string_view(file.name).substr(root.size())));
     if (!file.name.ends_with("/MANIFEST") || file.bytes > kManifestBytesMax) continue;
     Result<std::string> text = storage_.store().Read(file.name, 0, file.bytes);
+    if (!text.ok() && text.status().code() != Code::kNotFound) return text.status();
     if (!text.ok()) continue;
     Result<Manifest> manifest = DecodeManifest(*text);
     if (!manifest.ok() || manifest->incarnation != incarnation_ ||
@@ -60,7 +60,7 @@ Result<CheckpointId> Retention::Rebuild(const Head& head) {
     const std::string name = file.name.substr(storage_.job().size() + 1);
     if (manifest->checkpoint == head.checkpoint && name != head.manifest)
       continue;  // an orphan with HEAD's number
-    Kept kept{name, FolderOf(name, incarnation_), {}};
+    Kept kept{name, {}};
     for (const ManifestFile& listed : manifest->files) kept.files.insert(listed.name);
     complete[manifest->checkpoint.value] = std::move(kept);
   }
@@ -75,40 +75,48 @@ Result<CheckpointId> Retention::Rebuild(const Head& head) {
   while (kept_.size() > retain_) kept_.pop_front();
   // What lies past a checkpoint that was gone back to stays until the job has gone on from there: a
   // sink that has published past it refuses, and then only the newer one is of use.
-  if (head.next <= head.checkpoint) CollectOrphans();
+  const Status collected = head.next <= head.checkpoint ? CollectOrphans(head) : Status::Ok();
+  // What stays is found again; a job does not wait for its rubbish to go.
+  if (collected.code() == Code::kFenced) return collected;
   return highest;
 }
 
-void Retention::Completed(const Manifest& manifest, const std::string& manifest_name) {
-  Kept kept{manifest_name, FolderOf(manifest_name, incarnation_), {}};
+Status Retention::Completed(const Head& head, const Manifest& manifest, bool orphans) {
+  Kept kept{head.manifest, {}};
   for (const ManifestFile& file : manifest.files) kept.files.insert(file.name);
   kept_.push_back(std::move(kept));
+  if (kept_.size() > retain_) WEIR_TRY(storage_.Learn(head).status());
   while (kept_.size() > retain_) {
     const Kept old = std::move(kept_.front());
     kept_.pop_front();
-    Remove(storage_.job() + "/" + old.manifest_name);
+    // A manifest names nothing that is gone: without its end the files stay.
+    WEIR_TRY(Remove(storage_.job() + "/" + old.manifest_name));
     for (const std::string& file : old.files) {
-      if (!Referenced(file)) Remove(storage_.InIncarnation(incarnation_, file));
+      if (!Referenced(file)) WEIR_TRY(Remove(storage_.InIncarnation(incarnation_, file)));
     }
   }
+  return orphans || unfinished_ ? CollectOrphans(head) : Status::Ok();
 }
 
-void Retention::CollectOrphans() {
-  if (const Status status = storage_.store().RemoveUnfinished(storage_.job() + "/"); !status.ok()) {
-    ++failed_removals_;
-    WEIR_LOG_EVERY_MS(60'000, kWarn, "cannot take back unfinished uploads",
-                      {"error", status.message()});
-  }
+Status Retention::CollectOrphans(const Head& head) {
   const std::string root = storage_.InIncarnation(incarnation_, "");
-  Result<std::vector<StoredFile>> files = storage_.store().List(root);
-  if (!files.ok()) return;
+  const Result<std::vector<StoredFile>> files = storage_.store().List(root);
+  if (!files.ok()) return Failed(root, files.status());
+  WEIR_TRY(storage_.Learn(head).status());
+  unfinished_ = false;
+  std::vector<std::string> orphans;
   for (const StoredFile& file : *files) {
     const std::string name = file.name.substr(root.size());
     const bool manifest = std::any_of(kept_.begin(), kept_.end(), [&](const Kept& kept) {
       return file.name == storage_.job() + "/" + kept.manifest_name;
     });
-    if (!manifest && !Referenced(name) && !name.starts_with("wal/")) Remove(file.name);
+    if (!manifest && !Referenced(name) && !name.starts_with("wal/")) orphans.push_back(file.name);
   }
+  std::stable_partition(orphans.begin(), orphans.end(),
+                        [](const std::string& name) { return name.ends_with("/MANIFEST"); });
+  for (const std::string& name : orphans) WEIR_TRY(Remove(name));
+  const Status uploads = storage_.store().RemoveUnfinished(storage_.job() + "/");
+  return uploads.ok() ? uploads : Failed("unfinished uploads", uploads);
 }
 
 }  // namespace weir::control

@@ -16,6 +16,7 @@
 #include "engine/control/restore.h"
 #include "jobs/jobs.h"
 #include "state/state.h"
+#include "tests/control/forwarding_store.h"
 
 namespace weir::control {
 namespace {
@@ -195,6 +196,46 @@ TEST_F(CoordinatorTest, RefusesACheckpointThatTheUpgradeCheckRefuses) {
   AwaitEnd(*refused);
   EXPECT_EQ(ExitCodeOf(refused->status()), 7);
   EXPECT_NE(refused->status().failure.message().find("node counts"), std::string::npos);
+}
+
+/// Its first removal of a checkpoint's file lasts until something is interrupted, and then as long
+/// as a request that is on its way.
+class SlowToRemove final : public ForwardingStore {
+ public:
+  using ForwardingStore::ForwardingStore;
+
+  Status Remove(std::string_view name) override {
+    if (name.find("/chk/") == std::string_view::npos || held_.exchange(true))
+      return ForwardingStore::Remove(name);
+    while (!interrupted_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    const Status status = ForwardingStore::Remove(name);
+    removed_ = true;
+    return status;
+  }
+  void Interrupt() override {
+    if (held_) interrupted_ = true;
+    ForwardingStore::Interrupt();
+  }
+  bool held() const { return held_; }
+  bool removed() const { return removed_; }
+
+ private:
+  std::atomic<bool> held_ = false, interrupted_ = false, removed_ = false;
+};
+
+TEST_F(CoordinatorTest, EndsOnlyWhenNothingWorksOnTheStorageAnyLonger) {
+  std::ofstream(root_ / "input.ndjson", std::ios::app) << "no json\n";
+  const jobs::CompiledJob job = Compile(1000, 1);
+  SlowToRemove store(*store_);
+  CoordinatorOptions options = Options(*job.plan);
+  options.store = &store;
+  const auto coordinator = JobCoordinator::Create(std::move(options));
+  coordinator->Start();
+  AwaitEnd(*coordinator);
+  EXPECT_EQ(coordinator->status().state, JobState::kFailed);
+  ASSERT_TRUE(store.held()) << "nothing was removed before the job failed";
+  EXPECT_TRUE(store.removed()) << "the store may be gone now";
 }
 
 /// A stopped job of which several checkpoints are kept, and the newest of them damaged: one bit of

@@ -8,51 +8,25 @@
 #include "engine/base/bytes.h"
 #include "engine/base/env_posix.h"
 #include "state/state.h"
+#include "tests/control/forwarding_store.h"
 
 namespace weir::control {
 namespace {
 
 /// Carries out what creates a name and loses the answer, as often as `lost` says.
-class ForgetfulStore final : public CheckpointStore {
+class ForgetfulStore final : public ForwardingStore {
  public:
-  explicit ForgetfulStore(CheckpointStore& base) : base_(base) {}
+  using ForwardingStore::ForwardingStore;
   int lost = 0;
   bool readable = true;
 
   Status PutNew(std::string_view name, std::string_view bytes) override {
-    const Status status = base_.PutNew(name, bytes);
-    return lost > 0 && lost-- > 0 ? Lost() : status;
+    const Status status = ForwardingStore::PutNew(name, bytes);
+    return lost > 0 && lost-- > 0 ? NoAnswer() : status;
   }
   Result<std::string> Read(std::string_view name, uint64_t offset, size_t bytes) override {
-    return readable ? base_.Read(name, offset, bytes) : Result<std::string>(Lost());
+    return readable ? ForwardingStore::Read(name, offset, bytes) : Result<std::string>(NoAnswer());
   }
-  Status Put(std::string_view name, std::string_view bytes) override {
-    return base_.Put(name, bytes);
-  }
-  Status Adopt(const Path& local, std::string_view name) override {
-    return base_.Adopt(local, name);
-  }
-  Status Fetch(std::string_view name, const Path& local) override {
-    return base_.Fetch(name, local);
-  }
-  Result<uint64_t> Size(std::string_view name) override { return base_.Size(name); }
-  Status Remove(std::string_view name) override { return base_.Remove(name); }
-  Result<std::vector<StoredFile>> List(std::string_view prefix) override {
-    return base_.List(prefix);
-  }
-  Status Probe() override { return base_.Probe(); }
-  Status RemoveUnfinished(std::string_view prefix) override {
-    return base_.RemoveUnfinished(prefix);
-  }
-  void RetryUntil(Duration deadline) override { base_.RetryUntil(deadline); }
-  void Interrupt() override { base_.Interrupt(); }
-  std::string Describe() const override { return base_.Describe(); }
-
- private:
-  static Status Lost() {
-    return Status(Code::kUnavailable, "no answer", Fault::kExternal, Retry::kBackoff);
-  }
-  CheckpointStore& base_;
 };
 
 class JobStorageTest : public ::testing::Test {

@@ -142,10 +142,10 @@ class Life {
       WEIR_TRY(store_.Size(storage_.InIncarnation("u", file.name)).status());
     WEIR_ASSIGN(head_, storage_.Advance(head_, next));
     acknowledged_ = n;
-    retention_.Completed(manifest, next.manifest);
+    IgnoreStatus(retention_.Completed(*head_, manifest, false), "found again");
     return Status::Ok();
   }
-  void Collect() { retention_.CollectOrphans(); }
+  void Collect() { IgnoreStatus(retention_.CollectOrphans(*head_), "found again"); }
   void Renew() { IgnoreStatus(storage_.RenewOwner(), "a courtesy"); }
 
   const Head& head() const { return *head_; }
