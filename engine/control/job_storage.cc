@@ -7,6 +7,7 @@
 
 #include "engine/base/bytes.h"
 #include "engine/base/log.h"
+#include "engine/base/random_hex.h"
 
 namespace weir::control {
 namespace {
@@ -130,7 +131,7 @@ Result<Head> JobStorage::Learn(const Head& current) {
 }
 
 const std::string& JobStorage::Token() {
-  if (head_token_.empty()) head_token_ = RandomHex(16);
+  if (head_token_.empty()) head_token_ = RandomHex(env_, 16);
   return head_token_;
 }
 
@@ -157,18 +158,6 @@ Result<Manifest> JobStorage::ReadManifest(const Head& head) {
   return manifest;
 }
 
-std::string JobStorage::RandomHex(int digits) {
-  static constexpr std::string_view kHex = "0123456789abcdef";
-  std::string text;
-  uint64_t bits = 0;
-  for (int i = 0; i < digits; ++i) {
-    if (i % 16 == 0) bits = env_.Random();
-    text += kHex[bits & 15];
-    bits >>= 4;
-  }
-  return text;
-}
-
 Result<std::string> JobStorage::ClusterId() {
   const auto read = [this]() -> Result<std::optional<std::string>> {
     WEIR_ASSIGN(std::optional<std::string> text, ReadOptional("cluster", kSmallFileBytesMax));
@@ -182,7 +171,7 @@ Result<std::string> JobStorage::ClusterId() {
   };
   WEIR_ASSIGN(std::optional<std::string> known, read());
   if (known) return *known;
-  const std::string made = RandomHex(8);
+  const std::string made = RandomHex(env_, 8);
   if (Status created = store_.PutNew("cluster", made + "\n"); created.ok()) return made;
   WEIR_ASSIGN(known, read());  // somebody was first, or the answer was lost
   if (known) return *known;
@@ -224,7 +213,7 @@ Status JobStorage::CheckUnchanged(const std::string& text) {
 
 Status JobStorage::TakeOwner() {
   IgnoreStatus(env_.Remove(state_directory_ + "/LOST"), "absent, or the next start removes it");
-  owner_token_ = RandomHex(16);
+  owner_token_ = RandomHex(env_, 16);
   return RenewOwner();
 }
 

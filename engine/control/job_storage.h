@@ -75,7 +75,6 @@ class JobStorage {
   Status Overtaken(const std::string& what) const;
   Result<std::optional<std::string>> ReadOptional(const std::string& name, size_t bytes_max);
   std::string OwnerText();
-  std::string RandomHex(int digits);
 
   Env& env_;
   CheckpointStore& store_;

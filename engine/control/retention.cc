@@ -85,6 +85,7 @@ Status Retention::Completed(const Head& head, const Manifest& manifest, bool orp
   Kept kept{head.manifest, {}};
   for (const ManifestFile& file : manifest.files) kept.files.insert(file.name);
   kept_.push_back(std::move(kept));
+  unfinished_ = unfinished_ || orphans;
   if (kept_.size() > retain_) WEIR_TRY(storage_.Learn(head).status());
   while (kept_.size() > retain_) {
     const Kept old = std::move(kept_.front());
@@ -95,7 +96,7 @@ Status Retention::Completed(const Head& head, const Manifest& manifest, bool orp
       if (!Referenced(file)) WEIR_TRY(Remove(storage_.InIncarnation(incarnation_, file)));
     }
   }
-  return orphans || unfinished_ ? CollectOrphans(head) : Status::Ok();
+  return unfinished_ ? CollectOrphans(head) : Status::Ok();
 }
 
 Status Retention::CollectOrphans(const Head& head) {
@@ -103,7 +104,6 @@ Status Retention::CollectOrphans(const Head& head) {
   const Result<std::vector<StoredFile>> files = storage_.store().List(root);
   if (!files.ok()) return Failed(root, files.status());
   WEIR_TRY(storage_.Learn(head).status());
-  unfinished_ = false;
   std::vector<std::string> orphans;
   for (const StoredFile& file : *files) {
     const std::string name = file.name.substr(root.size());
@@ -116,7 +116,9 @@ Status Retention::CollectOrphans(const Head& head) {
                         [](const std::string& name) { return name.ends_with("/MANIFEST"); });
   for (const std::string& name : orphans) WEIR_TRY(Remove(name));
   const Status uploads = storage_.store().RemoveUnfinished(storage_.job() + "/");
-  return uploads.ok() ? uploads : Failed("unfinished uploads", uploads);
+  if (!uploads.ok()) return Failed("unfinished uploads", uploads);
+  unfinished_ = false;
+  return Status::Ok();
 }
 
 }  // namespace weir::control

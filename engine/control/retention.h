@@ -51,7 +51,7 @@ class Retention {
   std::string incarnation_;
   std::deque<Kept> kept_;  // oldest first
   uint64_t failed_removals_ = 0;
-  bool unfinished_ = false;  // the last removals ended early
+  bool unfinished_ = false;  // orphans are owed a collection
 };
 
 }  // namespace weir::control
