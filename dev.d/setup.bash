@@ -12,6 +12,7 @@ readonly WEIR_PACKAGES_BUILD=(
   prometheus-cpp-dev python3 tzdata zlib1g-dev)
 readonly WEIR_PACKAGES_CLANG=(clang-16 clang-tidy-16 clang-format-16 libclang-rt-16-dev)
 readonly WEIR_PACKAGES_KAFKA=(maven openjdk-17-jre-headless openssl)
+readonly WEIR_PACKAGES_TEST=(python3-jsonschema)
 readonly WEIR_PACKAGES_MONITORING=(prometheus prometheus-alertmanager)
 
 say() { echo "dev: $*" >&2; }

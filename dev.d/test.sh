@@ -4,7 +4,7 @@ set -euo pipefail
 source "$WEIR_ROOT/dev.d/setup.bash"
 
 build release
-require_packages "${WEIR_PACKAGES_KAFKA[@]}" "${WEIR_PACKAGES_MONITORING[@]}"
+require_packages "${WEIR_PACKAGES_TEST[@]}" "${WEIR_PACKAGES_KAFKA[@]}" "${WEIR_PACKAGES_MONITORING[@]}"
 
 # Without it the tests of S3 storage say that they were skipped.
 "$WEIR_ROOT/deploy/third_party/versitygw.sh" >/dev/null || say "the tests of S3 storage will be skipped"
