@@ -2,70 +2,99 @@
 
 #include <arpa/inet.h>
 #include <httplib.h>
+#include <unistd.h>
 
-#include <atomic>
-#include <charconv>
-#include <chrono>
-#include <thread>
+#include <algorithm>
+#include <array>
 
+#include "cli/http_connections.h"
 #include "cli/version.h"
 #include "engine/base/json.h"
 
 namespace weir::cli {
 namespace {
 
-constexpr size_t kThreads = 4;
 constexpr size_t kBodyBytesMax = size_t{1} << 20;
 constexpr int kPortsTried = 100;
-constexpr auto kBeginPoll = std::chrono::milliseconds(1);
-constexpr time_t kReadSecondsMax = 5, kWriteSecondsMax = 10, kIdleSecondsMax = 5;
+constexpr size_t kHostNameBytesMax = 256;
 
-struct Place {
-  std::string host;
-  int port = 0;
+/// A request that has been read as the library's stream, which collects the answer. Nothing waits.
+class Exchange final : public httplib::Stream {
+ public:
+  explicit Exchange(std::string_view request) : request_(request) {}
+
+  bool is_readable() const override { return !request_.empty(); }
+  bool is_writable() const override { return true; }
+  ssize_t read(char* bytes, size_t size) override {
+    const size_t taken = request_.copy(bytes, size);
+    request_.remove_prefix(taken);
+    return static_cast<ssize_t>(taken);
+  }
+  ssize_t write(const char* bytes, size_t size) override {
+    answer_.append(bytes, size);
+    return static_cast<ssize_t>(size);
+  }
+  void get_remote_ip_and_port(std::string& ip, int& port) const override {
+    ip.clear();
+    port = 0;
+  }
+  void get_local_ip_and_port(std::string& ip, int& port) const override {
+    get_remote_ip_and_port(ip, port);
+  }
+  socket_t socket() const override { return -1; }
+  std::string TakeAnswer() { return std::move(answer_); }
+
+ private:
+  std::string_view request_;
+  std::string answer_;
 };
 
-Result<Place> ParseAddress(const std::string& address) {
-  const size_t colon = address.rfind(':');
-  Place place;
-  if (colon != std::string::npos && colon != 0) {
-    place.host = address.substr(0, colon);
-    const std::string_view digits = std::string_view(address).substr(colon + 1);
-    const auto [end, error] =
-        std::from_chars(digits.data(), digits.data() + digits.size(), place.port);
-    if (error == std::errc() && end == digits.data() + digits.size() && place.port >= 0 &&
-        place.port <= 65535)
-      return place;
-  }
-  return Status(Code::kInvalidArgument,
-                "'" + address + "' is no address to listen on; write HOST:PORT, as 127.0.0.1:8080");
+std::string LowerCase(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) {
+    return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  });
+  return text;
 }
 
-bool IsLoopback(const std::string& host) {
-  if (host == "localhost" || host == "::1" || host == "[::1]") return true;
-  in_addr address{};
-  return inet_pton(AF_INET, host.c_str(), &address) == 1 && (ntohl(address.s_addr) >> 24) == 127;
+std::string NameOfThisMachine() {
+  std::array<char, kHostNameBytesMax> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? LowerCase(name.data()) : std::string();
+}
+
+/// A header Host without its port; an address of IPv6 without its brackets.
+std::string NameInHost(const std::string& header) {
+  if (header.starts_with("[")) return header.substr(1, header.find(']') - 1);
+  return LowerCase(header.substr(0, header.rfind(':')));
+}
+
+bool IsNumber(const std::string& host) {
+  in6_addr address{};
+  return inet_pton(AF_INET, host.c_str(), &address) == 1 ||
+         inet_pton(AF_INET6, host.c_str(), &address) == 1;
 }
 
 class Server final : public HttpApi {
  public:
-  explicit Server(HttpRoutes routes) : routes_(std::move(routes)) {
-    server_.new_task_queue = [] {
-      return new httplib::ThreadPool(kThreads);
-    };  // the library deletes it
+  /// `host`: what it listens on, by which it may be asked.
+  Server(HttpRoutes routes, const std::string& host)
+      : routes_(std::move(routes)), names_{"localhost", LowerCase(host), NameOfThisMachine()} {
     server_.set_payload_max_length(kBodyBytesMax);
-    server_.set_read_timeout(kReadSecondsMax);
-    server_.set_write_timeout(kWriteSecondsMax);
-    server_.set_keep_alive_timeout(kIdleSecondsMax);
     server_.set_default_headers(
         {{"X-Content-Type-Options", "nosniff"}, {"Cache-Control", "no-store"}});
-    // A page of another origin must not read answers through the browser of somebody on this host:
-    // only plain requests by address or localhost.
-    server_.set_pre_routing_handler([](const httplib::Request& request,
-                                       httplib::Response& response) {
-      if (!request.has_header("Origin")) return httplib::Server::HandlerResponse::Unhandled;
+    // A page of another origin must not read answers through the browser of somebody on this host,
+    // neither openly nor by a name of its own that it lets point here.
+    server_.set_pre_routing_handler([this](const httplib::Request& request,
+                                           httplib::Response& response) {
+      std::string why;
+      if (request.has_header("Origin"))
+        why = "requests of web pages are not answered";
+      else if (routes_.status && !MayAsk(request))
+        why =
+            "not answered under this name: ask by an address, by localhost or by this machine's "
+            "name";
+      if (why.empty()) return httplib::Server::HandlerResponse::Unhandled;
       response.status = 403;
-      response.set_content("requests of web pages are not answered\n", "text/plain; charset=utf-8");
+      response.set_content(why + "\n", "text/plain; charset=utf-8");
       return httplib::Server::HandlerResponse::Handled;
     });
     server_.Get("/metrics", [this](const httplib::Request&, httplib::Response& response) {
@@ -91,68 +120,57 @@ class Server final : public HttpApi {
     });
   }
 
-  ~Server() override {
-    if (!thread_.joinable()) return;
-    // The library forgets a stop that comes before its thread has begun, and would then listen for
-    // ever: a process that ends with its first look at the job did not end.
-    while (!server_.is_running() && !ended_.load(std::memory_order_acquire))
-      std::this_thread::sleep_for(kBeginPoll);
-    server_.stop();
-    thread_.join();
+  Status Listen(const ListenAddress& where, bool loopback_only, bool next_free) {
+    WEIR_ASSIGN(connections_,
+                HttpConnections::Start(
+                    where, [this](const std::string& request) { return Serve(request); },
+                    loopback_only, next_free ? kPortsTried : 1));
+    return Status::Ok();
   }
-
-  bool Bind(const Place& place) {
-    const int port = place.port == 0 ? server_.bind_to_any_port(place.host.c_str())
-                     : server_.bind_to_port(place.host.c_str(), place.port) ? place.port
-                                                                            : -1;
-    if (port < 0) return false;
-    address_ = place.host + ":" + std::to_string(port);
-    return true;
-  }
-  void Listen() {
-    thread_ = std::thread([this] {
-      server_.listen_after_bind();
-      ended_.store(true, std::memory_order_release);
-    });
-  }
-  const std::string& address() const override { return address_; }
+  const std::string& address() const override { return connections_->address(); }
 
  private:
   static void Answer(bool well, const std::string& text, httplib::Response& response) {
     response.status = well ? 200 : 503;
     response.set_content((text.empty() ? "ok" : text) + "\n", "text/plain; charset=utf-8");
   }
+  /// The library's part of a server that has no sockets: requests are understood and routed.
+  class Router final : public httplib::Server {
+   public:
+    std::string Serve(const std::string& request) {
+      Exchange exchange(request);
+      bool closed = false;
+      process_request(exchange, /*close_connection=*/true, closed, nullptr);
+      return exchange.TakeAnswer();
+    }
+  };
+
+  std::string Serve(const std::string& request) { return server_.Serve(request); }
+
+  /// A name can be made to point anywhere by whoever owns it; an address, and a name that is only
+  /// known here, cannot. Without a name it is no browser.
+  bool MayAsk(const httplib::Request& request) const {
+    if (!request.has_header("Host")) return true;
+    if (request.get_header_value_count("Host") != 1) return false;
+    const std::string name = NameInHost(request.get_header_value("Host"));
+    return name.ends_with(".localhost") || IsNumber(name) ||
+           (!name.empty() && std::find(names_.begin(), names_.end(), name) != names_.end());
+  }
+
   const HttpRoutes routes_;
-  httplib::Server server_;
-  std::string address_;
-  std::atomic<bool> ended_ = false;
-  std::thread thread_;
+  const std::array<std::string, 3> names_;  // in small letters
+  Router server_;
+  std::unique_ptr<HttpConnections> connections_;  // last: it ends before what it asks
 };
 
 }  // namespace
 
 Result<std::unique_ptr<HttpApi>> HttpApi::Start(const std::string& address, HttpRoutes routes,
                                                 bool loopback_only, bool next_free) {
-  WEIR_ASSIGN(Place place, ParseAddress(address));
-  if (loopback_only && !IsLoopback(place.host)) {
-    return Status(
-        Code::kPermissionDenied,
-        "listening on " + address +
-            " would show the API to others without authentication: use a loopback address, " +
-            "--health-listen for probes and metrics alone, or --insecure if the network is "
-            "trusted");
-  }
-  for (int tried = 0; tried < (next_free ? kPortsTried : 1) && place.port + tried <= 65535;
-       ++tried) {
-    auto server = std::make_unique<Server>(routes);
-    if (!server->Bind({place.host, place.port == 0 ? 0 : place.port + tried})) continue;
-    server->Listen();
-    return std::unique_ptr<HttpApi>(std::move(server));
-  }
-  return Status(
-      Code::kAlreadyExists,
-      "cannot listen on " + address + ": the port is taken, or the address is not this host's",
-      Fault::kExternal, Retry::kNever);
+  WEIR_ASSIGN(ListenAddress where, ListenAddress::Parse(address));
+  auto server = std::make_unique<Server>(std::move(routes), where.host);
+  WEIR_TRY(server->Listen(where, loopback_only, next_free));
+  return std::unique_ptr<HttpApi>(std::move(server));
 }
 
 }  // namespace weir::cli

@@ -1,9 +1,10 @@
 #pragma once
-// HttpApi: /metrics, /healthz, /readyz and /api/v1/version of a running job. Bound pools, bodies,
-// headers and times; answers are text or JSON with nosniff. Started and stopped by the main thread;
-// the functions it is given are called on its threads and must be thread-safe. Errors:
-// kAlreadyExists when the address is taken, kPermissionDenied for another than a loopback address
-// without --insecure.
+// HttpApi: /metrics, /healthz, /readyz and /api/v1/version of a running job, one request for each
+// connection of an HttpConnections, which bounds connections, headers and times. Answers are text
+// or JSON with nosniff. Requests of web pages are refused, and where there is an API also those
+// under a name that is not this machine's. Started and stopped by the main thread; the functions it
+// is given are called on its threads and must be thread-safe. Errors: those of
+// HttpConnections::Start.
 
 #include <functional>
 #include <memory>
@@ -29,7 +30,7 @@ struct HttpRoutes {
 class HttpApi {
  public:
   virtual ~HttpApi() = default;  // stops
-  /// "127.0.0.1:8080".
+  /// "127.0.0.1:8080", "[::1]:8080".
   virtual const std::string& address() const = 0;
 
   /// `loopback_only`: refuse other addresses. `next_free`: if the port is taken try the next ones.

@@ -58,7 +58,8 @@ void ProcessConfig::AddFlags(CLI::App& command) {
       ->capture_default_str();
   command
       .add_option("--health-listen", health_listen,
-                  "An address of its own for /metrics, /healthz, /readyz, without authentication.")
+                  "An address of its own for /metrics, /healthz, /readyz, without authentication; "
+                  "[::]:8081 is every one of the machine, of IPv4 too.")
       ->envname("WEIR_HEALTH_LISTEN");
   command
       .add_option(
