@@ -122,7 +122,7 @@ CASES = {
         r.set["persistentVolumeClaimRetentionPolicy"] == {"whenDeleted": "Retain", "whenScaled": "Retain"},
         r.args[:2] == ["run", "/etc/weir/job/job.weir.json"] and "--from" not in r.args,
         after(r.args, "--storage").startswith("file:///var/lib/weir/") and after(r.args, "--state-dir").startswith("/var/lib/weir/"),
-        after(r.args, "--health-listen") == "0.0.0.0:8081" and "--http-listen" not in r.args and "--insecure" not in r.args,
+        after(r.args, "--health-listen") == "[::]:8081" and "--http-listen" not in r.args and "--insecure" not in r.args,
         r.weir["startupProbe"]["httpGet"]["path"] == r.weir["livenessProbe"]["httpGet"]["path"] == "/healthz",
         r.weir["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "health"},
         r.pod["terminationGracePeriodSeconds"] == 390 and "lifecycle" not in r.weir,
@@ -220,6 +220,11 @@ CASES = {
         r.env["WEIR_STOP_TIMEOUT"] == "5m" and r.env["WEIR_LOG_LEVEL"] == "debug" and r.env["WEIR_CLUSTER"] == "0123abcd",
         r.env["WEIR_CONNECT_TIMEOUT"] == "5m" and r.env["WEIR_LOG_FORMAT"] == "json",
     ]),
+    "less_than_the_pod_has": ({"config": {"threads": 3, "memory_limit": "1536MiB"}}, lambda r: [
+        r.env["WEIR_THREADS"] == "3" and r.env["WEIR_MEMORY_LIMIT"] == "1536MiB",
+    ]),
+    # As much as the pod has is no more than it has, in whatever words.
+    "all_that_the_pod_has": ({"config": {"memory_limit": "4096MiB"}}, lambda r: [r.env["WEIR_MEMORY_LIMIT"] == "4096MiB"]),
     "from_nothing": ({"from": "none"}, lambda r: [
         after(r.args, "--from") == "none" and after(r.args, "--nonce") == "revision-1",
     ]),
@@ -232,6 +237,14 @@ CASES = {
         r.pod["terminationGracePeriodSeconds"] == 1800,
         r.weir["startupProbe"]["periodSeconds"] * r.weir["startupProbe"]["failureThreshold"] == 32,
     ]),
+    # 1 h 30 min of the job, 2 min of the process, and half a minute.
+    "grace_as_the_job_needs_it": ({"job": KAFKA.replace('"weir": 1,', '"weir": 1, "execution": {"checkpoint": {"timeout": "1h30m"}},'), "secrets": ["kafka"],
+                                   "config": {"stop_timeout": "119999ms"}}, lambda r: [r.pod["terminationGracePeriodSeconds"] == 5400 + 120 + 30]),
+    "grace_of_a_job_with_comments": ({"job": COMMENTED.replace('"name"', '"execution": {"checkpoint": {"timeout": "10m"}}, "name"', 2)}, lambda r: [
+        r.pod["terminationGracePeriodSeconds"] == 690]),
+    # The chart does not put parameters in.
+    "grace_of_a_parameter": ({"job": KAFKA.replace('"params": {', '"execution": {"checkpoint": {"timeout": "${params.window}"}}, "params": {'), "secrets": ["kafka"]},
+                             lambda r: [r.pod["terminationGracePeriodSeconds"] == 390]),
     "no_monitoring": ({"monitoring": {"podMonitor": False, "rules": False, "absentAlert": False, "dashboards": False}}, lambda r: [
         not r.all("PodMonitor") and not r.all("PrometheusRule"),
         len(r.all("ConfigMap")) == 1,
@@ -308,6 +321,9 @@ REFUSED = {
     "from_number_unquoted": ({"from": 17}, "from"),
     "unknown_process_setting": ({"config": {"state_dir": "/tmp"}}, "state_dir"),
     "insecure": ({"config": {"insecure": "true"}}, "insecure"),
+    "more_memory_than_the_pod_has": ({"config": {"memory_limit": "5GiB"}}, "config.memory_limit"),
+    "memory_in_words_of_kubernetes": ({"config": {"memory_limit": "1Gi"}}, "memory_limit"),
+    "no_threads": ({"config": {"threads": 0}}, "threads"),
     "secret_with_value": ({"secrets": [{"name": "kafka", "password": "x"}]}, "secrets"),
     "secret_twice": ({"secrets": ["kafka", "kafka"]}, "secrets"),
     "size_in_words": ({"storage": {"size": "twenty"}}, "size"),
@@ -614,6 +630,11 @@ def main():
         done = run([helms[0], "install", *helm_arguments(folder / "defaults.json", {}), "--dry-run=client"])
         for line in ("rollout status statefulset/clicks-weir", "logs -f clicks-weir-0", "helm -n streams test clicks"):
             expect(line in done.stdout, f"NOTES.txt does not say '{line}': {done.stdout[-800:]}{done.stderr}")
+        expect("WARNING" not in done.stdout, f"NOTES.txt warns of the defaults: {done.stdout[-800:]}")
+        (folder / "hasty.json").write_text(json.dumps({"terminationGracePeriodSeconds": 389}))
+        done = run([helms[0], "install", *helm_arguments(folder / "hasty.json", {}), "--dry-run=client"])
+        expect("WARNING: terminationGracePeriodSeconds is 389, but a final checkpoint may take 390 s" in done.stdout,
+               f"NOTES.txt does not warn of a short grace period: {done.stdout[-800:]}{done.stderr}")
 
     print(f"{len(CASES)} sets of values rendered twice, {len(REFUSED)} refused, {sum(len(r.objects) for r in renderings.values())} objects checked")
     return 1 if fail.count else 0

@@ -44,11 +44,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
-{{/* The name in a job's text. A job may have comments, which are no JSON: they are taken out here, a string is left as it is. */}}
-{{- define "weir.nameInJob" -}}
+{{/* A job's text as JSON. A job may have comments, which are none: they are taken out here, a string is left as it is. */}}
+{{- define "weir.asJson" -}}
 {{- $job := regexReplaceAll `("(?:[^"\\]|\\.)*")|//[^\n]*|/\*(?s:.*?)\*/` . "${1} " | fromJson -}}
 {{- with $job.Error -}}{{ fail (printf "job: no JSON object: %v" .) }}{{- end -}}
-{{- $job.name | default "" -}}
+{{- toJson $job -}}
+{{- end }}
+
+{{- define "weir.nameInJob" -}}
+{{- (include "weir.asJson" . | fromJson).name | default "" -}}
 {{- end }}
 
 {{/* The job's text; empty when it lies in a ConfigMap that is not the chart's. */}}
@@ -64,6 +68,59 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "weir.jobName" -}}
 {{- $text := include "weir.job" . -}}
 {{- if .Values.jobName -}}{{ .Values.jobName }}{{- else if $text -}}{{ include "weir.nameInJob" $text }}{{- end -}}
+{{- end }}
+
+{{/* A duration of Weir in whole seconds, rounded up; nothing where the text is none, as with ${params.x}. */}}
+{{- define "weir.seconds" -}}
+{{- if regexMatch "^([0-9]+(us|ms|s|m|h|d))+$" . -}}
+{{- $us := 0 -}}
+{{- range regexFindAll "[0-9]+[a-z]+" . -1 -}}
+{{- $unit := get (dict "us" 1 "ms" 1000 "s" 1000000 "m" 60000000 "h" 3600000000 "d" 86400000000) (regexFind "[a-z]+" .) -}}
+{{- $us = add $us (mul $unit (regexFind "[0-9]+" . | int64)) -}}
+{{- end -}}
+{{- div (add $us 999999) 1000000 -}}
+{{- end -}}
+{{- end }}
+
+{{/*
+What a final checkpoint may take: the job's execution.checkpoint.timeout, then stop_timeout, then half a minute for the rest. Where the job cannot be
+read here (existingConfigMap, a parameter), the default of that time-out stands for it.
+*/}}
+{{- define "weir.finalCheckpointSeconds" -}}
+{{- $timeout := "" -}}
+{{- with include "weir.job" . -}}
+{{- $execution := (include "weir.asJson" . | fromJson).execution -}}
+{{- $checkpoint := ternary (dict) ($execution | default dict) (not (kindIs "map" $execution)) -}}
+{{- $settings := get $checkpoint "checkpoint" -}}
+{{- if kindIs "map" $settings -}}{{- $timeout = get $settings "timeout" | toString -}}{{- end -}}
+{{- end -}}
+{{- $checkpoint := include "weir.seconds" $timeout | default "300" | int64 -}}
+{{- $stop := include "weir.seconds" (.Values.config.stop_timeout | default "" | toString) | default "60" | int64 -}}
+{{- add $checkpoint $stop 30 -}}
+{{- end }}
+
+{{- define "weir.graceSeconds" -}}
+{{- .Values.terminationGracePeriodSeconds | default (include "weir.finalCheckpointSeconds" .) | int64 -}}
+{{- end }}
+
+{{/* A quantity of Kubernetes, or a size of Weir, in bytes. */}}
+{{- define "weir.bytes" -}}
+{{- $unit := get (dict "" 1 "B" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "KiB" 1024 "Mi" 1048576 "MiB" 1048576
+  "Gi" 1073741824 "GiB" 1073741824 "Ti" 1099511627776) (regexFind "[A-Za-z]*$" .) -}}
+{{- mulf (regexFind "^[0-9.]+" . | float64) $unit | floor | int64 -}}
+{{- end }}
+
+{{/* Settings of the process, for the container of the job. */}}
+{{- define "weir.config" -}}
+{{- with .Values.config.memory_limit -}}
+{{- $limit := $.Values.resources.limits.memory | toString -}}
+{{- if gt (include "weir.bytes" . | int64) (include "weir.bytes" $limit | int64) -}}
+{{ fail (printf "config.memory_limit: %s is more than the pod may have (resources.limits.memory: %s); leave it out, and weir takes the pod's" . $limit) }}
+{{- end -}}
+{{- end -}}
+{{- range $name, $value := .Values.config }}
+- { name: {{ printf "WEIR_%s" (upper $name) }}, value: {{ $value | toString | quote }} }
+{{- end }}
 {{- end }}
 
 {{- define "weir.jobConfigMap" -}}
