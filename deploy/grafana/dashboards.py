@@ -171,29 +171,29 @@ PANELS = {
     "blocked": Panel("Edges: blocked time", "timeseries", "percentunit", 8,
                      [("avg by (node_id, upstream) (rate(weir_channel_blocked_seconds_total{<N>}<R>))", "{{upstream}} to {{node_id}}")],
                      "Near 1: the consumer is the bottleneck."),
-    # All jobs
+    # All jobs; of one name there may be one in each namespace
     "jobs": Panel("Jobs by state", "stat", "none", 24, [("sum by (state) (weir_job_state{<J>}) > 0", "{{state}}")],
                   "How many jobs are in each state. Anything but running and finished: open the Job dashboard."),
     "jobs_in": Panel("Records in per job", "timeseries", "rows/s", 8,
-                     [(f"sum by (job_name) ({ROWS_OF_SOURCES})", "{{job_name}}")], "Rows read by the sources of each job."),
+                     [(f"sum by (namespace, job_name) ({ROWS_OF_SOURCES})", "{{namespace}} {{job_name}}")], "Rows read by the sources of each job."),
     "jobs_out": Panel("Records out per job", "timeseries", "rows/s", 8,
-                      [('sum by (job_name) (rate(weir_sink_records_total{<J>,outcome="committed"}<R>))', "{{job_name}}")],
+                      [('sum by (namespace, job_name) (rate(weir_sink_records_total{<J>,outcome="committed"}<R>))', "{{namespace}} {{job_name}}")],
                       "Rows delivered or published. Zero with rows coming in: see WeirSinkStuck."),
-    "jobs_lag": Panel("Lag per job", "timeseries", "short", 8, [("sum by (job_name) (weir_source_lag_records{<J>})", "{{job_name}}")],
+    "jobs_lag": Panel("Lag per job", "timeseries", "short", 8, [("sum by (namespace, job_name) (weir_source_lag_records{<J>})", "{{namespace}} {{job_name}}")],
                       "Rows that wait in Kafka. Growing: the job is too slow, or has just come back."),
     "jobs_checkpoints": Panel("Failed checkpoints", "timeseries", "short", 8,
-                              [('sum by (job_name) (increase(weir_checkpoints_total{<J>,outcome=~"failed|expired"}[1h]))', "{{job_name}}")],
+                              [('sum by (namespace, job_name) (increase(weir_checkpoints_total{<J>,outcome=~"failed|expired"}[1h]))', "{{namespace}} {{job_name}}")],
                               "Per hour. The log names task and reason; open Checkpoints and state."),
     "jobs_restarts": Panel("Restarts", "timeseries", "short", 8,
-                           [("sum by (job_name, reason) (increase(weir_job_restarts_total{<J>}[1h]))", "{{job_name}} {{reason}}")],
+                           [("sum by (namespace, job_name, reason) (increase(weir_job_restarts_total{<J>}[1h]))", "{{namespace}} {{job_name}} {{reason}}")],
                            "Per hour. The log has the cause of each."),
     "jobs_backpressure": Panel("Most held back node", "timeseries", "percentunit", 8,
-                               [('max by (job_name) (rate(weir_node_time_seconds_total{<J>,state="backpressured"}<R>))', "{{job_name}}")],
+                               [('max by (namespace, job_name) (rate(weir_node_time_seconds_total{<J>,state="backpressured"}<R>))', "{{namespace}} {{job_name}}")],
                                "Near 1: some node waits for what stands behind it; the Job dashboard shows which."),
     "jobs_table": Panel("Jobs", "table", "s", 24,
-                        [("max by (job_name) (time() - weir_job_start_time_seconds{<J>})", "up"),
-                         ("max by (job_name) (time() - weir_node_watermark_timestamp_seconds{<J>})", "watermark lag"),
-                         ("max by (job_name) (time() - weir_checkpoint_last_completed_timestamp_seconds{<J>})", "age of the last checkpoint")],
+                        [("max by (namespace, job_name) (time() - weir_job_start_time_seconds{<J>})", "up"),
+                         ("max by (namespace, job_name) (time() - weir_node_watermark_timestamp_seconds{<J>})", "watermark lag"),
+                         ("max by (namespace, job_name) (time() - weir_checkpoint_last_completed_timestamp_seconds{<J>})", "age of the last checkpoint")],
                         "Short time up: it was restarted. A large lag or age: open the job's dashboard."),
 }
 
@@ -263,9 +263,9 @@ def without_place(panel, chosen):
     if kind == "table":  # one line a job: the answers joined, each column with the legend of its target
         columns = {f"Value #{target['refId']}": target["legendFormat"] for target in made["targets"]}
         made["transformations"] = [
-            {"id": "joinByField", "options": {"byField": "job_name", "mode": "outer"}},
-            {"id": "organize", "options": {"excludeByName": {f"Time {i + 1}": True for i in range(len(columns))}, "indexByName": {},
-                                           "renameByName": {"job_name": "job", **columns}}}]
+            # Lines with the same namespace and job become one; a field to join by could only be one of the two.
+            {"id": "merge", "options": {}},
+            {"id": "organize", "options": {"excludeByName": {"Time": True}, "indexByName": {}, "renameByName": {"job_name": "job", **columns}}}]
     return made
 
 

@@ -185,6 +185,22 @@ class Asking:
         for annotation in dashboard["annotations"]["list"]:
             self.expect_data(f"{title}, annotation", expand(annotation["expr"], name))
 
+    def jobs_apart(self, title, dashboard, name):
+        """Panels with a line for each job: jobs of one name in two namespaces have one each."""
+        found = 0
+        for panel in dashboard["panels"]:
+            for target in panel.get("targets", []):
+                if panel["type"] != "table" and "{{job_name}}" not in target["legendFormat"]:
+                    continue
+                found += 1
+                if any(key in target["expr"] for key in EXPECTED_EMPTY):
+                    continue
+                names = {(labels.get("namespace"), labels.get("job_name")) for labels, _ in self.prometheus.series(expand(target["expr"], name))}
+                if names != {(None, name), ("other", name)}:
+                    fail(f"{title}, panel '{panel['title']}': not a line for each namespace's job but {names}: {target['expr']}")
+        if found < 9:
+            fail(f"{title}: only {found} expressions of its panels are about each job")
+
     def rules(self):
         for rule in self.prometheus.rules():
             if rule["health"] not in ("ok", "unknown"):
@@ -240,6 +256,8 @@ def run(servers, work):
         check_structure(file, dashboard)
         for name in ports:
             asking.dashboard(file, dashboard, name)
+            if file == "overview":
+                asking.jobs_apart(file, dashboard, name)
     for name, dashboard in printed.items():
         check_structure(f"weir dashboard {name}", dashboard)
         asking.dashboard(f"weir dashboard {name}", dashboard, name)

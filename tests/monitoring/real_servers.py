@@ -80,13 +80,18 @@ class Prometheus:
                                      f"--web.listen-address=127.0.0.1:{self.port}")
         wait_for("Prometheus is ready", lambda: "Ready" in get(f"http://127.0.0.1:{self.port}/-/ready"), 30)
 
-    def query(self, expression):
-        """Values of all series; None if Prometheus refuses the expression."""
+    def series(self, expression):
+        """All series, as (labels, value); None if Prometheus refuses the expression."""
         try:
             answer = json.loads(get(f"http://127.0.0.1:{self.port}/api/v1/query?" + urllib.parse.urlencode({"query": expression}), 20))
         except urllib.error.HTTPError:
             return None
-        return [float(series["value"][1]) for series in answer["data"]["result"]]
+        return [(series["metric"], float(series["value"][1])) for series in answer["data"]["result"]]
+
+    def query(self, expression):
+        """Their values."""
+        found = self.series(expression)
+        return None if found is None else [value for _, value in found]
 
     def rules(self):
         return [rule for group in json.loads(get(f"http://127.0.0.1:{self.port}/api/v1/rules"))["data"]["groups"] for rule in group["rules"]]
