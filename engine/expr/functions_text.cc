@@ -63,6 +63,8 @@ void CaseLoop(const KernelCall& call) {
   TextArena arena;
   call.ForEachValid([&](uint32_t row) {
     const std::string_view text = in[row];
+    // Also of one text that many rows share each gets a copy of its own.
+    if (!arena.Fits(text.size())) return FailTextLimit(call, row);
     if (IsAscii(text)) {
       char* to = arena.Reserve(text.size());
       for (size_t i = 0; i < text.size(); ++i) {
@@ -309,6 +311,7 @@ void ReverseLoop(const KernelCall& call) {
   TextArena arena;
   call.ForEachValid([&](uint32_t row) {
     const std::string_view text = in[row];
+    if (!arena.Fits(text.size())) return FailTextLimit(call, row);
     char* to = arena.Reserve(text.size()) + text.size();
     for (size_t at = 0; at < text.size();) {
       const size_t begin = at;
@@ -410,6 +413,7 @@ struct RegexCall {
   std::string replacement;  // in RE2's spelling
 };
 constexpr int kGroupsMax = 64;
+constexpr int kReplacementGroupsMax = 9;  // \0 to \9
 
 std::shared_ptr<RegexCall> BindPattern(Binder& binder, FunctionCall& call, bool ignore_case) {
   const std::optional<std::string> pattern = binder.ConstantText(call, 1, "a regular expression");
@@ -478,6 +482,57 @@ NodeRef BindRegexExtract(Binder& binder, FunctionCall& call) {
                        std::move(arguments), compiled, true);
 }
 
+/// Appends what stands for one match. False: the text passes its bound.
+bool AppendReplacement(const RegexCall& call, std::span<const re2::StringPiece> groups,
+                       std::string& out) {
+  const std::string& replacement = call.replacement;
+  for (size_t i = 0; i < replacement.size(); ++i) {
+    if (replacement[i] != '\\') {
+      out += replacement[i];
+    } else if (replacement[++i] == '\\') {
+      out += '\\';
+    } else {
+      const re2::StringPiece& group = groups[static_cast<size_t>(replacement[i] - '0')];
+      if (out.size() + group.size() > kExpressionStringBytesMax) return false;
+      out.append(group.data(), group.size());
+    }
+  }
+  return out.size() <= kExpressionStringBytesMax;
+}
+
+enum class Replaced : uint8_t { kNothing, kSome, kTooLarge };
+
+/// The library's own replacement has no bound: a text of a megabyte may name itself in it a
+/// thousand times, or be replaced between all of its characters.
+Replaced ReplaceMatches(const RegexCall& call, std::string_view text, std::string& out) {
+  std::array<re2::StringPiece, kReplacementGroupsMax + 1> groups;
+  const int wanted = 1 + re2::RE2::MaxSubmatch(call.replacement);
+  const re2::StringPiece whole(text.data(), text.size());
+  out.clear();
+  size_t at = 0;
+  size_t matched_to = std::string_view::npos;  // end of the last match
+  bool found = false;
+  while (at <= text.size() &&
+         call.regex->Match(whole, at, text.size(), re2::RE2::UNANCHORED, groups.data(), wanted)) {
+    const auto begin = static_cast<size_t>(groups[0].data() - text.data());
+    out.append(text, at, begin - at);
+    at = begin;
+    if (groups[0].empty() && begin == matched_to) {  // that place has been replaced already
+      if (at == text.size()) break;
+      NextCodePoint(text, at);
+      out.append(text, begin, at - begin);
+      continue;
+    }
+    found = true;
+    if (!AppendReplacement(call, groups, out)) return Replaced::kTooLarge;
+    matched_to = at = begin + groups[0].size();
+    if (!call.all) break;
+  }
+  if (!found) return Replaced::kNothing;
+  if (at < text.size()) out.append(text, at);
+  return Replaced::kSome;
+}
+
 void RegexReplaceLoop(const KernelCall& call) {
   const auto& compiled = call.Data<RegexCall>();
   const TextReader in(call.arguments[0]);
@@ -485,12 +540,10 @@ void RegexReplaceLoop(const KernelCall& call) {
   TextArena arena;
   std::string text;
   call.ForEachValid([&](uint32_t row) {
-    text.assign(in[row]);
-    const bool changed =
-        compiled.all ? re2::RE2::GlobalReplace(&text, *compiled.regex, compiled.replacement) != 0
-                     : re2::RE2::Replace(&text, *compiled.regex, compiled.replacement);
-    if (!changed) return Cut(call, row, in[row]);
-    if (!arena.Fits(text.size())) return FailTextLimit(call, row);
+    const Replaced replaced = ReplaceMatches(compiled, in[row], text);
+    if (replaced == Replaced::kNothing) return Cut(call, row, in[row]);
+    if (replaced == Replaced::kTooLarge || !arena.Fits(text.size()))
+      return FailTextLimit(call, row);
     out[row] = arena.Add(text);
   });
   arena.FinishInto(call.out);

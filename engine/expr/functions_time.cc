@@ -630,6 +630,7 @@ void FormatLoop(const KernelCall& call) {
     }
     text.clear();
     FormatTime(pattern, in[row], text);
+    if (!arena.Fits(text.size())) return FailTextLimit(call, row);
     out[row] = arena.Add(text);
   });
   arena.FinishInto(call.out);

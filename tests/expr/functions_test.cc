@@ -131,6 +131,22 @@ TEST(Functions, BoundWhatOneBatchMayHold) {
   EXPECT_EQ(testing::Values(column, errors).back(), "!expression.limit");
 }
 
+TEST(Functions, BoundTheCopiesOfOneTextThatManyRowsShare) {
+  const SchemaRef schema = testing::MakeSchema("n int32");
+  std::string rows = "1";
+  for (int i = 1; i < 400; ++i) rows += "; 1";
+  for (const char* function : {"upper", "lower", "reverse"}) {
+    const BindResult bound = BindExpression(
+        std::string(function) + "(CASE WHEN n = 1 THEN repeat('x', 1000000) ELSE 'y' END)",
+        testing::MakeScope(schema), {});
+    RowErrors errors;
+    const Column column = bound.expression.Evaluate(testing::MakeBatch(schema, rows), errors);
+    EXPECT_EQ(errors.rows(), 400 - kTextArenaBytesMax / 1'000'000) << function;
+    EXPECT_EQ(column.Values<Utf8View>()[0].size(), 1'000'000U) << function;
+    EXPECT_EQ(testing::Values(column, errors).back(), "!expression.limit") << function;
+  }
+}
+
 TEST(Functions, ExplainTheirMistakes) {
   using testing::ExpectProblem;
   const char* columns = "t timestamp, s string, a int32";

@@ -67,6 +67,18 @@ TEST(Regex, RefusesWhatCannotBeBounded) {
   ExpectProblem("regexp_replace(b, 'x', 'y', 'z')", "W0416", "'z'", "flags");
 }
 
+TEST(Regex, ReplacesWithinBounds) {
+  testing::ExpectCases(R"(
+s string? | 'abxc'; 'äö'; NULL; ''
+  regexp_replace(s, '', '-', 'g') => string: -a-b-x-c-; -ä-ö-; NULL; -
+  regexp_replace(s, 'x*', '-', 'g') => string: -a-b-c-; -ä-ö-; NULL; -
+  regexp_replace(s, '(.)(.)', '\2\1', 'g') => string: bacx; öä; NULL; ''
+  regexp_replace(s, '^.', '\\\&', 'g') => string: '\abxc'; '\äö'; NULL; ''
+  length(regexp_replace(repeat(s, 100000), '.*', '\&\&\&')) => int64: !expression.limit; !expression.limit; NULL; 0
+  length(regexp_replace(repeat(s, 100000), '.', 'xxxxxxxxxxxx', 'g')) => int64: !expression.limit; !expression.limit; NULL; 0
+)");
+}
+
 TEST(Regex, IsLinearInTheText) {
   const SchemaRef schema = testing::MakeSchema("s string");
   RowBuilder builder(schema);
