@@ -14,6 +14,7 @@
 #include "operators/aggregate_definition.h"
 #include "operators/aggregate_functions.h"
 #include "operators/detached_rows.h"
+#include "operators/row_limit.h"
 #include "operators/window.h"
 
 namespace weir {
@@ -148,9 +149,10 @@ class StateWriter final : public BytesWriter {
 /// fires the window whose last instant is t, then goes the slice whose clean-up is due at t.
 class Aggregate final : public Operator {
  public:
-  Aggregate(AggregateDefinition definition, bool combined)
+  Aggregate(AggregateDefinition definition, bool combined, const JobSettings& job)
       : definition_(std::move(definition)),
         windows_(definition_.windows),
+        limit_(job, *definition_.output),
         combined_(combined),
         slice_column_{static_cast<uint16_t>(definition_.keys.size())} {}
 
@@ -709,6 +711,14 @@ class Aggregate final : public Operator {
     columns.insert(columns.end(), results.begin(), results.end());
     columns.push_back(time);
     Batch all = Batch::Make(PlainSchema(), batch.rows(), std::move(columns));
+    if (const std::vector<uint32_t> large = limit_.Beyond(all); !large.empty()) {
+      std::erase_if(passed.mutable_rows(), [&](uint32_t row) {
+        if (!std::binary_search(large.begin(), large.end(), row)) return false;
+        AddResultError(RecordCode::kExpressionLimit, limit_.message(), window_start, kept_[row]);
+        return true;
+      });
+      if (passed.empty()) return {};
+    }
     if (passed.size() == batch.rows()) return all;
     std::vector<uint32_t> still;
     for (const uint32_t row : passed) still.push_back(kept_[row]);
@@ -1021,6 +1031,7 @@ class Aggregate final : public Operator {
   // Fixed after Open.
   const AggregateDefinition definition_;
   const Windows windows_;
+  const RowLimit limit_;
   const bool combined_;             // rows come added up by slice and key (aggregate_combiner.h)
   const ColumnIndex slice_column_;  // then
   OperatorContext* context_ = nullptr;
@@ -1191,7 +1202,8 @@ void RegisterAggregate(Registry& registry) {
       .infer = Infer,
       .create = [](const NodeConfig& config,
                    const NodeShape& shape) -> Result<std::unique_ptr<Operator>> {
-        return std::make_unique<Aggregate>(DefineAggregate(config), shape.combine.has_value());
+        return std::make_unique<Aggregate>(DefineAggregate(config), shape.combine.has_value(),
+                                           config.job());
       },
       .example =
           R"json({"type": "aggregate", "inputs": ["clicks"], "key_by": ["page"], "window": {"type": "tumbling", "size": "1m"}, "aggregates": {"views": "count(*)"}})json",

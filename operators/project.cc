@@ -4,6 +4,7 @@
 #include "engine/api/operator.h"
 #include "engine/api/registry.h"
 #include "engine/base/json.h"
+#include "operators/row_limit.h"
 
 namespace weir {
 namespace {
@@ -58,8 +59,8 @@ std::vector<Target> Targets(const NodeConfig& config) {
 
 class Project final : public Operator {
  public:
-  Project(std::vector<Target> targets, SchemaRef schema)
-      : targets_(std::move(targets)), schema_(std::move(schema)) {}
+  Project(std::vector<Target> targets, SchemaRef schema, const JobSettings& job)
+      : targets_(std::move(targets)), schema_(std::move(schema)), limit_(job, *schema_) {}
 
   Result<Step> OnBatch(Port, const Batch& batch, Output& out) override {
     std::vector<Column> columns;
@@ -69,6 +70,8 @@ class Project final : public Operator {
                                        : target.expression.Evaluate(batch, out.errors()));
     }
     Batch result = Batch::Make(schema_, batch.rows(), std::move(columns));
+    for (const uint32_t row : limit_.Beyond(result))
+      out.errors().Add(row, RecordCode::kExpressionLimit, limit_.message());
     const uint32_t failed = out.errors().rows();
     out.Count(Outcome::kPassed, int64_t{batch.rows()} - failed);
     if (failed != 0) {
@@ -85,6 +88,7 @@ class Project final : public Operator {
  private:
   const std::vector<Target> targets_;
   const SchemaRef schema_;
+  const RowLimit limit_;
 };
 
 void Infer(NodeConfig& config, NodeShape& shape) {
@@ -158,7 +162,7 @@ void RegisterProject(Registry& registry) {
       .infer = Infer,
       .create = [](const NodeConfig& config,
                    const NodeShape& shape) -> Result<std::unique_ptr<Operator>> {
-        return std::make_unique<Project>(Targets(config), shape.outputs[0].schema);
+        return std::make_unique<Project>(Targets(config), shape.outputs[0].schema, config.job());
       },
       .example =
           R"({"type": "project", "inputs": ["bids"], "fields": {"auction": "auction", "euros": "0.908 * price"}})",

@@ -220,7 +220,9 @@ struct JobSettings {
   bool exactly_once = true;  // checkpoint.mode
   Duration checkpoint_interval = Seconds(10);
   size_t record_bytes_max = size_t{1} << 20;  // the job's largest max_record
-  std::vector<std::string> allowed_paths;     // file connectors only below these; empty: none
+  /// Of a row on its way: a node that makes a larger one makes a bad record, `expression.limit`.
+  uint64_t row_bytes_max() const { return uint64_t{4} * record_bytes_max; }
+  std::vector<std::string> allowed_paths;  // file connectors only below these; empty: none
   /// `${secret:name/key}` -> text, on the worker only. kNotFound names the reference, never a
   /// value.
   Result<std::string> (*resolve_secret)(std::string_view reference, const void* context) = nullptr;

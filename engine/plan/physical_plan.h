@@ -102,7 +102,7 @@ struct PhysicalPlan {
   std::vector<PlanChain> chains;
   std::vector<PlanEdge> edges;
   std::shared_ptr<const JobSettings> settings;
-  uint64_t row_bytes_max() const { return uint64_t{4} * settings->record_bytes_max; }
+  uint64_t row_bytes_max() const { return settings->row_bytes_max(); }
 };
 
 /// The same plan with every node in a chain of its own: a configuration of tests (it also shows

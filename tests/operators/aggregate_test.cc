@@ -46,6 +46,27 @@ TEST(Aggregate, SharesSlicesBetweenSlidingWindows) {
       .Run();
 }
 
+TEST(Aggregate, MakesNoResultOfMoreThanFourTimesTheLargestRecord) {
+  for (const char* lateness : {"0s", "10ms"}) {
+    OperatorCase(
+        "aggregate",
+        R"json({"key_by": ["k"], "window": {"type": "tumbling", "size": "10ms"}, "allowed_lateness": ")json" +
+            std::string(lateness) +
+            R"json(", "aggregates": {"a": "repeat(max(s), 840000)", "b": "repeat(max(s), 840000)", "c": "repeat(max(s), 840000)", "d": "repeat(max(s), 840000)", "e": "repeat(max(s), 840000)"}})json")
+        .Input("k int64, s string, _event_time timestamp")
+        .Rows(
+            R"json([{"k": 1, "s": "", "_event_time": 1}, {"k": 2, "s": "x", "_event_time": 2}, {"k": 3, "s": "", "_event_time": 3}])json")
+        .End()
+        .Expect(
+            "",
+            R"json([{"k": 1, "window_start": 0, "window_end": 10000, "a": "", "b": "", "c": "", "d": "", "e": ""},
+                        {"k": 3, "window_start": 0, "window_end": 10000, "a": "", "b": "", "c": "", "d": "", "e": ""}])json")
+        .ExpectErrors({{"expression.limit", 1}})
+        .ExpectOutcomes({{"absorbed", 3}, {"error", 0}})
+        .Run();
+  }
+}
+
 TEST(Aggregate, CountsRowsInGapsApart) {
   OperatorCase(
       "aggregate",
