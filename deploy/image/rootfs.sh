@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the root file system of the image: Debian 12 packages unpacked, no package manager, one user.
+# Makes the root file system of the image: Debian 12 packages unpacked, no package manager, one user. Which packages they
+# are stands in /var/lib/dpkg/status.d, a file for each with its checksums beside it, where scanners of images look.
 #
 #   rootfs.sh WEIR_BINARY FOLDER    on Debian 12, with its own apt sources; the Containerfile runs it too
 set -euo pipefail
@@ -25,13 +26,17 @@ trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
 (cd "$work" && apt-get -q -o APT::Sandbox::User=root download "${PACKAGES[@]}" >log 2>&1) || { tail -n 20 "$work/log" >&2; exit 1; }
 # What bash and libc expect, before anything is unpacked into it.
-mkdir -p "$root"/usr/{bin,sbin,lib,lib64}
+mkdir -p "$root"/usr/{bin,sbin,lib,lib64} "$root/var/lib/dpkg/status.d"
 ln -s usr/bin usr/sbin usr/lib usr/lib64 "$root/"
 for package in "$work"/*.deb; do
   # Through the links: packages of Debian 12 still hold /bin and /lib.
   dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink --no-same-owner -C "$root" \
     --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*' --exclude='./usr/share/lintian/*' \
     --exclude='./usr/share/doc/*/[!c]*' --exclude='./usr/share/bash-completion/*'
+  name=$(dpkg-deb --field "$package" Package)
+  dpkg-deb --field "$package" >"$root/var/lib/dpkg/status.d/$name"
+  dpkg-deb --ctrl-tarfile "$package" | tar -xO ./md5sums >"$root/var/lib/dpkg/status.d/$name.md5sums" 2>/dev/null ||
+    rm "$root/var/lib/dpkg/status.d/$name.md5sums" # a package of links alone has none
 done
 cat "$root"/usr/share/ca-certificates/mozilla/*.crt >"$root/etc/ssl/certs/ca-certificates.crt"
 printf 'root:x:0:0::/root:/usr/sbin/nologin\nweir:x:65532:65532::/var/lib/weir:/usr/sbin/nologin\n' >"$root/etc/passwd"

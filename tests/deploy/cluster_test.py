@@ -37,6 +37,7 @@ KAFKA = SOURCE / "deploy" / "kafka" / "kafka.sh"
 MACHINE = "172.30.213.254"  # this machine as pods see it
 NAMESPACE = chart_test.NAMESPACE
 SKIPPED = 77
+IMAGE_MIB_MAX = 120 * 1000 * 1000 >> 20  # 120 MB
 SECONDS_MAX = 180
 RATE = 1000  # records a second of the workload
 FILES = "/var/lib/weir/files"
@@ -325,6 +326,71 @@ class ClusterTest(unittest.TestCase):
                 self.assertIsNotNone(resumed_from(release), release.log())
                 release.remove()
 
+    def test_image_names_its_packages(self):
+        """Scanners find each Debian package of the image by a file of its own; what the process has loaded is in one of them, or is weir itself."""
+        release = self.release("packages", dict(SMALL))
+        release.install("--wait", "--timeout", "120s")
+        release.wait_ready()
+        process = pathlib.Path("/proc", str(release.process()))
+        status = process / "root" / "var" / "lib" / "dpkg" / "status.d"
+        wanted = re.search(r"PACKAGES=\(([^)]*)\)", (SOURCE / "deploy" / "image" / "rootfs.sh").read_text())[1]
+        wanted = [word for line in wanted.splitlines() if not line.lstrip().startswith("#") for word in line.split()]
+        self.assertEqual(sorted(wanted), sorted(f.name for f in status.iterdir() if f.suffix != ".md5sums" or f.name in wanted))
+        for name in wanted:
+            fields = dict(line.split(": ", 1) for line in (status / name).read_text().splitlines() if re.match(r"[A-Z][\w-]*: ", line))
+            self.assertEqual(fields["Package"], name)
+            self.assertTrue(fields["Version"] and fields["Architecture"], name)
+        packaged = {"/" + line.split(None, 1)[1] for file in status.glob("*.md5sums") for line in file.read_text().splitlines()}
+        # Debian 12 has /lib as a link to /usr/lib; packages name either.
+        packaged |= {"/usr" + path for path in packaged if path.startswith("/lib")}
+        loaded = {line.split()[5] for line in (process / "maps").read_text().splitlines() if len(line.split()) > 5 and line.split()[5].startswith("/usr/")}
+        self.assertIn("/usr/bin/weir", loaded)
+        self.assertEqual(loaded - packaged, {"/usr/bin/weir"})
+
+    def test_a_pod_that_is_not_ready_is_found(self):
+        """A job whose broker does not answer: the pod lives and waits, the Service leads to it all the same, and `helm test` fails with the reason."""
+        job = json.loads(chart_test.KAFKA)
+        job["connections"]["main"] = {"type": "kafka", "brokers": f"{MACHINE}:1"}
+        release = self.release("waiting", {**SMALL, "job": json.dumps(job), "config": {"connect_timeout": "10m"}})
+        release.install()
+        until("the pod runs", lambda: ((release.container() or {}).get("state") or {}).get("running"))
+        until("the kubelet has seen that it started", lambda: (release.container() or {}).get("started"))
+        slices = cluster.get(f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices?labelSelector=kubernetes.io/service-name={release.name}-weir")["items"]
+        endpoints = [endpoint for one in slices for endpoint in one["endpoints"]]
+        self.assertEqual([(e["addresses"], e["conditions"]["ready"]) for e in endpoints], [([release.pod()["status"]["podIP"]], True)])
+        self.assertIsNone(release.is_ready())
+        done = release.helm("test", release.name, "--timeout", "60s", ok=False)
+        self.assertNotEqual(done.returncode, 0, "a release that is not ready must not pass its test")
+        said = kubectl("logs", f"{release.name}-weir-test").stdout
+        print("  " + said.strip().replace("\n", "\n  "), flush=True)
+        self.assertIn(" 503 ", said)
+        self.assertIn("the job has not started", said)
+        self.assertIn(f"{MACHINE}:1", said)
+        self.assertEqual(release.container()["restartCount"], 0, "an outage at the start must not restart the pod")
+
+    def test_from_is_obeyed_once_for_each_nonce(self):
+        """`from: none` begins anew once: not when the process starts again, not when the same release is installed again, but with another nonce."""
+        release = self.release("anew", dict(SMALL))
+        release.install("--wait", "--timeout", "120s")
+        before = release.wait_ready()
+        release.wait_checkpoints()
+        release.values.update({"from": "none", "fromNonce": "first"})
+        release.apply("upgrade", "--wait", "--timeout", "120s")
+        before = release.wait_ready(but=before)
+        self.assertIsNone(resumed_from(release), release.log())
+        release.wait_checkpoints()
+        run("kill", "-9", release.process())
+        before = release.wait_ready(but=before)
+        self.assertIsNotNone(resumed_from(release), release.log())
+        release.remove()
+        release.install("--wait", "--timeout", "120s")
+        before = release.wait_ready(but=before)
+        self.assertIsNotNone(resumed_from(release), release.log())
+        release.values["fromNonce"] = "second"
+        release.apply("upgrade", "--wait", "--timeout", "120s")
+        release.wait_ready(but=before)
+        self.assertIsNone(resumed_from(release), release.log())
+
     def test_upgrade_and_rollback_by_helm_3(self):
         """Helm 3 merges on the client where Helm 4 lets the server do it: the same release by the older one."""
         release = self.release("three", dict(SMALL), helm=3)
@@ -394,6 +460,8 @@ class ClusterTest(unittest.TestCase):
         begin = release.install()
         release.wait_ready()
         figure("a Kafka job: install until Ready", time.monotonic() - begin)
+        # It writes to Kafka and to its volume, neither of which the test pod has.
+        self.assertIn("Succeeded", release.helm("test", release.name, "--timeout", "60s").stdout)
         for _ in range(3):
             pod = release.pod()["metadata"]["uid"]
             resume(release, "kill -9 of the process", lambda: run("kill", "-9", release.process()))
@@ -595,7 +663,11 @@ def traces():
 
 def set_up():
     global cluster, bootstrap
-    print(run(SOURCE / "deploy" / "image" / "build.sh", WEIR, work / "image.tar").stdout.splitlines()[-1])
+    built = run(SOURCE / "deploy" / "image" / "build.sh", WEIR, work / "image.tar").stdout.splitlines()[-1]
+    print(built)
+    size = int(re.search(r"(\d+) MiB unpacked", built)[1])
+    if size > IMAGE_MIB_MAX:
+        raise AssertionError(f"the image has {size} MiB, more than {IMAGE_MIB_MAX} MiB")
     begin = time.monotonic()
     print(run(CLUSTER, "up", "--nodes", "2", "--image", work / "image.tar", timeout=900).stdout, end="")
     cluster = Cluster()
