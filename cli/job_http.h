@@ -27,6 +27,8 @@ class JobHttp {
   /// What the start waits for now; /readyz shows it until there is a coordinator.
   void Waiting(std::string what);
   void Follow(const control::JobCoordinator& coordinator);
+  /// Where the calls to the job's storage are counted.
+  StorageMeter& storage() { return metrics_.storage(); }
   void Close() { servers_.clear(); }
   /// Of the API, else of the probes; empty: nobody listens.
   std::string address() const;

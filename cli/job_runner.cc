@@ -212,6 +212,7 @@ int RunJob(const RunOptions& options, const std::function<bool()>& stop) {
     std::printf("%s: valid; nothing was run\n", options.job.file.c_str());
     return 0;
   }
+  store = Metered(std::move(store).value(), http.storage(), *env);
   Result<BackendParts> backend = MakeBackend(*env, *memory, plan.state_backend);
   if (!backend.ok()) return Fail(backend.status());
 

@@ -350,6 +350,19 @@ std::vector<MetricFamily> JobMetrics::Collect() const {
               1);
   }
 
+  for (size_t i = 0; i < kStorageOperations; ++i) {
+    const auto operation = static_cast<StorageOperation>(i);
+    const std::string name(StorageOperationName(operation));
+    const StorageMeter::Values calls = storage_.Of(operation);
+    out.Counter("weir_storage_operations_total",
+                with({{"operation", name}, {"outcome", "completed"}}),
+                static_cast<double>(calls.completed));
+    out.Counter("weir_storage_operations_total", with({{"operation", name}, {"outcome", "failed"}}),
+                static_cast<double>(calls.failed));
+    out.Histogram("weir_storage_operation_duration_seconds", with({{"operation", name}}),
+                  calls.seconds);
+  }
+
   std::vector<NodeValues> values;
   if (coordinator != nullptr) values = coordinator->Values();
   AddHistograms(out, job, values);

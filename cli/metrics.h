@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string>
 
+#include "cli/storage_meter.h"
 #include "engine/api/memory.h"
 #include "engine/control/coordinator.h"
 
@@ -23,6 +24,8 @@ class JobMetrics final : public prometheus::Collectable {
   void Follow(const control::JobCoordinator& coordinator) {
     coordinator_.store(&coordinator, std::memory_order_release);
   }
+  /// Where the calls to the job's storage are counted.
+  StorageMeter& storage() { return storage_; }
   std::vector<prometheus::MetricFamily> Collect() const override;
 
  private:
@@ -30,6 +33,7 @@ class JobMetrics final : public prometheus::Collectable {
   const MemoryGovernor& memory_;
   const uint32_t tasks_max_;
   std::atomic<const control::JobCoordinator*> coordinator_ = nullptr;
+  StorageMeter storage_;
 };
 
 /// Prometheus text of everything `metrics` holds.

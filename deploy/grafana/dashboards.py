@@ -135,6 +135,17 @@ PANELS = {
                        "First to last barrier. Seconds: the node waits for a backpressured input."),
     "phases": Panel("Snapshot phases p95", "timeseries", "s", 8, quantiles("weir_checkpoint_snapshot_seconds", "<N>", "node_id, phase", points=(0.95,)),
                     "Only sync holds processing up; async writes files, upload names them in the storage."),
+    # Storage
+    "storage_calls": Panel("Storage: calls", "timeseries", "ops", 8,
+                           [("sum by (job_name, operation) (rate(weir_storage_operations_total{<J>}<R>))", "{{job_name}} {{operation}}")],
+                           "Of an object store these cost money: fewer with a longer checkpoint.interval."),
+    "storage_failures": Panel("Storage: failed calls", "timeseries", "short", 8,
+                              [('sum by (job_name, operation) (increase(weir_storage_operations_total{<J>,outcome="failed"}[1h]))',
+                                "{{job_name}} {{operation}}")],
+                              "Per hour, after all tries. The log has what the storage said; a checkpoint that needed them failed too."),
+    "storage_time": Panel("Storage: time of a call p95", "timeseries", "s", 8,
+                          quantiles("weir_storage_operation_duration_seconds", "<J>", "operation", points=(0.95,)),
+                          "Tries included: jumps of seconds are pauses before another try. Slow writes make checkpoints slow."),
     # State
     "state_size": Panel("State size", "timeseries", "bytes", 8, [("sum by (node_id) (weir_state_size_bytes{<N>})", "{{node_id}}")],
                         "Hot table plus RocksDB. It must not grow without end: a window or TTL bounds it.", "state"),
@@ -211,6 +222,7 @@ DASHBOARDS = {
     "checkpoints": ("weir-checkpoints", "Weir: checkpoints and state", [
         ("Checkpoints", ["checkpoint_duration", "checkpoint_size", "checkpoint_outcomes", "checkpoint_running", "checkpoint_fallbacks", "alignment", "phases",
                          "checkpoint_pause"]),
+        ("Storage", ["storage_calls", "storage_failures", "storage_time"]),
         ("State", ["state_size", "state_rows", "state_cold"]),
         ("RocksDB", ["rocksdb_memory", "rocksdb_compaction", "rocksdb_stalls"])]),
     "overview": ("weir-overview", "Weir: overview", [

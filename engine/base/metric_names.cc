@@ -35,6 +35,11 @@ constexpr MetricInfo kMetrics[] = {
      "Time between the first and the last barrier of a checkpoint at a task."},
     {"weir_checkpoint_snapshot_seconds", kH, kN, "phase",
      "Parts of a task's snapshot: sync holds the task up, async and upload do not."},
+    {"weir_storage_operations_total", kC, kJ, "operation outcome",
+     "Calls to the storage: completed, also with the answer that a name is not there or is taken, "
+     "or failed after all tries."},
+    {"weir_storage_operation_duration_seconds", kH, kJ, "operation",
+     "Duration of calls to the storage, tries included."},
     {"weir_node_info", kG, kN, "type parallelism",
      "Always 1; the labels tell the node's type and parallelism."},
     {"weir_node_records_in_total", kC, kT, "",
