@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Computes what three golden jobs must give, in a few lines that share nothing with the engine, and compares it with their expected.ndjson: so the committed
+"""Computes what golden jobs must give, in a few lines that share nothing with the engine, and compares it with their expected.ndjson: so the committed
 expectations are not just what the engine once wrote. usage: oracle.py GOLDEN_DIRECTORY"""
 import collections
 import datetime
+import fractions
 import json
+import statistics
 import sys
 
 ROOT = sys.argv[1]
@@ -98,6 +100,51 @@ def main():
     got = {(row["device"], row["window_start"], row["n"], row["total"], us(row["last"])) for row in read_expected("assigned_time", "minutes")}
     check("assigned_time", want, got)
     check("assigned_time, dead letters", set(dead.items()), set(collections.Counter(row["code"] for row in read_expected("assigned_time", "dead")).items()))
+
+    generated()
+
+
+def cents(text):
+    return fractions.Fraction(text)
+
+
+def generated():
+    rows = []
+    for number in range(600):
+        v = number * 31 % 97
+        rows.append({"id": number, "kind": f"k{number % 4}", "v": None if v == 13 else v, "price": fractions.Fraction(number % 50, 4),
+                     "heat": number * 17 % 64 / 8, "ok": number % 3 != 0, "at": (1767225600 + number * 7919 % 1200) * MICRO})
+    want = {(row["id"], row["kind"], row["v"], row["price"], row["ok"], row["at"], row["at"] // (60 * MICRO) * 60 * MICRO) for row in rows if row["price"] >= 10}
+    got = {(row["id"], row["kind"], row["v"], cents(row["price"]), row["ok"], us(row["at"]), us(row["minute"])) for row in read_expected("generated", "kept")}
+    check("generated, kept", want, got)
+
+    windows = collections.defaultdict(list)
+    for row in rows:
+        start = (row["at"] - 60 * MICRO) // (300 * MICRO) * 300 * MICRO + 60 * MICRO
+        windows[row["kind"], rfc3339(start)].append(row)
+    want = set()
+    for (kind, start), members in windows.items():
+        members.sort(key=lambda row: row["at"])
+        known = [row["v"] for row in members if row["v"] is not None]
+        prices = [row["price"] for row in members]
+        want.add((kind, start, len(members), len(known), len(set(known)), len(set(known)), sum(known), sum(prices), sum(row["heat"] for row in members),
+                  round(float(sum(prices) / len(prices)), 5), round(sum(known) / len(known), 9), min(known), max(prices), members[0]["id"], members[-1]["id"],
+                  all(row["ok"] for row in members), any(row["ok"] for row in members), round(statistics.stdev(known) * 1000), statistics.median(known),
+                  sum(1 for row in members if not row["ok"])))
+    got = {(row["kind"], row["window_start"], row["n"], row["known"], row["different"], row["about"], row["total"], cents(row["paid"]), row["warmth"],
+            round(float(row["mean_price"]), 5), round(row["mean"], 9), row["least"], cents(row["most"]), row["oldest"], row["newest"], row["all_ok"], row["any_ok"], row["spread"], row["middle"], row["few"])
+           for row in read_expected("generated", "kinds")}
+    check("generated, by kind", want, got)
+
+    windows = collections.defaultdict(list)
+    for row in rows:
+        start = row["at"] // (120 * MICRO) * 120 * MICRO
+        windows[start].append(row)
+        windows[start - 120 * MICRO].append(row)
+    want = {f"{rfc3339(start)},{rfc3339(start + 240 * MICRO)},{len(members)},{sum(row['v'] or 0 for row in members)},{rfc3339(max(row['at'] for row in members))}"
+            for start, members in windows.items() if len(members) > 100}
+    got = {line.rstrip("\n").split(" ", 1)[1] for line in open(f"{ROOT}/generated/expected.ndjson") if line.startswith("totals ")}
+    check("generated, totals", want, got)
 
 
 if __name__ == "__main__":
