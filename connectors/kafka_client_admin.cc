@@ -126,15 +126,16 @@ class RealKafkaAdmin final : public KafkaAdmin {
     if (when == When::kEarliest) spec = RD_KAFKA_OFFSET_SPEC_EARLIEST;
     if (when == When::kAtTime) spec = std::max<int64_t>(0, time.us / 1000);
     const Duration until = env_.Steady() + deadline;
+    // The answer where no record is that young. Asked for first: what comes between the two
+    // questions lies behind this end, and is found or read.
+    std::vector<int64_t> ends;
+    if (when == When::kAtTime) {
+      WEIR_ASSIGN(ends, ListOffsets(partitions, RD_KAFKA_OFFSET_SPEC_LATEST, /*stable=*/false,
+                                    Left(until)));
+    }
     WEIR_ASSIGN(std::vector<int64_t> offsets,
-                ListOffsets(partitions, spec, when == When::kLatestStable, deadline));
-    if (when != When::kAtTime || std::ranges::find(offsets, int64_t{-1}) == offsets.end())
-      return offsets;
-    // No record that young: the end.
-    WEIR_ASSIGN(
-        const std::vector<int64_t> ends,
-        ListOffsets(partitions, RD_KAFKA_OFFSET_SPEC_LATEST, /*stable=*/false, Left(until)));
-    for (size_t i = 0; i < offsets.size(); ++i) {
+                ListOffsets(partitions, spec, when == When::kLatestStable, Left(until)));
+    for (size_t i = 0; i < ends.size(); ++i) {
       if (offsets[i] < 0) offsets[i] = ends[i];
     }
     return offsets;

@@ -41,6 +41,7 @@ struct Partition {
   KafkaQueueSignal* signal = nullptr;
   bool more = true;  // the last call did not empty the queue
   bool end_reached = false;
+  int64_t end_offset = -1;  // of the end that was told last
   KafkaPartition statistics;
   int64_t statistics_at_us = 0;
   Status error;
@@ -136,6 +137,12 @@ class RealKafkaConsumer final : public KafkaConsumer, private HeaderReader {
     KafkaPartition status = partition.statistics;
     status.end_reached = partition.end_reached && !partition.more &&
                          !partition.signal->ready.load(std::memory_order_acquire);
+    // Statistics are older than the messages, or newer. At the end it counts which end that is: all
+    // records below it have been taken, whatever markers of transactions lie behind the last one.
+    if (status.end_reached) {
+      (config_.read_committed ? status.stable_offset : status.high_offset) = partition.end_offset;
+      status.high_offset = std::max(status.high_offset, partition.end_offset);
+    }
     status.error = partition.error;
     if (partition.statistics_at_us != 0 && status.last_fetch_age.us != INT64_MAX) {
       status.last_fetch_age =
@@ -244,6 +251,7 @@ class RealKafkaConsumer final : public KafkaConsumer, private HeaderReader {
   void OnMessageError(Partition& partition, const rd_kafka_message_t& message) {
     if (message.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
       partition.end_reached = true;
+      partition.end_offset = message.offset;
       return;
     }
     const std::string text = partition.position.topic + "-" +

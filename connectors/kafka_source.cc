@@ -256,7 +256,7 @@ class KafkaEnumerator final : public SplitEnumerator {
     const Start start = started_ ? Start::kEarliest : settings_->start;
     switch (start) {
       case Start::kLatest:
-        return admin_->Offsets(partitions, KafkaAdmin::When::kLatest, {}, kAdminDeadline);
+        return admin_->Offsets(partitions, Latest(), {}, kAdminDeadline);
       case Start::kTime:
         return admin_->Offsets(partitions, KafkaAdmin::When::kAtTime, settings_->start_time,
                                kAdminDeadline);
@@ -275,13 +275,18 @@ class KafkaEnumerator final : public SplitEnumerator {
     return offsets;
   }
 
+  /// Where a reader stands that has read everything it may read: records of a transaction that is
+  /// open now are new ones for it once they are committed.
+  KafkaAdmin::When Latest() const {
+    return settings_->read_committed ? KafkaAdmin::When::kLatestStable : KafkaAdmin::When::kLatest;
+  }
+
   Result<std::vector<int64_t>> Stops(
       const std::vector<std::pair<std::string, int32_t>>& partitions) {
     using Stop = KafkaSourceSettings::Stop;
     if (settings_->stop == Stop::kNever) return std::vector<int64_t>(partitions.size(), -1);
-    const KafkaAdmin::When latest =
-        settings_->read_committed ? KafkaAdmin::When::kLatestStable : KafkaAdmin::When::kLatest;
-    WEIR_ASSIGN(std::vector<int64_t> ends, admin_->Offsets(partitions, latest, {}, kAdminDeadline));
+    WEIR_ASSIGN(std::vector<int64_t> ends,
+                admin_->Offsets(partitions, Latest(), {}, kAdminDeadline));
     if (settings_->stop == Stop::kLatest) return ends;
     WEIR_ASSIGN(std::vector<int64_t> offsets,
                 admin_->Offsets(partitions, KafkaAdmin::When::kAtTime, settings_->stop_time,
@@ -427,12 +432,15 @@ class KafkaSource final : public Source {
     if (assigned.queue && !assigned.ended) {
       const KafkaPartition partition = consumer_->status(*assigned.queue);
       if (!partition.error.ok()) return OnPartitionError(assigned, partition.error);
-      // Behind the last record may lie markers of transactions, so the offset alone does not tell
-      // the end.
-      if (position.stop >= 0 && partition.end_reached) assigned.ended = true;
+      // Behind the last record may lie markers of transactions and aborted records, which only the
+      // end passes over. A replica that lags may tell an end before the stop.
+      if (partition.end_reached) {
+        position.next = std::max(position.next, settings_->read_committed ? partition.stable_offset
+                                                                          : partition.high_offset);
+        if (position.stop >= 0 && position.next >= position.stop) assigned.ended = true;
+      }
       if (partition.high_offset >= 0)
         lag = std::max<int64_t>(0, partition.high_offset - position.next);
-      if (partition.end_reached) lag = 0;
       const bool stable =
           !settings_->read_committed || partition.stable_offset == partition.high_offset;
       const bool heard = partition.leader_up && partition.last_fetch_age < kAnswerAgeMax;
@@ -711,14 +719,15 @@ void RegisterKafkaSource(Registry& registry) {
                 .required = true},
                {.name = "start_from",
                 .type = OptionType::kJson,
-                .doc = "Where a job without state begins: earliest, latest, committed (earliest "
-                       "where nothing is), or {\"timestamp\": t}.",
+                .doc = "Where a job without state begins: earliest, latest (behind what can be "
+                       "read now), committed (earliest where nothing is), or {\"timestamp\": t}.",
                 .fallback = "earliest",
                 .substitute = true},
                {.name = "stop_at",
                 .type = OptionType::kJson,
-                .doc =
-                    "Ends there: latest (the end at the start of the job), or {\"timestamp\": t}.",
+                .doc = "Ends there: latest (the end at the start of the job; under read_committed "
+                       "records of a transaction that is open then are not waited for), or "
+                       "{\"timestamp\": t}.",
                 .substitute = true},
                {.name = "group_id",
                 .doc = "Offsets are committed to this group after each checkpoint, for lag tools "

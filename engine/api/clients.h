@@ -45,7 +45,7 @@ struct KafkaPartition {
   bool end_reached =
       false;  // "end of partition" came and no message after it, queued ones included
   bool leader_up = false;
-  int64_t stable_offset = -1, high_offset = -1;  // -1: not known yet
+  int64_t stable_offset = -1, high_offset = -1;  // -1: not known yet; exact while end_reached
   Duration last_fetch_age = Duration{INT64_MAX};
   uint64_t queued_messages = 0, queued_bytes = 0;
   Status error;  // fatal for the split: offset out of range (kNotFound), topic or partition gone

@@ -13,6 +13,25 @@ namespace {
 
 constexpr std::chrono::seconds kWaitMax(60);
 constexpr Duration kDeadline = Seconds(20);
+constexpr int kTransactionMs = 30'000;
+
+rd_kafka_t* MakeTransactional(const std::string& brokers, const std::string& transactional_id) {
+  rd_kafka_conf_t* conf = rd_kafka_conf_new();
+  std::array<char, 256> error{};
+  for (const auto& [name, value] :
+       {std::pair("bootstrap.servers", brokers), {"transactional.id", transactional_id}}) {
+    WEIR_CHECK(rd_kafka_conf_set(conf, name, value.c_str(), error.data(), error.size()) ==
+               RD_KAFKA_CONF_OK);
+  }
+  rd_kafka_t* client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error.data(), error.size());
+  WEIR_CHECK(client != nullptr);
+  return client;
+}
+
+void CheckTransaction(rd_kafka_error_t* error) {
+  if (error == nullptr) return;
+  CheckFailed(__FILE__, __LINE__, "transaction", rd_kafka_error_string(error));
+}
 
 }  // namespace
 
@@ -109,6 +128,37 @@ void KafkaRig::Fill(const std::string& topic, int partitions, int first, int cou
     Produce(record);
   }
   FlushAll();
+}
+
+KafkaTransactions::KafkaTransactions(const KafkaRig& rig, const std::string& transactional_id)
+    : client_(MakeTransactional(rig.connection.brokers, transactional_id)) {
+  CheckTransaction(rd_kafka_init_transactions(client_, kTransactionMs));
+}
+
+KafkaTransactions::~KafkaTransactions() { rd_kafka_destroy(client_); }
+
+void KafkaTransactions::Begin() { CheckTransaction(rd_kafka_begin_transaction(client_)); }
+
+void KafkaTransactions::Put(const std::string& topic, int32_t partition,
+                            const std::vector<std::string>& values) {
+  for (const std::string& value : values) {
+    const rd_kafka_resp_err_t error = rd_kafka_producev(
+        client_, RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(partition),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        // The library copies it and never writes to it.
+        RD_KAFKA_V_VALUE(const_cast<char*>(value.data()), value.size()),  // NOLINT
+        RD_KAFKA_V_END);
+    WEIR_CHECK(error == RD_KAFKA_RESP_ERR_NO_ERROR);
+  }
+  WEIR_CHECK(rd_kafka_flush(client_, kTransactionMs) == RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+void KafkaTransactions::Commit() {
+  CheckTransaction(rd_kafka_commit_transaction(client_, kTransactionMs));
+}
+
+void KafkaTransactions::Abort() {
+  CheckTransaction(rd_kafka_abort_transaction(client_, kTransactionMs));
 }
 
 SourceRun::SourceRun(KafkaRig& with, const std::string& options)

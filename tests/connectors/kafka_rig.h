@@ -13,6 +13,8 @@
 #include "tests/connectors/rig.h"
 #include "tests/harness/kafka_broker.h"
 
+struct rd_kafka_s;  // librdkafka's handle
+
 namespace weir {
 
 /// Env and clients of one test, and the context that goes with them.
@@ -36,6 +38,24 @@ struct KafkaRig {
 
  private:
   std::unique_ptr<KafkaProducer> producer_;
+};
+
+/// A producer with transactions, by librdkafka itself, as those that write a job's input are. One
+/// transaction at a time; its records are in the topic's log when Put returns.
+class KafkaTransactions {
+ public:
+  KafkaTransactions(const KafkaRig& rig, const std::string& transactional_id);
+  ~KafkaTransactions();
+  KafkaTransactions(const KafkaTransactions&) = delete;
+  KafkaTransactions& operator=(const KafkaTransactions&) = delete;
+
+  void Begin();
+  void Put(const std::string& topic, int32_t partition, const std::vector<std::string>& values);
+  void Commit();
+  void Abort();
+
+ private:
+  rd_kafka_s* const client_;
 };
 
 /// A source with its enumerator.

@@ -206,6 +206,194 @@ TEST(KafkaSource, SaysWhenItHasCaughtUpAndHowFarItIsBehind) {
   ASSERT_TRUE(run.PollUntil([&] { return run.out.records.size() == 505; }).ok());
 }
 
+/// The broker answers before the markers of a commit or an abort lie in the partitions.
+void AwaitEnd(KafkaRig& rig, const std::string& topic, int32_t partition, KafkaAdmin::When when,
+              int64_t end) {
+  const std::vector<std::pair<std::string, int32_t>> one = {{topic, partition}};
+  ASSERT_TRUE(WaitFor(
+      [&] { return rig.Admin()->Offsets(one, when, {}, Seconds(10)).value().front() == end; }));
+}
+
+TEST(KafkaSource, ReadsWhatTransactionsHaveCommittedAndEndsBehindTheirMarkers) {
+  KafkaRig rig(Addresses().plaintext);
+  const std::string topic = UniqueTopic("transactions");
+  rig.CreateTopic(topic, 4);
+  KafkaTransactions one(rig, topic + "-one"), two(rig, topic + "-two");
+  one.Begin();
+  one.Put(topic, 0, {"a0", "a1"});  // 0, 1
+  two.Begin();
+  two.Put(topic, 0, {"gone"});  // 2
+  one.Put(topic, 0, {"a2"});    // 3
+  one.Put(topic, 1, {"b0"});    // 0
+  one.Commit();                 // markers: 4 and 1
+  AwaitEnd(rig, topic, 0, KafkaAdmin::When::kLatest, 5);
+  two.Put(topic, 0, {"gone"});  // 5
+  two.Abort();                  // 6
+  AwaitEnd(rig, topic, 0, KafkaAdmin::When::kLatestStable, 7);
+  rig.Produce({.topic = topic, .partition = 0, .key = {}, .value = "a3", .headers = {}});
+  rig.FlushAll();  // 7
+  two.Begin();
+  // More than one answer of the broker holds, in no record of which there is anything to read.
+  two.Put(topic, 2, std::vector<std::string>(3000, std::string(500, 'x')));
+  two.Put(topic, 0, {"gone"});  // 8
+  two.Abort();                  // 9, and 3000
+  AwaitEnd(rig, topic, 0, KafkaAdmin::When::kLatestStable, 10);
+  AwaitEnd(rig, topic, 1, KafkaAdmin::When::kLatestStable, 2);
+  AwaitEnd(rig, topic, 2, KafkaAdmin::When::kLatestStable, 3001);
+  for (const std::string isolation : {"", R"(, "isolation": "read_committed")"}) {
+    SourceRun run(
+        rig, Options(topic, R"("group_id": ")" + topic + R"(", "stop_at": "latest")" + isolation));
+    ASSERT_TRUE(run.Start({}).ok());
+    const Status status = run.PollUntil([&] { return run.AllEnded(); });
+    ASSERT_TRUE(status.ok()) << status.ToString();
+    std::vector<std::string> of_zero;
+    for (const TestSourceOutput::Copied& record : run.out.records) {
+      if (record.partition == 0)
+        of_zero.push_back(record.value + "@" + std::to_string(record.offset));
+    }
+    EXPECT_THAT(of_zero, ElementsAre("a0@0", "a1@1", "a2@3", "a3@7"));
+    EXPECT_THAT(run.Values(), UnorderedElementsAre("a0", "a1", "a2", "a3", "b0"));
+    EXPECT_EQ(run.out.skipped, 0U) << "nobody counts what was never written";
+    EXPECT_EQ(run.context.counters["offset_repeat"].value(), 0);
+    for (const auto& [split, reported] : run.out.reports) EXPECT_EQ(reported.lag, 0) << split;
+    // Behind the markers, so that tools see no lag, and a new start has nothing to read.
+    std::map<std::string, std::string> next;
+    for (const SplitState& state : run.Positions())
+      next[state.id.substr(topic.size())] = state.position.substr(0, state.position.find('/'));
+    EXPECT_THAT(next, ElementsAre(std::pair("/0", "10"), std::pair("/1", "2"),
+                                  std::pair("/2", "3001"), std::pair("/3", "0")));
+    run.source->OnComplete(CheckpointId{1}, run.Positions());
+    const std::vector<std::pair<std::string, int32_t>> partitions = {
+        {topic, 0}, {topic, 1}, {topic, 2}};
+    EXPECT_TRUE(WaitFor([&] {
+      return rig.Admin()->Committed(topic, partitions, Seconds(10)).value() ==
+             std::vector<int64_t>{10, 2, 3001};
+    }));
+    SourceRun again(rig, Options(topic, R"("stop_at": "latest")" + isolation));
+    ASSERT_TRUE(again.Start(run.Positions()).ok());
+    ASSERT_TRUE(again.PollUntil([&] { return again.AllEnded(); }).ok());
+    EXPECT_THAT(again.out.records, IsEmpty());
+  }
+
+  SourceRun all(rig, Options(topic, R"("stop_at": "latest", "isolation": "read_uncommitted")"));
+  ASSERT_TRUE(all.Start({}).ok());
+  ASSERT_TRUE(all.PollUntil([&] { return all.AllEnded(); }).ok());
+  std::vector<std::string> of_zero;
+  size_t of_two = 0;
+  for (const TestSourceOutput::Copied& record : all.out.records) {
+    if (record.partition == 0) of_zero.push_back(record.value);
+    if (record.partition == 2) ++of_two;
+  }
+  EXPECT_THAT(of_zero, ElementsAre("a0", "a1", "gone", "a2", "gone", "a3", "gone"));
+  EXPECT_EQ(of_two, 3000U);
+  for (const auto& [split, reported] : all.out.reports) EXPECT_EQ(reported.lag, 0) << split;
+}
+
+TEST(KafkaSource, DoesNotWaitForATransactionThatIsOpenAtItsStartAndLosesNoneLater) {
+  KafkaRig rig(Addresses().plaintext);
+  const std::string topic = UniqueTopic("open");
+  rig.CreateTopic(topic, 1);
+  KafkaTransactions writer(rig, topic);
+  writer.Begin();
+  writer.Put(topic, 0, {"v0", "v1"});
+  writer.Commit();  // 2
+  writer.Begin();
+  writer.Put(topic, 0, {"v2", "v3"});  // 3, 4
+  rig.Produce({.topic = topic, .partition = 0, .key = {}, .value = "plain", .headers = {}});
+  rig.FlushAll();  // 5: complete, and behind what is open
+  const auto read = [&](SourceRun& run) {
+    const Status status = run.PollUntil([&] { return run.AllEnded(); });
+    EXPECT_TRUE(status.ok()) << status.ToString();
+    return run.Values();
+  };
+  SourceRun bounded(rig, Options(topic, R"("stop_at": "latest")"));
+  ASSERT_TRUE(bounded.Start({}).ok());
+  EXPECT_THAT(read(bounded), ElementsAre("v0", "v1"));
+  EXPECT_EQ(bounded.out.reports[0].position.substr(0, 4), "3/3/");
+
+  SourceRun uncommitted(rig,
+                        Options(topic, R"("stop_at": "latest", "isolation": "read_uncommitted")"));
+  ASSERT_TRUE(uncommitted.Start({}).ok());
+  EXPECT_THAT(read(uncommitted), ElementsAre("v0", "v1", "v2", "v3", "plain"));
+
+  // What is open now is new for them, but only for those that wait for commits.
+  SourceRun from_latest(rig, Options(topic, R"("start_from": "latest")"));
+  ASSERT_TRUE(from_latest.Start({}).ok());
+  SourceRun behind(rig,
+                   Options(topic, R"("start_from": "latest", "isolation": "read_uncommitted")"));
+  ASSERT_TRUE(behind.Start({}).ok());
+  SourceRun until(rig, Options(topic, R"("stop_at": {"timestamp": "2100-01-01T00:00:00Z"})"));
+  ASSERT_TRUE(until.Start({}).ok());
+  writer.Commit();  // 6
+  EXPECT_THAT(read(until), ElementsAre("v0", "v1")) << "its end was seen at its start too";
+  ASSERT_TRUE(from_latest.PollUntil([&] { return from_latest.out.records.size() == 3; }).ok());
+  EXPECT_THAT(from_latest.Values(), ElementsAre("v2", "v3", "plain"));
+  rig.Produce({.topic = topic, .partition = 0, .key = {}, .value = "new", .headers = {}});
+  rig.FlushAll();
+  ASSERT_TRUE(behind.PollUntil([&] { return !behind.out.records.empty(); }).ok());
+  EXPECT_THAT(behind.Values(), ElementsAre("new"));
+
+  // A bounded read keeps the end that it saw first, whatever has been committed since.
+  SourceRun resumed(rig, Options(topic, R"("stop_at": "latest")"));
+  ASSERT_TRUE(resumed.Start(bounded.Positions()).ok());
+  EXPECT_THAT(read(resumed), IsEmpty());
+}
+
+TEST(KafkaSource, IsBehindWhileATransactionIsOpenAndCaughtUpOnceItIsAborted) {
+  KafkaRig rig(Addresses().plaintext);
+  const std::string topic = UniqueTopic("hanging");
+  rig.CreateTopic(topic, 2);
+  rig.Fill(topic, 2, 0, 4, "v");
+  KafkaTransactions writer(rig, topic);
+  writer.Begin();
+  writer.Put(topic, 0, {"w0", "w1", "w2"});
+  SourceRun run(rig, Options(topic, ""));
+  ASSERT_TRUE(run.Start({}).ok());
+  const auto state = [&](const std::string& partition) {
+    for (uint32_t split = 0; split < run.splits.size(); ++split) {
+      if (run.splits[split].id == topic + "/" + partition) return run.out.reports[split];
+    }
+    return TestSourceOutput::Reported{};
+  };
+  // The client's figures come for both at once.
+  ASSERT_TRUE(run.PollUntil([&] {
+                   return state("1").status == SplitStatus::kCaughtUp && state("0").lag == 3;
+                 })
+                  .ok());
+  EXPECT_EQ(state("0").status, SplitStatus::kBehind) << "it may not become idle";
+  EXPECT_EQ(state("0").position.substr(0, 2), "2/");
+  EXPECT_EQ(AsSet(run.Values()), AsSet(Numbered(0, 4)));
+  writer.Abort();
+  ASSERT_TRUE(run.PollUntil([&] { return state("0").status == SplitStatus::kCaughtUp; }).ok());
+  EXPECT_EQ(state("0").lag, 0);
+  EXPECT_EQ(state("0").position.substr(0, 2), "6/");
+  EXPECT_THAT(run.out.records, SizeIs(4));
+}
+
+// A replica nearer to the reader may be behind the leader, which was asked for the end.
+TEST(KafkaSource, AnEndBeforeTheStopIsNotTheEnd) {
+  KafkaRig rig(Addresses().plaintext);
+  const std::string topic = UniqueTopic("replica");
+  rig.CreateTopic(topic, 1);
+  rig.Fill(topic, 1, 0, 10, "v");
+  SourceRun first(rig, Options(topic, R"("stop_at": "latest")"));
+  ASSERT_TRUE(first.Start({}).ok());
+  std::vector<SplitState> ahead = first.Positions();
+  ASSERT_EQ(ahead[0].position.substr(0, 5), "0/10/");
+  ahead[0].position.replace(0, 5, "0/15/");
+  SourceRun run(rig, Options(topic, R"("stop_at": "latest")"));
+  ASSERT_TRUE(run.Start(ahead).ok());
+  ASSERT_TRUE(run.PollUntil([&] {
+                   return run.out.reports.contains(0) &&
+                          run.out.reports[0].status == SplitStatus::kCaughtUp;
+                 })
+                  .ok());
+  EXPECT_THAT(run.out.records, SizeIs(10));
+  rig.Fill(topic, 1, 10, 10, "v");
+  ASSERT_TRUE(run.PollUntil([&] { return run.AllEnded(); }).ok());
+  EXPECT_EQ(run.Values(), Numbered(0, 15));
+}
+
 TEST(KafkaSource, RefusesPartitionsThatAreGone) {
   KafkaRig rig(Addresses().plaintext);
   const std::string topic = UniqueTopic("gone");

@@ -303,6 +303,7 @@ TEST_P(KafkaClients, ReadingStartsAtTheOffsetAndTheEndIsToldEachTimeItIsReached)
   ASSERT_TRUE(site_->Until(at_end));
   ASSERT_EQ(all.size(), 30U);
   EXPECT_EQ(all.front().offset, 20);
+  EXPECT_EQ(consumer->status(PartitionIndex{0}).stable_offset, 50) << "whatever is known besides";
   ASSERT_TRUE(site_->Until([&] {
     consumer->Release();
     const KafkaPartition status = consumer->status(PartitionIndex{0});
@@ -316,6 +317,7 @@ TEST_P(KafkaClients, ReadingStartsAtTheOffsetAndTheEndIsToldEachTimeItIsReached)
   }));
   EXPECT_FALSE(consumer->status(PartitionIndex{0}).end_reached) << "more are waiting";
   ASSERT_TRUE(site_->Until(at_end));
+  EXPECT_EQ(consumer->status(PartitionIndex{0}).stable_offset, all.back().offset + 1);
   EXPECT_EQ(all.size(), 530U) << "an end between two fetches";
 }
 

@@ -155,6 +155,8 @@ struct SimKafka::ConsumerState : std::enable_shared_from_this<ConsumerState> {
     KafkaPosition position;
     int64_t next = 0;                                    // of the next fetch
     std::deque<std::shared_ptr<const SimRecord>> queue;  // null: the end
+    std::deque<int64_t> ends;                            // offsets of those in the queue
+    int64_t end_offset = -1;                             // of the end that was taken last
     uint64_t queue_most = 0;
     bool end_told = false, end_reached = false, paused = false, finished = false;
     KafkaPartition statistics;
@@ -223,7 +225,10 @@ struct SimKafka::ConsumerState : std::enable_shared_from_this<ConsumerState> {
     for (const auto& record : records) assigned.queue.push_back(record);
     assigned.next += static_cast<int64_t>(records.size());
     assigned.end_told = assigned.next == high;
-    if (assigned.end_told) assigned.queue.push_back(nullptr);
+    if (assigned.end_told) {
+      assigned.queue.push_back(nullptr);
+      assigned.ends.push_back(high);
+    }
     waker.Wake();
     if (assigned.queue.size() >= assigned.queue_most) {
       assigned.paused = true;
@@ -304,7 +309,11 @@ class SimKafka::SimConsumer final : public KafkaConsumer, private HeaderReader {
       std::shared_ptr<const SimRecord> record = std::move(assigned.queue.front());
       assigned.queue.pop_front();
       assigned.end_reached = record == nullptr;
-      if (record == nullptr) continue;
+      if (record == nullptr) {
+        assigned.end_offset = assigned.ends.front();
+        assigned.ends.pop_front();
+        continue;
+      }
       Fill(assigned, *record, out[count++].record);
       held_.push_back(std::move(record));
     }
@@ -323,6 +332,10 @@ class SimKafka::SimConsumer final : public KafkaConsumer, private HeaderReader {
     const ConsumerState::Assigned& assigned = *state_->partitions[index.value];
     KafkaPartition status = assigned.statistics;
     status.end_reached = assigned.end_reached && assigned.queue.empty();
+    if (status.end_reached) {
+      status.stable_offset = assigned.end_offset;
+      status.high_offset = std::max(status.high_offset, assigned.end_offset);
+    }
     status.error = assigned.error;
     if (status.last_fetch_age.us != INT64_MAX) {
       status.last_fetch_age =
