@@ -3,12 +3,34 @@
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <exception>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include "cli/command.h"
 #include "cli/dashboard.h"
 #include "cli/version.h"
+#include "engine/base/escape.h"
+#include "engine/expr/expression.h"
+
+namespace {
+
+constexpr size_t kWordBytesMax = 64;
+
+/// CLI11 says of an unknown verb only that there is none.
+void NameUnknownVerb(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> verbs;
+  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; }))
+    verbs.push_back(verb->get_name());
+  if (word.starts_with('-') || std::ranges::find(verbs, word) != verbs.end()) return;
+  std::cerr << "error: there is no verb '" << weir::OneLine(word, kWordBytesMax) << "'\n";
+  for (const std::string& near : weir::Suggest(word, verbs))
+    std::cerr << "help: did you mean '" << near << "'?\n";
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   constexpr int kUsage = 2, kInternal = 70;
@@ -43,6 +65,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (argc > 1) NameUnknownVerb(app, argv[1]);
     const int code = app.exit(error);
     return code == 0 ? 0 : kUsage;
   }

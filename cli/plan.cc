@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <optional>
 
 #include "cli/builtins.h"
 #include "cli/command.h"
@@ -18,8 +19,9 @@ struct Options {
 };
 
 /// What OLD was: a job file, or the job of a checkpoint ("latest", a number, or a storage with a
-/// job).
-Result<Json> DescribeOld(const Options& options, const PhysicalPlan& plan, Env& env) {
+/// job). A job file with problems has shown them, and `exit_code` says so.
+Result<Json> DescribeOld(const Options& options, const PhysicalPlan& plan, Env& env,
+                         std::optional<int>* exit_code) {
   if (options.job.file == "latest" ||
       options.job.file.find_first_not_of("0123456789") == std::string::npos) {
     WEIR_ASSIGN(
@@ -32,6 +34,7 @@ Result<Json> DescribeOld(const Options& options, const PhysicalPlan& plan, Env& 
   WEIR_ASSIGN(const LoadedJob old, LoadJob(options.job, options.config, env));
   if (!old.job.plan) {
     std::fputs(jobs::FormatProblemsText(old.job).c_str(), stderr);
+    *exit_code = jobs::ExitCodeOf(old.job);
     return Status(Code::kInvalidArgument, "the old job has problems");
   }
   return jobs::DescribeForUpgrade(*old.job.plan);
@@ -58,7 +61,9 @@ int Plan(Options& options) {
     return 0;
   }
   constexpr int kState = 7;
-  Result<Json> old = DescribeOld(options, *job.plan, *env);
+  std::optional<int> problems;
+  Result<Json> old = DescribeOld(options, *job.plan, *env, &problems);
+  if (problems) return *problems;
   if (!old.ok()) return Fail(old.status());
   Result<jobs::UpgradeReport> report = jobs::CompareJobs(*old, *job.plan);
   if (!report.ok()) return Fail(report.status());
