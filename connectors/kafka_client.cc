@@ -69,15 +69,16 @@ std::unique_ptr<Clients> MakeClients(Env& env) { return std::make_unique<RealCli
 
 KafkaRedactor::KafkaRedactor(const KafkaConnection& connection) {
   for (const auto& [setting, value] : connection.settings) {
-    if (IsSecret(setting) && value.size() >= kSecretBytesLeast) secrets_.push_back(value);
+    if (IsSecret(setting) && value.Reveal().size() >= kSecretBytesLeast) secrets_.push_back(value);
   }
 }
 
 std::string KafkaRedactor::Clean(std::string_view text) const {
   std::string clean(text);
-  for (const std::string& secret : secrets_) {
-    for (size_t at = clean.find(secret); at != std::string::npos; at = clean.find(secret, at))
-      clean.replace(at, secret.size(), "***");
+  for (const Secret& secret : secrets_) {
+    const std::string& hidden = secret.Reveal();
+    for (size_t at = clean.find(hidden); at != std::string::npos; at = clean.find(hidden, at))
+      clean.replace(at, hidden.size(), kRedacted);
   }
   return OneLine(clean, kErrorTextBytesMax);
 }
@@ -146,27 +147,28 @@ Result<std::unique_ptr<KafkaHandle>> KafkaHandle::Make(rd_kafka_type_t type,
                       "librdkafka before 2.5 cannot always repeat a batch identically",
                       {"version", rd_kafka_version_str()});
   }
-  Settings settings;
+  std::map<std::string, Secret> settings;
   const KafkaPropertySide other =
       type == RD_KAFKA_PRODUCER ? KafkaPropertySide::kConsumer : KafkaPropertySide::kProducer;
   for (const auto& [name, value] : connection.settings) {
     const KafkaProperty* property = FindKafkaProperty(name);
     if (property == nullptr || property->side != other) settings[name] = value;
   }
-  settings["bootstrap.servers"] = connection.brokers;
-  settings["allow.auto.create.topics"] = "false";
-  settings["enable.metrics.push"] = "false";
-  settings["socket.nagle.disable"] = "true";
-  settings["log.connection.close"] = "false";
-  for (const auto& [name, value] : owned) settings[name] = value;
+  for (const auto& [name, value] : Settings{{"bootstrap.servers", connection.brokers},
+                                            {"allow.auto.create.topics", "false"},
+                                            {"enable.metrics.push", "false"},
+                                            {"socket.nagle.disable", "true"},
+                                            {"log.connection.close", "false"}})
+    settings[name] = Secret(value);
+  for (const auto& [name, value] : owned) settings[name] = Secret(value);
 
   KafkaCorpse corpse;
   corpse.shared = std::make_unique<KafkaShared>(connection, std::move(waker));
   std::array<char, kLibraryErrorBytes> error{};
   rd_kafka_conf_t* configuration = rd_kafka_conf_new();
   for (const auto& [name, value] : settings) {
-    if (rd_kafka_conf_set(configuration, name.c_str(), value.c_str(), error.data(), error.size()) !=
-        RD_KAFKA_CONF_OK) {
+    if (rd_kafka_conf_set(configuration, name.c_str(), value.Reveal().c_str(), error.data(),
+                          error.size()) != RD_KAFKA_CONF_OK) {
       rd_kafka_conf_destroy(configuration);
       return Status(Code::kInvalidArgument,
                     "Kafka setting '" + name + "': " + corpse.shared->redactor.Clean(error.data()),

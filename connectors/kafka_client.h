@@ -27,7 +27,7 @@ class KafkaRedactor {
   std::string Clean(std::string_view text) const;
 
  private:
-  std::vector<std::string> secrets_;
+  std::vector<Secret> secrets_;
 };
 
 struct KafkaShared;

@@ -18,14 +18,16 @@
 #include "engine/api/context.h"
 #include "engine/api/format.h"
 #include "engine/base/env.h"
+#include "engine/base/secret.h"
 #include "engine/base/status.h"
 
 namespace weir {
 
-/// Settings of a `kafka` connection, secrets resolved. Printed nowhere.
+/// Settings of a `kafka` connection, secrets resolved. No value of a setting prints, since any of
+/// them may have come from a secret.
 struct KafkaConnection {
   std::string brokers;
-  std::map<std::string, std::string> settings;  // security.*, sasl.*, ssl.*, allowed properties
+  std::map<std::string, Secret> settings;  // security.*, sasl.*, ssl.*, allowed properties
 };
 
 using PartitionIndex =

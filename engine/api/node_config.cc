@@ -543,7 +543,7 @@ Result<KafkaConnection> NodeConfig::Kafka(std::string_view path) const {
     const auto value = object.find(std::string(option));
     if (value == object.end() || !value->is_string()) return Status::Ok();
     WEIR_ASSIGN(std::string text, ResolveSecrets(*job_, value->get_ref<const std::string&>()));
-    result.settings[std::string(setting)] = std::move(text);
+    result.settings[std::string(setting)] = Secret(std::move(text));
     return Status::Ok();
   };
   const std::string where = "connection '" + name + "'";
@@ -568,7 +568,7 @@ Result<KafkaConnection> NodeConfig::Kafka(std::string_view path) const {
       WEIR_TRY(set(security, "key", "ssl.key.pem").At(where));
     }
   }
-  result.settings["security.protocol"] = protocol;
+  result.settings["security.protocol"] = Secret(protocol);
   if (connection.contains("properties") && connection["properties"].is_object()) {
     for (const auto& [property, value] : connection["properties"].items()) {
       // The validator has judged them; a connection that did not pass it sets nothing here.
