@@ -8,15 +8,13 @@
 #include "connectors/connectors.h"
 #include "connectors/register.h"
 #include "engine/net/http_client.h"
+#include "engine/plan/memory_split.h"
 #include "engine/runtime/memory_governor.h"
 #include "operators/register.h"
 #include "state/state.h"
 
 namespace weir::cli {
 namespace {
-
-constexpr size_t kCacheBytesLeast = size_t{8} << 20, kCacheBytesMost = size_t{512} << 20;
-constexpr size_t kBackgroundBytesMost = size_t{12} << 20;
 
 std::string Environment(const char* name) {
   const char* value = std::getenv(name);
@@ -43,16 +41,15 @@ Result<BackendParts> MakeBackend(Env& env, MemoryGovernor& memory, const std::st
     parts.backend = state::MakeMemoryBackend(env);
     return parts;
   }
+  const RocksdbSplit split = SplitRocksdb(memory.handed_out());
   state::RocksdbOptions options;
-  options.cache_bytes = std::clamp(memory.handed_out() / 8, kCacheBytesLeast, kCacheBytesMost);
-  options.write_buffer_bytes = options.cache_bytes / 2;
+  options.cache_bytes = split.cache;
+  options.write_buffer_bytes = split.write_buffers;
   // Write buffers are charged to the cache. Beside it lies what flushes and compactions work with:
   // filters of a table being made, buffers of files, batches on their way in.
-  const size_t bytes =
-      options.cache_bytes + std::min(memory.handed_out() / 16, kBackgroundBytesMost);
-  WEIR_ASSIGN(parts.account,
-              memory.Open("RocksDB's cache and write buffers", MemoryKind::kRocksdb, bytes));
-  parts.account->Use(static_cast<int64_t>(bytes));
+  WEIR_ASSIGN(parts.account, memory.Open("RocksDB's cache and write buffers", MemoryKind::kRocksdb,
+                                         split.bytes()));
+  parts.account->Use(static_cast<int64_t>(split.bytes()));
   WEIR_ASSIGN(parts.backend, state::MakeRocksdbBackend(env, options));
   return parts;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <deque>
 #include <map>
@@ -151,6 +152,10 @@ class RealKafkaConsumer final : public KafkaConsumer, private HeaderReader {
     return status;
   }
 
+  uint64_t queue_bytes_max() const override {
+    return partitions_.size() * partition_queue_bytes_max_;
+  }
+
   void Commit(std::span<const KafkaPosition> positions) override {
     if (handle_ == nullptr || positions.empty()) return;
     rd_kafka_topic_partition_list_t* list =
@@ -203,8 +208,19 @@ class RealKafkaConsumer final : public KafkaConsumer, private HeaderReader {
     const auto& asked = config_.connection.settings;
     if (!asked.contains("fetch.wait.max.ms"))
       owned["fetch.wait.max.ms"] = std::to_string(kFetchWaitMs);
-    if (!asked.contains("fetch.message.max.bytes") && !asked.contains("max.partition.fetch.bytes"))
-      owned["fetch.message.max.bytes"] = std::to_string(queue_bytes / kFetchesPerQueue);
+    size_t fetch_bytes = queue_bytes / kFetchesPerQueue;
+    bool fetch_asked = false;
+    for (const char* name : {"fetch.message.max.bytes", "max.partition.fetch.bytes"}) {
+      const auto found = asked.find(name);
+      if (found == asked.end()) continue;
+      fetch_asked = true;
+      const std::string& text = found->second.Reveal();
+      // What is no number the library refuses below.
+      std::from_chars(text.data(), text.data() + text.size(), fetch_bytes);
+    }
+    if (!fetch_asked) owned["fetch.message.max.bytes"] = std::to_string(fetch_bytes);
+    // A queue that is not full yet takes the answer that fills it.
+    partition_queue_bytes_max_ = queue_bytes + fetch_bytes;
     WEIR_ASSIGN(handle_, KafkaHandle::Make(RD_KAFKA_CONSUMER, config_.connection, owned,
                                            RD_KAFKA_EVENT_STATS | RD_KAFKA_EVENT_OFFSET_COMMIT,
                                            waker_, reaper_));
@@ -332,6 +348,7 @@ class RealKafkaConsumer final : public KafkaConsumer, private HeaderReader {
   std::vector<rd_kafka_message_t*> held_;
   std::deque<std::vector<Header>> headers_;
   uint64_t commit_failures_ = 0;
+  uint64_t partition_queue_bytes_max_ = 0;  // from the first Assign on
 };
 
 }  // namespace

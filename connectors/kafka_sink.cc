@@ -17,8 +17,10 @@ namespace {
 
 constexpr Duration kAdminDeadline = Seconds(10);
 constexpr Duration kProbeDeadline = Seconds(5);
-constexpr size_t kQueueBytes = size_t{32} << 20;  // of the client
-constexpr uint64_t kRecordOverheadBytes = 128;    // batch and record headers around a single record
+// Of the client, one half for what records hold, one for what it keeps beside each.
+constexpr size_t kQueueBytes = size_t{32} << 20, kQueueBytesLeast = size_t{1} << 20;
+constexpr size_t kQueuedRecordBytes = 256;      // of the client, beside the record's own bytes
+constexpr uint64_t kRecordOverheadBytes = 128;  // batch and record headers around a single record
 constexpr uint64_t kMessageBytesLeast = 1000,
                    kMessageBytesMost = 1'000'000'000;  // what the client accepts as its limit
 constexpr int64_t kLogEveryMs = 10'000;
@@ -92,11 +94,15 @@ std::string DecodeBase64(std::string_view text) {
 /// at once.
 class InFlightWindow {
  public:
-  /// How many more may be given away.
-  uint64_t Room(const KafkaDeliveries& deliveries, Duration now) {
+  /// How many more may be given away; never more than `records_max` are under way.
+  uint64_t Room(const KafkaDeliveries& deliveries, Duration now, uint64_t records_max) {
     if (now - since_ >= kWindowPeriod) Adapt(deliveries.delivered, now);
-    const uint64_t open = deliveries.sent - deliveries.delivered - deliveries.failed;
-    return open >= records_ ? 0 : records_ - open;
+    const uint64_t open = Open(deliveries);
+    const uint64_t most = std::min(records_, records_max);
+    return open >= most ? 0 : most - open;
+  }
+  static uint64_t Open(const KafkaDeliveries& deliveries) {
+    return deliveries.sent - deliveries.delivered - deliveries.failed;
   }
   /// Records had to wait: only then says the rate what the cluster can take.
   void Hit() { hit_ = true; }
@@ -133,9 +139,14 @@ class KafkaSink final : public Sink {
                 context.clients().MakeKafkaAdmin(settings_->connection));
     WEIR_TRY(FindTopic(*admin));
     WEIR_ASSIGN(record_bytes_max_, admin->MessageBytesMax(settings_->topic, kAdminDeadline));
+    const size_t half =
+        std::clamp(context.client_memory().target(), kQueueBytesLeast, kQueueBytes) / 2;
+    queued_records_max_ = half / kQueuedRecordBytes;
+    // The largest record must fit, or it would wait for ever.
+    const size_t record_bytes = record_bytes_max_ == 0 ? kQueueBytes : record_bytes_max_;
     KafkaProducerConfig config{.connection = settings_->connection,
                                .transactional_id = {},
-                               .queue_bytes = kQueueBytes,
+                               .queue_bytes = std::max(half, record_bytes),
                                .delivery_timeout = {}};
     // The client refuses what the topic would, before it is queued and cannot be told apart any
     // more.
@@ -145,7 +156,6 @@ class KafkaSink final : public Sink {
           std::to_string(std::clamp(record_bytes_max_, kMessageBytesLeast, kMessageBytesMost)));
     }
     WEIR_ASSIGN(producer_, context.clients().MakeKafkaProducer(config, context.waker()));
-    context.memory().Use(static_cast<int64_t>(kQueueBytes));
     return Status::Ok();
   }
 
@@ -157,7 +167,8 @@ class KafkaSink final : public Sink {
     if (!settings_->dead_letters) context_->encoder().Encode(batch, rows_, encoding);
     WEIR_TRY(Bind(batch));
     uint32_t row = 0;
-    uint64_t room = window_.Room(producer_->deliveries(), context_->env().Steady());
+    uint64_t room =
+        window_.Room(producer_->deliveries(), context_->env().Steady(), queued_records_max_);
     for (; row < batch.rows(); ++row) {
       if (encoding.Has(row)) continue;
       if (room == 0) break;
@@ -175,6 +186,7 @@ class KafkaSink final : public Sink {
     for (const RowError& error : encoding.errors()) {
       if (error.row < row) errors.Add(error.row, error.code, error.message);
     }
+    AccountQueue(producer_->deliveries());
     if (row == batch.rows()) return Step::Done();
     window_.Hit();
     Degraded();
@@ -228,16 +240,24 @@ class KafkaSink final : public Sink {
   Status CheckDeliveries() {
     WEIR_TRY(producer_->status());
     const KafkaDeliveries deliveries = producer_->deliveries();
+    AccountQueue(deliveries);
     if (deliveries.failed == 0) return Status::Ok();
     return deliveries.first_error.At("sink " + context_->node().id +
                                      ": a record could not be delivered");
   }
 
+  void AccountQueue(const KafkaDeliveries& deliveries) {
+    MemoryAccount& account = context_->client_memory();
+    const uint64_t bytes =
+        producer_->bytes_queued() + InFlightWindow::Open(deliveries) * kQueuedRecordBytes;
+    account.Use(static_cast<int64_t>(bytes) - static_cast<int64_t>(account.used()));
+  }
+
   void Degraded() {
     const std::string reason = producer_->last_error();
     if (!reason.empty())
-      WEIR_LOG_EVERY_MS(kLogEveryMs, kWarn, "sink waits for Kafka", {"node", context_->node().id},
-                        {"reason", reason});
+      WEIR_LOG_EVERY_MS(kLogEveryMs, kWarn, "sink waits for Kafka",
+                        {"node_id", context_->node().id}, {"reason", reason});
   }
 
   Status Bind(const Batch& batch) {
@@ -363,6 +383,7 @@ class KafkaSink final : public Sink {
   SinkContext* context_ = nullptr;
   std::unique_ptr<KafkaProducer> producer_;
   uint64_t record_bytes_max_ = 0;  // of the topic; 0: unknown
+  uint64_t queued_records_max_ = 0;
   uint64_t bytes_ = 0;
   EncodedRows rows_;
   // Of the batch in hand.
@@ -377,6 +398,7 @@ class KafkaSink final : public Sink {
 };
 
 void Infer(NodeConfig& config, NodeShape& shape) {
+  shape.client_queue_bytes = kQueueBytes;
   InferSink(config, shape,
             {.upsert = true,
              .changelog = true,

@@ -27,7 +27,9 @@ constexpr Duration kAnswerAgeMax = Seconds(2);  // a caught-up split's leader ha
 constexpr Duration kUnreachableAge = Seconds(10);
 constexpr int64_t kLogEveryMs = 10'000;
 constexpr size_t kPatternBytesMaxKafka = 1024;
-constexpr size_t kQueueBytes = size_t{6} << 20;  // of the client, all partitions of the task
+constexpr size_t kQueueBytes = size_t{6} << 20;       // of the client, all partitions of the task
+constexpr size_t kClientBytes = kQueueBytes / 3 * 4;  // with the fetches that come on top
+constexpr size_t kQueuedMessageBytes = 320;           // of the client, beside a message's own bytes
 
 struct KafkaSourceSettings {
   KafkaConnection connection;
@@ -316,8 +318,6 @@ class KafkaSource final : public Source {
 
   Status Add(std::span<const SplitState> states) override {
     std::vector<KafkaPosition> fresh;
-    if (splits_.empty() && !states.empty())
-      context_->memory().Use(static_cast<int64_t>(kQueueBytes));
     for (const SplitState& state : states) {
       WEIR_ASSIGN(KafkaSplit split, ParseSplit(state));
       Assigned assigned;
@@ -326,7 +326,7 @@ class KafkaSource final : public Source {
       splits_.push_back(std::move(assigned));
       Queue(splits_.size() - 1, fresh);
     }
-    return consumer_->Assign(fresh);
+    return Assign(fresh);
   }
 
   Result<Step> Poll(SourceOutput& out) override {
@@ -350,7 +350,10 @@ class KafkaSource final : public Source {
         WEIR_TRY(ReportSplit(assigned, split, out));
     }
     if (!splits_.empty()) first_ = (first_ + 1) % splits_.size();
-    if (report_all) CountCommitFailures();
+    if (report_all) {
+      CountCommitFailures();
+      AccountQueues();
+    }
     return any ? Step::Done() : Step::Wait(0);
   }
 
@@ -379,14 +382,33 @@ class KafkaSource final : public Source {
   };
 
   Status MakeConsumer() {
+    const size_t client_bytes = std::min(kClientBytes, context_->client_memory().target());
     WEIR_ASSIGN(consumer_,
                 context_->clients().MakeKafkaConsumer({.connection = settings_->connection,
                                                        .group_id = settings_->group_id,
                                                        .read_committed = settings_->read_committed,
-                                                       .queue_bytes = kQueueBytes},
+                                                       .queue_bytes = client_bytes / 4 * 3},
                                                       context_->waker()));
     queues_ = 0;
     return Status::Ok();
+  }
+
+  Status Assign(std::span<const KafkaPosition> positions) {
+    WEIR_TRY(consumer_->Assign(positions));
+    AccountQueues();
+    return Status::Ok();
+  }
+
+  /// The client's threads fill the queues when they like, so what these may hold is booked. What
+  /// the client keeps beside each message goes by its last count.
+  void AccountQueues() {
+    uint64_t bytes = consumer_->queue_bytes_max();
+    for (const Assigned& assigned : splits_) {
+      if (assigned.queue)
+        bytes += consumer_->status(*assigned.queue).queued_messages * kQueuedMessageBytes;
+    }
+    MemoryAccount& account = context_->client_memory();
+    account.Use(static_cast<int64_t>(bytes) - static_cast<int64_t>(account.used()));
   }
 
   void Queue(size_t index, std::vector<KafkaPosition>& positions) {
@@ -535,7 +557,7 @@ class KafkaSource final : public Source {
       splits_[i].queue.reset();
       Queue(i, positions);
     }
-    return consumer_->Assign(positions);
+    return Assign(positions);
   }
 
   void CountCommitFailures() {
@@ -584,6 +606,7 @@ std::optional<WordOrTime> ReadWordOrTime(const NodeConfig& config, std::string_v
 }
 
 void Infer(NodeConfig& config, NodeShape& shape) {
+  shape.client_queue_bytes = kClientBytes;
   config.InferSource(shape, {std::string(kTopicColumn), std::string(kPartitionColumn),
                              std::string(kOffsetColumn), std::string(kKeyColumn)});
   const bool topics = config.Has("topics");

@@ -128,7 +128,7 @@ struct PlanTextOptions {
   bool stages = false;  // each chain with its edges
   bool types = false;   // columns of every edge
   std::optional<uint64_t>
-      memory_bytes;  // of the process: what the exchange budget is compared with
+      memory_bytes;  // of the process: how it would be dealt out; else as execution.memory says
 };
 std::string PlanText(const PhysicalPlan& plan, const PlanTextOptions& options);
 /// One line per sink: "stats_out: at_least_once, visible in milliseconds".

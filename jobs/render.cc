@@ -1,15 +1,13 @@
 #include <algorithm>
 #include <array>
 
+#include "engine/api/memory.h"
 #include "engine/data/civil_time.h"
+#include "engine/plan/memory_split.h"
 #include "jobs/jobs.h"
 
 namespace weir::jobs {
 namespace {
-
-constexpr uint64_t kChannelShareBytesMax = uint64_t{256} << 10;  // as the engine grants
-constexpr uint64_t kChannelShareBytesMin =
-    uint64_t{4} << 10;  // below it a channel carries less than a batch of small rows
 
 std::string Plural(uint64_t count, const std::string& word) {
   return std::to_string(count) + " " + word + (count == 1 ? "" : "s");
@@ -76,40 +74,80 @@ std::string StateText(const PlanNode& node) {
   return text;
 }
 
-uint64_t Channels(const PhysicalPlan& plan) {
-  uint64_t channels = 0;
-  for (const PlanEdge& edge : plan.edges) {
-    const uint64_t from = plan.nodes[edge.producer.value].parallelism,
-                   to = plan.nodes[edge.consumer.value].parallelism;
-    switch (edge.kind) {
-      case EdgeKind::kDirect:
-        break;
-      case EdgeKind::kForward:
-      case EdgeKind::kRanges:
-        channels += from;
-        break;
-      default:
-        channels += from * to;
-    }
-  }
-  return channels;
+/// A kind as weir_memory_accounted_bytes names it.
+std::string MemoryLine(std::string_view name, uint64_t bytes, const std::string& what) {
+  constexpr size_t kNameWidth = 13;
+  constexpr size_t kBytesWidth = 9;
+  std::string line = "  " + std::string(name);
+  line.resize(2 + std::max(kNameWidth, name.size() + 1), ' ');
+  const std::string size = Bytes(bytes);
+  if (size.size() < kBytesWidth) line.append(kBytesWidth - size.size(), ' ');
+  return line + size + "  " + what + "\n";
 }
 
-std::string MemoryText(const PhysicalPlan& plan, const PlanTextOptions& options) {
-  const uint64_t channels = Channels(plan);
-  std::string text = "exchange: " + Plural(channels, "channel");
-  const std::optional<uint64_t> memory = plan.memory ? plan.memory
-                                         : options.memory_bytes
-                                             ? std::optional(*options.memory_bytes / 5 * 4)
-                                             : std::nullopt;
-  if (channels == 0 || !memory) return text + "\n";
-  const uint64_t budget = *memory / 4;
-  const uint64_t share = std::min(kChannelShareBytesMax, budget / (2 * channels));
-  text += ", " + Bytes(2 * share * channels) + " of a budget of " + Bytes(budget) +
-          " (a quarter of the job's memory), " + Bytes(share) + " a channel\n";
-  if (share < kChannelShareBytesMin)
-    text += "  too small: lower the parallelism, or give the job more memory\n";
+std::string ClientsText(const PhysicalPlan& plan, const MemorySplit& split) {
+  std::string text = "queues of ";
+  for (bool first = true; const PlanNode& node : plan.nodes) {
+    const uint64_t wanted = node.shape.client_queue_bytes;
+    if (wanted == 0) continue;
+    text += (first ? "" : ", ") + node.id + ", " + Plural(node.parallelism, "task") + " x " +
+            Bytes(split.client_bytes(wanted));
+    first = false;
+  }
+  if (split.clients_wanted > split.clients_budget)
+    text += "; they would take " + Bytes(split.clients_wanted) + " with more memory";
   return text;
+}
+
+/// What an attempt reserves, part by part: the same numbers (MemorySplit).
+std::string MemoryText(const PhysicalPlan& plan, const PlanTextOptions& options) {
+  const std::optional<uint64_t> limit = options.memory_bytes ? options.memory_bytes : plan.memory;
+  if (!limit) return "";
+  const MemorySplit split = SplitMemory(plan, *limit);
+  std::string text = "\nmemory: " + Bytes(split.limit) + ", of which accounts may hold " +
+                     Bytes(split.handed_out) +
+                     "; the rest is for code, stacks, the allocator and libraries\n";
+  if (split.job < split.handed_out)
+    text += "  the job's channels, batches and clients share " + Bytes(split.job) +
+            " of it (execution.memory)\n";
+  using enum MemoryKind;
+  if (split.rocksdb.bytes() != 0) {
+    text +=
+        MemoryLine(MemoryKindName(kRocksdb), split.rocksdb.bytes(),
+                   "cache " + Bytes(split.rocksdb.cache) + ", write buffers of at most " +
+                       Bytes(split.rocksdb.write_buffers) + " in it; " +
+                       Bytes(split.rocksdb.background) + " beside it for flushes and compactions");
+  }
+  if (split.channels != 0) {
+    text += MemoryLine(MemoryKindName(kQueues), split.queues(),
+                       "exchange: " + Plural(split.channels, "channel") + ", " +
+                           Bytes(2 * split.channel_share) + " each; for one large row " +
+                           Bytes(split.row_reserve) + " in each of " +
+                           Plural(split.channel_tasks, "task") + "; by need " +
+                           Bytes(split.floating) + " more (a quarter of the job's memory in all)");
+    if (split.channel_share < kChannelShareLeast)
+      text +=
+          "    too small for the channels: lower the parallelism, or give the job more memory\n";
+  }
+  if (split.batches() != 0) {
+    text += MemoryLine(MemoryKindName(kBatches), split.batches(),
+                       "in the hands of tasks: " + Plural(split.ports, "port") + ", " +
+                           Bytes(split.port_bytes) + " each");
+  }
+  if (split.clients != 0)
+    text += MemoryLine(MemoryKindName(kKafkaClient), split.clients, ClientsText(plan, split));
+  if (split.hot_state() != 0) {
+    text += MemoryLine(MemoryKindName(kHotState), split.hot_state(),
+                       Plural(split.stateful_tasks, "stateful task") + ", at least " +
+                           Bytes(kHotStateReserveBytes) + " each");
+  }
+  if (split.reserved() > split.handed_out) {
+    return text + MemoryLine("missing", split.reserved() - split.handed_out,
+                             "the job is refused: raise memory_limit, or lower the parallelism");
+  }
+  return text +
+         MemoryLine("left", split.handed_out - split.reserved(),
+                    split.hot_state() != 0 ? "by need, most of it for hot state" : "by need");
 }
 
 std::string DotText(const std::string& text) {
@@ -232,7 +270,7 @@ std::string PlanText(const PhysicalPlan& plan, const PlanTextOptions& options) {
   if (!any) text += "  none\n";
   text += "\nsinks\n";
   for (const std::string& line : SinkPromises(plan)) text += "  " + line + "\n";
-  return text + "\n" + MemoryText(plan, options);
+  return text + MemoryText(plan, options);
 }
 
 }  // namespace weir::jobs

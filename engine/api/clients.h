@@ -58,7 +58,8 @@ struct KafkaConsumerConfig {
   KafkaConnection connection;
   std::string group_id;
   bool read_committed = true;
-  size_t queue_bytes = size_t{64} << 20;  // all partitions together
+  /// All partitions together, but each has a least size, and a fetch may come on top.
+  size_t queue_bytes = size_t{64} << 20;
 };
 
 class KafkaConsumer {
@@ -71,6 +72,8 @@ class KafkaConsumer {
   virtual void Finish(PartitionIndex partition) = 0;
   virtual void Release() = 0;  // W  views of all Polls since the last Release die
   virtual KafkaPartition status(PartitionIndex partition) const = 0;  // W
+  /// W. What the queues of all assigned partitions may hold of messages: more with each Assign.
+  virtual uint64_t queue_bytes_max() const = 0;
   /// W. Offsets for lag tools, in the background; failures are counted.
   virtual void Commit(std::span<const KafkaPosition> positions) = 0;
   virtual uint64_t commit_failures() const = 0;

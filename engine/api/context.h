@@ -72,7 +72,10 @@ class NodeContext {
   virtual void Post(std::function<void()> job) = 0;
   virtual Env& env() = 0;  // files and clocks for jobs on P; operators do not use it
   virtual Clients& clients() = 0;
-  virtual MemoryAccount& memory() = 0;  // bytes outside of state, output and batches
+  virtual MemoryAccount& memory() = 0;  // bytes outside of state, output, batches and clients
+  /// Queues of its clients: the target is how much they may hold (NodeShape::client_queue_bytes, or
+  /// less where memory is short), the node says how much they do.
+  virtual MemoryAccount& client_memory() = 0;
   virtual Counter& counter(
       std::string_view name) = 0;  // own metrics: a `kind` of weir_node_anomalies_total
 };

@@ -38,6 +38,15 @@ bool Output::HasOutput(Port port) const {
   return static_cast<bool>(slot.batch) || (slot.rows && !slot.rows->empty());
 }
 
+size_t Output::bytes() const {
+  size_t bytes = 0;
+  for (const PortSlot& slot : ports_) {
+    bytes += slot.batch.bytes();
+    if (slot.rows && !slot.rows->empty()) bytes += slot.rows->bytes();
+  }
+  return bytes;
+}
+
 void Output::SetLimits(Port port, uint32_t rows_max, size_t bytes_max) {
   PortSlot& slot = ports_[port.value];
   if (slot.schema == nullptr) return;

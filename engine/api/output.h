@@ -68,6 +68,8 @@ class Output {
   Batch Take(Port port);
   bool HasOutput(Port port) const;
   size_t ports() const { return ports_.size(); }
+  /// Of what lies on the ports.
+  size_t bytes() const;
   std::array<int64_t, kOutcomes>& outcomes() { return outcomes_; }
   std::array<uint64_t, kNodeCounts>& counts() { return counts_; }
   void SetLimits(Port port, uint32_t rows_max, size_t bytes_max);

@@ -150,6 +150,7 @@ struct NodeShape {
   bool exact_conservation = true;           // classes of outcomes add up to the input
   Guarantee guarantee = Guarantee::kNone;   // sinks
   std::string visibility;  // sinks: "visible in milliseconds", "visible once per checkpoint"
+  uint64_t client_queue_bytes = 0;  // what a task's client outside of the engine wants to queue
 
   /// Whether it keeps rows or timers by key. Lists do not count: a task's own few items.
   bool has_keyed_state() const;

@@ -21,6 +21,7 @@ class EnumeratorContext final : public NodeContext {
   Env& env() override { return env_; }
   Clients& clients() override { return clients_; }
   MemoryAccount& memory() override { return *memory_; }
+  MemoryAccount& client_memory() override { return *memory_; }  // asks, and queues nothing
   Counter& counter(std::string_view name) override { return counters_[std::string(name)]; }
 
  private:

@@ -10,14 +10,11 @@
 
 #include "engine/base/log.h"
 #include "engine/data/key_encoding.h"
+#include "engine/plan/memory_split.h"
 #include "engine/runtime/worker.h"
 
 namespace weir::runtime {
 namespace {
-
-constexpr size_t kChannelShareMost = size_t{256} << 10;
-constexpr size_t kChannelShareLeast = size_t{4} << 10;
-constexpr size_t kExchangePart = 4;  // the exchange budget is a quarter of the job's memory
 
 class Attempt final : public JobAttempt {
  public:
@@ -121,27 +118,16 @@ Status Attempt::Wire() {
     }
   }
 
-  // The exchange budget bounds window and overdraft of all channels, and the floating windows.
-  size_t channels = 0;
-  for (const PlanEdge& edge : plan_.edges) {
-    if (edge.kind == EdgeKind::kDirect) continue;
-    for (uint32_t task = 0; task < plan_.nodes[edge.producer.value].parallelism; ++task)
-      channels += ConsumersOf(edge, task).size();
-  }
-  const uint64_t job_bytes = plan_.memory.value_or(options_.memory->handed_out());
-  const uint64_t budget = job_bytes / kExchangePart;
-  const size_t share =
-      channels == 0
-          ? kChannelShareMost
-          : std::min<size_t>(kChannelShareMost, static_cast<size_t>(budget / (2 * channels)));
+  const MemorySplit memory = SplitMemory(plan_, options_.memory->limit());
+  const size_t share = memory.channel_share;
   if (share < kChannelShareLeast) {
-    return Status(Code::kLimit, "job '" + plan_.job + "' has " + std::to_string(channels) +
-                                    " channels, which share " + std::to_string(budget) +
+    return Status(Code::kLimit, "job '" + plan_.job + "' has " + std::to_string(memory.channels) +
+                                    " channels, which share " +
+                                    std::to_string(memory.exchange_budget) +
                                     " bytes (a quarter of its memory): " + std::to_string(share) +
                                     " bytes each, at least " + std::to_string(kChannelShareLeast) +
                                     " are needed; raise execution.memory or lower the parallelism");
   }
-  const uint64_t floating = budget > 2 * share * channels ? budget - 2 * share * channels : 0;
 
   for (const PlanEdge& edge : plan_.edges) {
     const PlanNode& producer = plan_.nodes[edge.producer.value];
@@ -200,14 +186,23 @@ Status Attempt::Wire() {
     for (TaskSpec& spec : of_chain) {
       const size_t inputs = spec.inputs.size();
       spec.share_bytes = share;
-      spec.pool_bytes = channels == 0 ? 0 : floating * inputs / channels;
+      spec.pool_bytes = inputs == 0 ? 0 : memory.floating * inputs / memory.channels;
       if (inputs != 0) {
         // Windows with their overdraft, and the reserve for one large row.
-        const size_t reserve =
-            std::min<size_t>(plan_.row_bytes_max(), budget / std::max<size_t>(1, channels));
         WEIR_ASSIGN(spec.queues, options_.memory->Open(plan_.job + "/channels", MemoryKind::kQueues,
-                                                       2 * share * inputs + reserve));
+                                                       2 * share * inputs + memory.row_reserve));
       }
+      uint64_t ports = 0;
+      for (const NodeIndex node : spec.chain->nodes) {
+        ports += PortsRead(plan_, plan_.nodes[node.value]);
+        const uint64_t wanted = plan_.nodes[node.value].shape.client_queue_bytes;
+        if (wanted == 0) continue;
+        WEIR_ASSIGN(spec.clients[node],
+                    options_.memory->Open(plan_.job + "/clients of " + plan_.nodes[node.value].id,
+                                          MemoryKind::kKafkaClient, memory.client_bytes(wanted)));
+      }
+      WEIR_ASSIGN(spec.batches, options_.memory->Open(plan_.job + "/batches", MemoryKind::kBatches,
+                                                      ports * memory.port_bytes));
       const TaskIndex index = spec.task;
       tasks_.push_back(std::make_shared<Task>(std::move(spec)));
       workers_[index.value % static_cast<uint32_t>(threads)]->Add(tasks_.back());

@@ -75,6 +75,7 @@ void ChannelSender::Enqueue(Batch batch, int64_t ingest_us) {
                             uint32_t{1}, piece_rows);
   if (piece_rows == rows) {
     unsent_rows_ += rows;
+    unsent_bytes_ += bytes;
     unsent_.push_back({std::move(batch), ingest_us});
     return;
   }
@@ -90,6 +91,7 @@ void ChannelSender::Enqueue(Batch batch, int64_t ingest_us) {
       piece = batch.Slice(first, count);
     }
     unsent_rows_ += count;
+    unsent_bytes_ += piece.bytes();
     unsent_.push_back({std::move(piece), ingest_us});
   }
 }
@@ -207,6 +209,7 @@ bool ChannelSender::PushFront() {
       sent_bytes_ += bytes;
     }
     unsent_rows_ -= batch->rows();
+    unsent_bytes_ -= bytes;
     total_rows_ += batch->rows();
     total_bytes_ += bytes;
   }

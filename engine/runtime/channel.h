@@ -104,6 +104,8 @@ class ChannelSender {
     return static_cast<int64_t>(granted_rows_) - static_cast<int64_t>(sent_rows_);
   }
   uint64_t sent_rows() const { return sent_rows_; }
+  /// Of rows that are not in the queue yet.
+  size_t held_bytes() const { return gathered_bytes_ + unsent_bytes_; }
   bool ended() const { return ended_; }
 
  private:
@@ -129,6 +131,7 @@ class ChannelSender {
   // In order, waiting for credit or a slot.
   std::deque<ChannelItem> unsent_;
   uint64_t unsent_rows_ = 0;
+  size_t unsent_bytes_ = 0;
   bool need_sent_ = false;
   bool last_was_watermark_ = false;
   bool ended_ = false;

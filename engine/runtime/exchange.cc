@@ -96,6 +96,12 @@ std::optional<Duration> Exchange::flush_at() const {
   return soonest;
 }
 
+size_t Exchange::held_bytes() const {
+  size_t bytes = 0;
+  for (const auto& target : targets_) bytes += target->held_bytes();
+  return bytes;
+}
+
 uint32_t Exchange::rows_limit() const {
   uint32_t least = kBatchRowsMax;
   for (const auto& target : targets_) least = std::min(least, target->batch_rows());

@@ -35,6 +35,8 @@ class Exchange {
   bool Pump(Duration now);
   void Flush(Duration now, bool always);
   std::optional<Duration> flush_at() const;
+  /// Of rows that no channel has taken yet.
+  size_t held_bytes() const;
   /// Rows of one batch that the consumers want at once.
   uint32_t rows_limit() const;
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/base/cgroup.h"
+#include "engine/plan/memory_split.h"
 
 namespace weir {
 namespace {
@@ -114,9 +115,7 @@ class GovernedAccount final : public MemoryAccount {
 };
 
 ProcessMemoryGovernor::ProcessMemoryGovernor(size_t limit)
-    : limit_(limit),
-      handed_out_(limit > kMemoryFreeLeast ? std::min(limit / 5 * 4, limit - kMemoryFreeLeast)
-                                           : 0) {}
+    : limit_(limit), handed_out_(HandedOut(limit)) {}
 
 Result<std::unique_ptr<MemoryAccount>> ProcessMemoryGovernor::Open(std::string purpose,
                                                                    MemoryKind kind,

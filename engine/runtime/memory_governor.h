@@ -1,6 +1,6 @@
 #pragma once
 // ProcessMemoryGovernor: the one memory number of a process. Hands out at most 80 %
-// of the limit (at least 64 MiB stay free), refuses a reservation that no longer fits, and gives
+// of the limit (HandedOut), refuses a reservation that no longer fits, and gives
 // each account a target: its reservation, and of what nobody has reserved or uses beyond its
 // reservation an equal part for each account of hot state: hot rows make room for what others need.
 // Any thread; numbers are relaxed atomics, the list of accounts changes only when tasks are made or
@@ -12,8 +12,6 @@
 #include "engine/api/memory.h"
 
 namespace weir::runtime {
-
-inline constexpr size_t kMemoryFreeLeast = size_t{64} << 20;
 
 class ProcessMemoryGovernor final : public MemoryGovernor {
  public:

@@ -25,14 +25,21 @@ NodeBasics::NodeBasics(NodeInfo node_info, TaskServices& task_services)
   wake->task = services.signal;
 }
 
+std::unique_ptr<MemoryAccount> NodeBasics::OpenEmpty(MemoryKind kind) const {
+  Result<std::unique_ptr<MemoryAccount>> opened =
+      services.memory->Open(info.job + "/" + info.id, kind, 0);
+  WEIR_CHECK(opened.ok());  // a reservation of nothing always fits
+  return std::move(*opened);
+}
+
 MemoryAccount& NodeBasics::Memory() {
-  if (memory_ == nullptr) {
-    Result<std::unique_ptr<MemoryAccount>> opened =
-        services.memory->Open(info.job + "/" + info.id, MemoryKind::kOther, 0);
-    WEIR_CHECK(opened.ok());  // a reservation of nothing always fits
-    memory_ = std::move(*opened);
-  }
+  if (memory_ == nullptr) memory_ = OpenEmpty(MemoryKind::kOther);
   return *memory_;
+}
+
+MemoryAccount& NodeBasics::ClientMemory() {
+  if (client_memory == nullptr) client_memory = OpenEmpty(MemoryKind::kKafkaClient);
+  return *client_memory;
 }
 
 SinkTaskContext::~SinkTaskContext() = default;

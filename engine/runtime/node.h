@@ -72,8 +72,11 @@ class NodeBasics {
   std::optional<Duration> wake_at;  // steady
   std::map<std::string, Counter, std::less<>> anomalies;
   MemoryAccount& Memory();
+  MemoryAccount& ClientMemory();
+  std::unique_ptr<MemoryAccount> client_memory;  // as the attempt has reserved it
 
  private:
+  std::unique_ptr<MemoryAccount> OpenEmpty(MemoryKind kind) const;
   std::unique_ptr<MemoryAccount> memory_;
 };
 
@@ -99,6 +102,7 @@ class BasicContext : public Context {
   Env& env() override { return *basics_.services.env; }
   Clients& clients() override { return *basics_.services.clients; }
   MemoryAccount& memory() override { return basics_.Memory(); }
+  MemoryAccount& client_memory() override { return basics_.ClientMemory(); }
   Counter& counter(std::string_view name) override {
     const auto found = basics_.anomalies.find(name);
     return found != basics_.anomalies.end() ? found->second : basics_.anomalies[std::string(name)];

@@ -53,6 +53,11 @@ class SourceStep final : public SourceOutput {
                     RecordErrorHandler& errors, Marks& marks);
   std::deque<Batch>& harvest() { return harvest_; }
   bool has_reports() const { return !reports_.empty(); }
+  size_t held_bytes() const {
+    size_t bytes = 0;
+    for (const Batch& batch : harvest_) bytes += batch.bytes();
+    return bytes;
+  }
   uint64_t decode_us() const { return decode_us_; }
   /// The harvest has gone down: positions move, watermarks and ends follow.
   void Finish(Marks& marks);

@@ -108,6 +108,13 @@ Task::Answer Task::Stop(Why why) {
   const bool idle = why == Why::kNoInput;
   for (Exchange* exchange : exchanges_) exchange->Flush(now_, idle || why == Why::kWaiting);
   BookCall(head(), BusyPart::kCompute);
+  // A task that did nothing holds what it held.
+  if (moved_ || held_bytes_ != 0) {
+    const size_t held = HeldBytes();
+    if (held != held_bytes_)
+      spec_.batches->Use(static_cast<int64_t>(held) - static_cast<int64_t>(held_bytes_));
+    held_bytes_ = held;
+  }
   last_why_ = why;
   changes_seen_.store(changes_, std::memory_order_relaxed);
   switch (why) {
@@ -129,6 +136,18 @@ Task::Answer Task::Stop(Why why) {
   }
   if (dirty_ && now_ - published_at_ >= kPublishPeriod) Publish(now_);
   return {why, moved_, NextTime()};
+}
+
+/// Batches in the task's hands: rows not done, results not taken, what waits to be sent. Parts of
+/// one batch count its arenas each.
+size_t Task::HeldBytes() const {
+  size_t bytes = 0;
+  for (const Frame& frame : stack_) bytes += frame.rest.bytes();
+  for (const InFlightRows& rows : restored_) bytes += rows.batch.bytes();
+  for (const auto& node : nodes_) bytes += node->out.bytes();
+  for (const Exchange* exchange : exchanges_) bytes += exchange->held_bytes();
+  if (source_ != nullptr) bytes += source_->held_bytes();
+  return bytes;
 }
 
 std::optional<Duration> Task::NextTime() const {

@@ -31,7 +31,6 @@ inline constexpr Duration kTimeSlice = Milliseconds(1);
 inline constexpr Duration kCallAim =
     Microseconds(500);  // batches are cut so that a call takes about this
 inline constexpr Duration kPublishPeriod = Milliseconds(200);
-inline constexpr size_t kHotStateReserveBytes = size_t{4} << 20;
 inline constexpr size_t kEvictBytesAtOnce = size_t{256} << 10;
 
 /// One input channel of a task.
@@ -50,9 +49,11 @@ struct TaskSpec {
   std::vector<TaskInput> inputs;
   /// By position in the chain, then port.
   std::vector<std::vector<std::vector<Target>>> targets;
-  size_t share_bytes = 0;                 // of a channel
-  uint64_t pool_bytes = 0;                // floating windows
-  std::unique_ptr<MemoryAccount> queues;  // reservation of its input channels
+  size_t share_bytes = 0;                                       // of a channel
+  uint64_t pool_bytes = 0;                                      // floating windows
+  std::unique_ptr<MemoryAccount> queues;                        // reservation of its input channels
+  std::unique_ptr<MemoryAccount> batches;                       // of what it holds between two runs
+  std::map<NodeIndex, std::unique_ptr<MemoryAccount>> clients;  // of its nodes' client queues
 };
 
 struct TaskCommand {
@@ -180,6 +181,7 @@ class Task final : public std::enable_shared_from_this<Task>, private RecordErro
   void OnInputMark(size_t input, const Mark& mark);
   void CheckCancels();
   Answer Stop(Why why);
+  size_t HeldBytes() const;
   /// Whether the node's exchanges take one more batch, after sending what can be sent.
   bool MakeRoom(TaskNode& node);
   void BookCall(TaskNode& node, BusyPart part);
@@ -274,6 +276,7 @@ class Task final : public std::enable_shared_from_this<Task>, private RecordErro
   bool moved_ = false, no_room_ = false, state_cold_ = false;
   uint32_t rows_limit_ = kBatchRowsMax;  // the least of the chain
   uint64_t changes_ = 0;
+  size_t held_bytes_ = 0;  // as the account has it
   Duration published_at_{};
   bool dirty_ = true;
 };

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/base/log.h"
+#include "engine/plan/memory_split.h"
 #include "engine/runtime/task.h"
 
 namespace weir::runtime {
@@ -67,6 +68,8 @@ Task::Task(TaskSpec spec)
     targets.resize(node->out.ports());
     node->targets = std::move(targets);
     node->time.groups = groups_;
+    if (const auto client = spec_.clients.find(plan.index); client != spec_.clients.end())
+      node->basics.client_memory = std::move(client->second);
     for (auto& of_port : node->targets) {
       for (Target& target : of_port) {
         if (target.exchange != nullptr) {
@@ -283,6 +286,8 @@ void Task::BeginRunning() {
   begun_ = true;
   time_.Start(now_);
   published_at_ = now_;
+  if (spec_.queues != nullptr)  // the exclusive windows, which are granted from the start
+    spec_.queues->Use(static_cast<int64_t>(spec_.share_bytes * inputs_.size()));
   RestoreTime();
   if (source_ != nullptr) {
     source_->tracker().StartClock(now_);

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <map>
 
 #include "engine/base/json.h"
@@ -147,6 +148,35 @@ TEST(KafkaSink, WritesUpsertsTombstonesAndChangelogs) {
   EXPECT_EQ(records[3].key, R"({"id":3,"name":"name 3"})");
   EXPECT_THAT(records[3].headers,
               ElementsAre(std::pair<std::string, std::string>("who", "name 3")));
+}
+
+TEST(KafkaSink, BooksWhatItsClientHoldsAndKeepsWithinItsPart) {
+  KafkaRig rig(SharedKafka().value().plaintext);
+  const std::string topic = UniqueTopic("booked");
+  const SchemaRef schema = SchemaOf("id int64, name string, _event_time timestamp");
+  SinkRun run(rig, Options(topic, R"("create": {"partitions": 1})"), schema, kAppend, {});
+  ASSERT_EQ(run.node->Messages(), "");
+  EXPECT_GT(run.node->shape.client_queue_bytes, size_t{1} << 20);
+  const TestAccount& account = run.context->client_account;
+  run.context->client_account.most = size_t{1} << 20;
+  ASSERT_TRUE(run.sink->Open(*run.context, {}).ok());
+  EXPECT_EQ(account.used(), 0U);
+  RowErrors errors;
+  size_t most = 0;
+  Batch rest = Rows(schema, 0, 20'000, {});
+  ASSERT_TRUE(WaitFor([&] {
+    const Result<Step> step = run.sink->Write(rest, errors);
+    EXPECT_TRUE(step.ok()) << step.status().ToString();
+    most = std::max(most, account.used());
+    if (!step.ok() || step->kind == Step::kDone) return true;
+    rest = rest.Slice(step->rows_done, rest.rows() - step->rows_done);
+    return false;
+  }));
+  EXPECT_GT(most, 0U);
+  EXPECT_LE(most, account.target());
+  ASSERT_TRUE(run.Checkpoint(1).ok());
+  EXPECT_EQ(account.used(), 0U) << "all is delivered";
+  EXPECT_EQ(run.sink->progress().records_committed, 20'000U);
 }
 
 TEST(KafkaSink, RefusesSingleRecordsThatTheTopicDoesNotTake) {

@@ -64,6 +64,25 @@ TEST(KafkaSource, ReadsABoundedTopicWholeAndEnds) {
   EXPECT_THAT(run.splits, SizeIs(4));
 }
 
+TEST(KafkaSource, BooksWhatItsQueuesMayHold) {
+  KafkaRig rig(Addresses().plaintext);
+  const std::string topic = UniqueTopic("booked");
+  rig.CreateTopic(topic, 3);
+  rig.Fill(topic, 3, 0, 300, "v");
+  SourceRun run(rig, Options(topic, R"("stop_at": "latest")"));
+  const TestAccount& account = run.context.client_account;
+  run.context.client_account.most = size_t{4} << 20;
+  ASSERT_TRUE(run.Start({}).ok());
+  // Three queues share three quarters, and a fetch of a third of a queue may come on top of each.
+  EXPECT_NEAR(static_cast<double>(account.used()), 4.0 * (1 << 20), 16.0);
+  ASSERT_TRUE(run.PollUntil([&] { return run.AllEnded(); }).ok());
+
+  SourceRun least(rig, Options(topic, R"("stop_at": "latest")"));
+  least.context.client_account.most = 0;  // each queue has its least size all the same
+  ASSERT_TRUE(least.Start({}).ok());
+  EXPECT_EQ(least.context.client_account.used(), 3 * (size_t{256} << 10));
+}
+
 TEST(KafkaSource, StartsWhereItIsTold) {
   KafkaRig rig(Addresses().plaintext);
   const std::string topic = UniqueTopic("starts");

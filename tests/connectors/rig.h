@@ -57,7 +57,9 @@ class TestAccount final : public MemoryAccount {
  public:
   void Use(int64_t delta) override { used_ += delta; }
   size_t used() const override { return static_cast<size_t>(used_); }
-  size_t target() const override { return SIZE_MAX; }
+  size_t target() const override { return most; }
+
+  size_t most = SIZE_MAX;
 
  private:
   int64_t used_ = 0;
@@ -85,6 +87,7 @@ class TestContextOf : public Base {
   Env& env() override { return env_; }
   Clients& clients() override { return *clients_; }
   MemoryAccount& memory() override { return account_; }
+  TestAccount& client_memory() override { return client_account; }
   Counter& counter(std::string_view name) override { return counters[name]; }
 
   size_t RunJobs() {
@@ -104,6 +107,7 @@ class TestContextOf : public Base {
   std::shared_ptr<std::atomic<int>> wakes = std::make_shared<std::atomic<int>>(0);
   Duration wake_after{};
   TestCounters counters;
+  TestAccount client_account;
 
  private:
   NodeInfo info_;

@@ -109,6 +109,7 @@ class Context final : public OperatorContext {
   Env& env() override { return env_; }
   Clients& clients() override { return clients_; }
   MemoryAccount& memory() override { return account_; }
+  MemoryAccount& client_memory() override { return account_; }
   Counter& counter(std::string_view name) override { return counters_[std::string(name)]; }
   ValueState& value(StateIndex state) override {
     return *std::get<ValueState*>(state_->state(NodeIndex{0}, state));

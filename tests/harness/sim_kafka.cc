@@ -13,6 +13,7 @@ namespace {
 constexpr std::string_view kAddress = "sim-kafka:9092";
 constexpr uint64_t kFetchRecordsMax = 100;
 constexpr uint64_t kQueuedRecordsLeast = 5, kQueuedRecordsMost = 500;  // of a consumer's partition
+constexpr uint64_t kSimRecordBytes = 1024;  // as much as a record of a test may have, about
 constexpr size_t kProducerBytesLeast = 2'000, kProducerBytesMost = 60'000;
 constexpr uint64_t kBatchRecordsMax = 50;
 constexpr Duration kStatisticsInterval = Milliseconds(500);
@@ -300,6 +301,12 @@ class SimKafka::SimConsumer final : public KafkaConsumer, private HeaderReader {
       });
     }
     return Status::Ok();
+  }
+
+  uint64_t queue_bytes_max() const override {
+    uint64_t records = 0;
+    for (const auto& assigned : state_->partitions) records += assigned->queue_most;
+    return records * kSimRecordBytes;
   }
 
   size_t Poll(PartitionIndex index, std::span<KafkaMessage> out) override {

@@ -332,6 +332,29 @@ TEST(PlanText, SaysChainsExchangesStateAndWhatSinksPromise) {
       HasSubstr(
           "  in -> k: hash by name\n       name string?, at timestamp, _event_time timestamp\n"));
   EXPECT_THAT(text, HasSubstr("exchange: 4 channels, "));
+  // 819 MiB are four fifths; 2 tasks read channels; source and keyed node have a reader each.
+  EXPECT_THAT(
+      text,
+      HasSubstr(
+          "\nmemory: 1024 MiB, of which accounts may hold 819 MiB; the rest is for code, stacks, "
+          "the allocator and libraries\n"
+          "  rocksdb        114 MiB  cache 102 MiB, write buffers of at most 51 MiB in it; 12 MiB "
+          "beside it for flushes and compactions\n"
+          "  queues          10 MiB  exchange: 4 channels, 512 KiB each; for one large row 4096 "
+          "KiB "
+          "in each of 2 tasks; by need 202 MiB more (a quarter of the job's memory in all)\n"
+          "  batches       1024 KiB  in the hands of tasks: 4 ports, 256 KiB each\n"
+          "  hot_state     8192 KiB  2 stateful tasks, at least 4096 KiB each\n"
+          "  left           685 MiB  by need, most of it for hot state\n"));
+}
+
+TEST(PlanText, SaysWhatAJobLacks) {
+  const CompiledJob job =
+      At(2, SourceNode() + "," + Keyed("k", "in") + "," + Node("out", "t_once_sink", R"("k")"));
+  ASSERT_TRUE(job.plan.has_value());
+  EXPECT_THAT(PlanText(*job.plan, {.memory_bytes = uint64_t{70} << 20}),
+              HasSubstr("the job is refused: raise memory_limit, or lower the parallelism"));
+  EXPECT_THAT(PlanText(*job.plan, {}), Not(HasSubstr("memory:")));
 }
 
 TEST(GraphText, DrawsNodesAndPorts) {

@@ -294,6 +294,43 @@ class Http(Case):
         self.assertIn(f"waiting for the environment: node 'lines': no answer from {address}", process.output())
         self.assertIn("stopped before the job has started", self.stop(process))
 
+    def test_memory_is_accounted_for_by_kind(self):
+        topic, limit = f"accounts-{os.getpid()}", 512 << 20
+        job = numbers_job(10)
+        job["connections"] = {"main": {"type": "kafka", "brokers": broker(), **PLAIN}}
+        job["nodes"]["out"] = {"type": "kafka_sink", "inputs": ["numbers"], "connection": "main", "topic": topic,
+                               "create": {"partitions": 2}, "format": {"type": "json"}}
+        self.expect(self.run_job(self.write(job)), OK)
+        job = {"weir": 1, "name": "accounts", "connections": job["connections"],
+               "execution": {"parallelism": 2}, "nodes": {
+                   "made": {"type": "generator_source", "rate": "1000000/s", "schema": {"id": "int64"}, "fields": {"id": "_offset"}},
+                   "written": {"type": "kafka_sink", "inputs": ["made"], "connection": "main", "topic": topic, "format": {"type": "json"}},
+                   "read": {"type": "kafka_source", "connection": "main", "topics": [topic], "format": {"type": "json"},
+                            "schema": {"id": "int64"}, "event_time": {"field": "from_epoch(id, 'ms')", "max_delay": "0s"}},
+                   "counted": {"type": "aggregate", "inputs": ["read"], "key_by": ["id % 1000 AS k"],
+                               "window": {"type": "tumbling", "size": "1m"}, "aggregates": {"n": "count(*)"}},
+                   "out": {"type": "blackhole_sink", "inputs": ["counted"]}}}
+        plan = self.expect(self.start("plan", self.write(job), "--memory-limit", "512MiB"), OK, "written, 2 tasks x", "read, 2 tasks x")
+        split = {name: int(size) for name, size in re.findall(r"(?m)^  (\w+) +(\d+) MiB  ", plan)}
+        port, process = self.listening(job, "--memory-limit", "512MiB")
+        kinds = ("batches", "queues", "hot_state", "rocksdb", "kafka_client")
+        most = dict.fromkeys(kinds, 0)
+
+        def seen():
+            series = self.series(port)
+            now = {kind: self.value(series, "weir_memory_accounted_bytes", kind=kind) for kind in (*kinds, "other")}
+            self.assertLess(sum(now.values()), limit / 5 * 4, now)
+            for kind in kinds:
+                most[kind] = max(most[kind], now[kind])
+            return all(most.values())
+
+        self.until(seen, process)
+        # A partition's queue of 1.5 MiB and the fetch of a third of it that may come on top, in each of two tasks.
+        self.assertGreaterEqual(most["kafka_client"], 4 << 20)
+        self.assertEqual(split["kafka_client"], 409 // 8)  # of what both together would take, there is less
+        self.assertEqual(int(most["rocksdb"]) >> 20, split["rocksdb"])
+        self.stop(process)
+
     def test_the_page_of_metrics_tells_what_the_job_did(self):
         rows = 3000
         (self.directory / "in.ndjson").write_text("".join(

@@ -3,8 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <functional>
 #include <random>
+#include <thread>
 
+#include "engine/plan/memory_split.h"
 #include "tests/runtime/test_job.h"
 
 namespace weir::runtime {
@@ -61,6 +65,50 @@ struct WindowJob {
   TestJob job;
   std::vector<TestRow> all;
 };
+
+/// Comes true by itself, or the test fails.
+bool Becomes(const std::function<bool()>& condition) {
+  for (int i = 0; i < 6000; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
+}
+
+TEST(Attempt, BooksWhatItsTasksHoldAndGivesAllOfItBack) {
+  WindowJob window("accounts", 2, 20'000);
+  window.job.plan.state_backend = "memory";  // RocksDB's part is reserved with the backend
+  window.job.node("sink").kept->open = false;
+  TestRun run(window.job.plan, {.batch_rows = 64});
+  const ProcessMemoryGovernor& memory = run.memory();
+  const MemorySplit split = SplitMemory(window.job.plan, memory.limit());
+  EXPECT_EQ(split.handed_out, memory.handed_out());
+
+  run.Start();
+  ASSERT_TRUE(run.WaitRunning());
+  EXPECT_EQ(memory.reserved(), split.reserved());
+  // The sink takes nothing, so the rows of the first window stay in its tasks' hands, and what
+  // follows in the channels before them and in the hands of the sources.
+  EXPECT_TRUE(Becomes([&] {
+    return memory.used(MemoryKind::kBatches) > 0 && memory.used(MemoryKind::kQueues) > 0 &&
+           memory.used(MemoryKind::kHotState) > 0;
+  }));
+  size_t sum = 0;
+  for (size_t kind = 0; kind < kMemoryKinds; ++kind)
+    sum += memory.used(static_cast<MemoryKind>(kind));
+  EXPECT_LT(sum, memory.handed_out());
+  EXPECT_GE(memory.used(MemoryKind::kQueues), split.channels * split.channel_share / 2);
+  EXPECT_EQ(memory.used(MemoryKind::kRocksdb), 0U);
+
+  window.job.node("sink").kept->open = true;
+  ASSERT_TRUE(run.WaitFinished()) << run.failure().ToString();
+  EXPECT_TRUE(Becomes([&] { return memory.used(MemoryKind::kBatches) == 0; }));
+  run.Kill();
+  run.Discard();
+  for (size_t kind = 0; kind < kMemoryKinds; ++kind)
+    EXPECT_EQ(memory.used(static_cast<MemoryKind>(kind)), 0U) << kind;
+  EXPECT_EQ(memory.reserved(), 0U);
+}
 
 class AttemptAt : public ::testing::TestWithParam<uint32_t> {};
 

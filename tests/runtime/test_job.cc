@@ -692,6 +692,8 @@ bool TestRun::WaitRunning(int seconds) {
   return Wait(seconds, [&] { return running_; });
 }
 
+void TestRun::Discard() { attempt_.reset(); }
+
 void TestRun::Kill() {
   ASSERT_TRUE(attempt_->Cancel(Seconds(30)));
   if (complete_.value != 0) return;

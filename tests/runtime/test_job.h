@@ -114,7 +114,8 @@ class TestRun final : public AttemptListener {
   bool WaitFinished(int seconds = 60);
   bool WaitFailed(int seconds = 60);
   bool WaitRunning(int seconds = 60);
-  void Kill();  // cancels without a checkpoint
+  void Kill();     // cancels without a checkpoint
+  void Discard();  // the attempt, which was killed or has finished
   JobAttempt& attempt() { return *attempt_; }
   Status failure();
   size_t tasks() const;
@@ -122,6 +123,7 @@ class TestRun final : public AttemptListener {
   CheckpointId last_complete() const { return complete_; }
   CheckpointId next() { return {++checkpoint_.value}; }
   Env& env() { return *env_; }
+  const ProcessMemoryGovernor& memory() const { return *memory_; }
 
   void OnRunning() override;
   void OnAck(CheckpointId n, TaskSnapshot snapshot) override;
