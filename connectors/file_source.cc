@@ -455,7 +455,7 @@ class FileSource final : public Source {
     if (settings_->follow && reader.status.code() == Code::kNotFound) {
       // What was left of it cannot be read any more, and a job that follows logs is not to stop for
       // it.
-      WEIR_LOG(kWarn, "a followed file is gone", {"node", context_->node().id},
+      WEIR_LOG(kWarn, "a followed file is gone", {"node_id", context_->node().id},
                {"file", reader.path}, {"reason", reader.status.message()});
       context_->counter("file_lost").Add(1);
       split.ended = true;
@@ -509,7 +509,7 @@ class FileSource final : public Source {
   Status Restart(Split& split) {
     context_->counter("file_truncated").Add(1);
     WEIR_LOG(kWarn, "a followed file was truncated: it is read from its start",
-             {"node", context_->node().id}, {"file", split.reader->path});
+             {"node_id", context_->node().id}, {"file", split.reader->path});
     const FileIdentity identity{.device = split.position.identity.device,
                                 .inode = split.position.identity.inode,
                                 .prefix_bytes = 0,

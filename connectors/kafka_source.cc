@@ -474,7 +474,7 @@ class KafkaSource final : public Source {
         status = SplitStatus::kUnreachable;
         WEIR_LOG_EVERY_MS(kLogEveryMs, kWarn,
                           "source is degraded: a partition's leader does not answer",
-                          {"node", context_->node().id},
+                          {"node_id", context_->node().id},
                           {"split", SplitId(assigned.split.topic, assigned.split.partition)},
                           {"reason", consumer_->last_error()});
       }
@@ -545,7 +545,7 @@ class KafkaSource final : public Source {
                       Fault::kExternal, Retry::kNever);
       }
       context_->counter("offset_jump").Add(1);
-      WEIR_LOG(kWarn, "records were lost to retention", {"node", context_->node().id},
+      WEIR_LOG(kWarn, "records were lost to retention", {"node_id", context_->node().id},
                {"split", SplitId(splits_[reset->splits[i]].split.topic,
                                  splits_[reset->splits[i]].split.partition)},
                {"from", position.next}, {"to", earliest});

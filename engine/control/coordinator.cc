@@ -984,8 +984,11 @@ class Coordinator final : public JobCoordinator {
   void HandleFailure(const std::string& node, const Status& why, const std::string& reason) {
     if (why.code() == Code::kFenced) return LoseHead(why);
     const Status named = node.empty() ? why : why.At("node '" + node + "'");
+    // Of a bad record the message shows the record, which the log does at debug alone. The task has
+    // logged which one it was.
     WEIR_LOG(kError, "attempt failed", {"job", plan_.job}, {"attempt", current_attempt_.value},
-             {"node_id", node}, {"error", why.message()});
+             {"node_id", node},
+             {"error", why.code() == Code::kBadRecord ? "a bad record" : why.message()});
     if (attempt_ != nullptr && !CancelAttempt()) {
       WEIR_LOG(kError, "a task does not stop; the process has to end", {"job", plan_.job});
       return End(JobState::kFailed,

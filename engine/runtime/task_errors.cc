@@ -12,7 +12,7 @@ namespace weir::runtime {
 namespace {
 
 constexpr int64_t kLogEveryMs = 10'000;
-constexpr size_t kShownBytesMax = 200;
+constexpr size_t kShownBytesMax = 256;  // of a record
 
 OnError PolicyFor(const PlanNode& node, RecordCode code) {
   if (code != RecordCode::kEventTimeInFuture || !node.shape.event_time) return node.on_error;
@@ -27,16 +27,39 @@ OnError PolicyFor(const PlanNode& node, RecordCode code) {
   return OnError::kDrop;
 }
 
-Status BadRecord(const PlanNode& node, const RowError& error, std::string_view what) {
+/// Where a record came from, "topic:partition:offset" or "file:offset"; empty if nobody knows.
+std::string PlaceOf(const Record& record) {
+  if (record.offset < 0) return "";
+  return std::string(record.topic) + ":" +
+         (record.partition >= 0 ? std::to_string(record.partition) + ":" : std::string()) +
+         std::to_string(record.offset);
+}
+
+/// The error ends the attempt. The job's status shows the record; the log above debug says only
+/// which one it was.
+Status BadRecord(const PlanNode& node, const RowError& error, std::string_view what,
+                 const std::string& place) {
+  WEIR_LOG(kError, "a bad record ends the attempt", {"node_id", node.id},
+           {"code", RecordCodeName(error.code)}, {"record", place});
   return Status(Code::kBadRecord,
                 "node '" + node.id + "': " + std::string(RecordCodeName(error.code)) + ": " +
                     error.message + "; the record: " + OneLine(what, kShownBytesMax) +
+                    (place.empty() ? "" : " at " + place) +
                     " (set on_error to \"drop\" or \"side_output\" to go on without such records)");
 }
 
 void LogDropped(const PlanNode& node, const RowError& error) {
-  WEIR_LOG_EVERY_MS(kLogEveryMs, kWarn, "bad record dropped", {"node", node.id},
-                    {"code", RecordCodeName(error.code)}, {"reason", error.message});
+  WEIR_LOG_EVERY_MS(kLogEveryMs, kWarn, "bad record dropped", {"node_id", node.id},
+                    {"code", RecordCodeName(error.code)});
+}
+
+/// Its content, which the log shows at debug alone. `what()` makes it.
+template <class What>
+void ShowAtDebug(const PlanNode& node, const RowError& error, What&& what) {
+  WEIR_LOG_EVERY_MS(kLogEveryMs, kDebug, "bad record", {"node_id", node.id},
+                    {"code", RecordCodeName(error.code)},
+                    {"reason", OneLine(error.message, kShownBytesMax)},
+                    {"content", OneLine(what(), kShownBytesMax)});
 }
 
 }  // namespace
@@ -45,14 +68,9 @@ Status Task::OnRecordError(const Record& record, const RowError& error) {
   TaskNode& node = head();
   ++node.counters.errors[static_cast<size_t>(error.code)];
   const OnError policy = PolicyFor(node.plan, error.code);
-  if (policy == OnError::kFail) {
-    std::string what(record.value.substr(0, kShownBytesMax));
-    if (record.offset >= 0)
-      what += " at " + std::string(record.topic) + ":" +
-              (record.partition >= 0 ? std::to_string(record.partition) + ":" : std::string()) +
-              std::to_string(record.offset);
-    return BadRecord(node.plan, error, what);
-  }
+  ShowAtDebug(node.plan, error,
+              [&] { return std::string(record.value.substr(0, kShownBytesMax)); });
+  if (policy == OnError::kFail) return BadRecord(node.plan, error, record.value, PlaceOf(record));
   if (policy == OnError::kSideOutput && node.Wanted(kErrors)) {
     ++node.counters.outcomes[static_cast<size_t>(Outcome::kErrorSide)];
     AppendRecordError(node.plan.id, record, error, services_.now, node.out.Rows(kErrors));
@@ -69,8 +87,11 @@ Status Task::ApplyErrors(TaskNode& node, const Batch& batch, uint32_t rows_done)
     if (!error.detached && error.row >= rows_done) continue;
     ++node.counters.errors[static_cast<size_t>(error.code)];
     const OnError policy = PolicyFor(node.plan, error.code);
+    ShowAtDebug(node.plan, error,
+                [&] { return error.detached ? error.raw : RowToJson(batch, error.row); });
     if (policy == OnError::kFail)
-      return BadRecord(node.plan, error, error.detached ? error.raw : RowToJson(batch, error.row));
+      return BadRecord(node.plan, error, error.detached ? error.raw : RowToJson(batch, error.row),
+                       "");
     const bool aside = policy == OnError::kSideOutput && node.Wanted(kErrors);
     // A result that failed is no input row: its rows have their class already.
     if (!error.detached)
@@ -91,9 +112,11 @@ Status Task::ApplyErrors(TaskNode& node, const Batch& batch, uint32_t rows_done)
 Status Task::ApplyCombineErrors(CombineStep& combine, const Batch& batch, RowErrors& errors) {
   for (const RowError& error : errors.errors()) {
     ++combine.counters.errors[static_cast<size_t>(error.code)];
+    ShowAtDebug(combine.consumer, error,
+                [&] { return error.detached ? error.raw : RowToJson(batch, error.row); });
     if (combine.consumer.on_error == OnError::kFail)
       return BadRecord(combine.consumer, error,
-                       error.detached ? error.raw : RowToJson(batch, error.row));
+                       error.detached ? error.raw : RowToJson(batch, error.row), "");
     if (!error.detached) ++combine.counters.outcomes[static_cast<size_t>(Outcome::kErrorDropped)];
     LogDropped(combine.consumer, error);
   }

@@ -539,6 +539,36 @@ class BadRecords(Case):
         self.assertEqual(self.rows(), [])
         self.assertRegex(output, r"on_error|decode|JSON")
 
+    def test_the_log_shows_them_at_debug_alone(self):
+        word = "hunter2-in-a-record"
+        (self.directory / "in.ndjson").write_text(f'{{"id": 1, "s": "7"}}\n{{"id": "{word}", "s": "7"}}\n{{"id": 2, "s": "{word}"}}\n'
+                                                  f'{{"id": 3, "s": "{word}", "pad": "{"x" * 2000}"}}\n')
+        for on_error in ("fail", "drop"):
+            for level in ("info", "debug"):
+                with self.subTest(on_error=on_error, level=level):
+                    job = self.job(on_error, schema={"id": "int64", "s": "string"})
+                    del job["nodes"]["lines"]["event_time"]
+                    job["nodes"]["cast"] = {"type": "project", "inputs": ["lines"], "on_error": on_error, "fields": {"id": "id", "n": "CAST(s AS int64)"}}
+                    job["nodes"]["out"]["inputs"] = ["cast"]
+                    job["execution"] = {"restart": {"strategy": "none"}}
+                    if on_error == "fail":  # of the row behind it, or the source would be the first to meet one
+                        job["nodes"]["lines"]["on_error"] = "drop"
+                    process = self.run_job(job, "--from", "none", "--log-format", "json", "--log-level", level)
+                    output = self.expect(process, FAILED if on_error == "fail" else OK)
+                    lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+                    self.assertNotIn(word, "".join(json.dumps(line) for line in lines if line["level"] != "debug"))
+                    said = [line for line in lines if line["level"] in ("warn", "error") and line.get("code", "").startswith(("decode", "expression"))]
+                    nodes = {line["node_id"] for line in said}  # one line for all nodes in ten seconds
+                    self.assertIn("cast" if on_error == "fail" else "lines", nodes)
+                    shown = [line for line in lines if line["level"] == "debug" and word in json.dumps(line)]
+                    if level == "debug":
+                        self.assertTrue(shown)
+                        self.assertLessEqual(max(len(line["content"]) for line in shown), 256)
+                    else:
+                        self.assertEqual(shown, [])
+                    if on_error == "fail":  # the command's own answer says what was wrong
+                        self.assertRegex(output, r"(?m)^error: .*expression\.cast")
+
     def test_too_many_of_them_end_the_job(self):
         job = self.job("drop", error_threshold={"ratio": 0.1, "over": "1m", "min_rows": 10})
         job["execution"] = {"restart": {"strategy": "none"}}
