@@ -76,18 +76,16 @@ void RunProbes(CompiledJob& job, Clients& clients, Env& env) {
 
 int ExitCodeOf(const CompiledJob& job) {
   if (!job.document.problems.empty()) return 1;
-  bool environment = false, upgrade = false;
+  bool environment = false;
   for (const Problem& problem : job.problems.list()) {
     if (problem.warning) continue;
     if (problem.code.starts_with("W07")) {
       environment = true;
-    } else if (problem.code.starts_with("W09")) {
-      upgrade = true;
     } else {
       return 1;
     }
   }
-  return environment ? 4 : upgrade ? 7 : 0;
+  return environment ? 4 : 0;
 }
 
 }  // namespace weir::jobs

@@ -297,6 +297,22 @@ constexpr auto kPages = std::to_array<CodePage>({
      "The sink could not make its directory, or not write into it: permissions, a read-only or "
      "full disk.",
      "", ""},
+
+    {"W0901", "state under another name",
+     "The state of this node could be carried over from the node that 'renamed_from' names, which "
+     "this version does not do yet. Run the job under the old name, or start empty with --from "
+     "none.",
+     "", ""},
+    {"W0902", "state would be lost",
+     "What the node keeps has another sense in the new job (its key, window, aggregates or input), "
+     "or the node is gone. Keep the node as it was and add a new one under another id, or start "
+     "empty with --from none.",
+     R"x("key_by": ["city"] where the checkpoint has key_by ["page"])x", R"x("key_by": ["page"])x"},
+    {"W0903", "a change that no state survives",
+     "The node has another type, max_parallelism changed, or an exactly-once sink is gone whose "
+     "results may still wait in the checkpoint. Go back to the old job, or start empty with --from "
+     "none.",
+     R"x("max_parallelism": 64 where the checkpoint has 128)x", R"x("max_parallelism": 128)x"},
 });
 
 std::string Defaults(const Option& option) {

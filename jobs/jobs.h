@@ -108,8 +108,7 @@ CompiledJob CompileJob(std::string_view text, const CompileOptions& options);
 /// W07xx). P, blocks. Problems are added to the job.
 void RunProbes(CompiledJob& job, Clients& clients, Env& env);
 
-/// 0: sound · 1: problems in the job · 4: only the environment is at fault · 7: only state and
-/// upgrade.
+/// 0: sound · 1: problems in the job · 4: only the environment is at fault.
 int ExitCodeOf(const CompiledJob& job);
 
 /// Text for people, by place, with caret lines and a last line that counts. Empty without problems.
@@ -144,6 +143,8 @@ Json DescribeForUpgrade(const PhysicalPlan& plan);
 
 enum class Verdict : uint8_t { kKeep, kMigrate, kReset, kIncompatible };
 std::string_view VerdictName(Verdict verdict);
+/// "W0902", which `weir explain` knows; empty for kKeep.
+std::string_view VerdictCode(Verdict verdict);
 struct NodeVerdict {
   std::string node;
   Verdict verdict = Verdict::kKeep;

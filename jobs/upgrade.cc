@@ -194,6 +194,11 @@ std::string_view VerdictName(Verdict verdict) {
   return kNames[static_cast<size_t>(verdict)];
 }
 
+std::string_view VerdictCode(Verdict verdict) {
+  static constexpr std::array<std::string_view, 4> kCodes = {"", "W0901", "W0902", "W0903"};
+  return kCodes[static_cast<size_t>(verdict)];
+}
+
 Json DescribeForUpgrade(const PhysicalPlan& plan) {
   Json described = {{"format", kDescriptionFormat},
                     {"job", plan.job},
@@ -267,6 +272,7 @@ std::string UpgradeReport::ToText() const {
     text += node.node + std::string(width - node.node.size() + 2, ' ') +
             std::string(VerdictName(node.verdict));
     if (!node.reason.empty()) text += ": " + node.reason;
+    if (node.verdict != Verdict::kKeep) text += " (" + std::string(VerdictCode(node.verdict)) + ")";
     text += "\n";
   }
   if (!accepted())

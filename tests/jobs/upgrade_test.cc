@@ -8,6 +8,7 @@ namespace weir::jobs {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 std::string Job(const std::string& keyed, const std::string& source = R"("topics": ["a"])",
                 const std::string& sink = "t_sink", const std::string& execution = "") {
@@ -94,6 +95,25 @@ TEST(UpgradeReport, AcceptsOnlyKeepInThisVersionAndSaysWhy) {
   EXPECT_FALSE(report->accepted());
   EXPECT_THAT(report->ToText(), HasSubstr("k    reset: the key changed: it was"));
   EXPECT_THAT(report->ToText(), HasSubstr("--from none"));
+}
+
+TEST(UpgradeReport, NamesThePageOfEachVerdictThatItRefuses) {
+  const CompiledJob old = CompileTest(Job(kSame));
+  const auto text = [&](const std::string& now) {
+    const CompiledJob job = CompileTest(now);
+    return CompareJobs(DescribeForUpgrade(*old.plan), *job.plan)->ToText();
+  };
+  EXPECT_THAT(text(Job(kSame)), Not(HasSubstr("W09")));
+  EXPECT_THAT(text(Job(R"("key_by": ["id"])")), HasSubstr(" (W0902)\n"));
+  EXPECT_THAT(text(Job(kSame, R"("topics": ["a"])", "t_sink", R"("max_parallelism": 64)")),
+              HasSubstr("it is fixed for the life of the state (W0903)\n"));
+  std::string renamed = Job(kSame);
+  renamed.replace(renamed.find("\"k\": {"), 6, "\"k2\": {");
+  renamed.replace(renamed.find("[\"k\"]"), 5, "[\"k2\"]");
+  renamed.replace(renamed.find("\"t_keyed\""), 9, R"("t_keyed", "renamed_from": "k")");
+  EXPECT_THAT(text(renamed), HasSubstr("it was 'k' (W0901)\n"));
+  for (const Verdict verdict : {Verdict::kMigrate, Verdict::kReset, Verdict::kIncompatible})
+    EXPECT_NE(ExplainCode(VerdictCode(verdict)), "") << VerdictName(verdict);
 }
 
 TEST(CompareJobs, RefusesWhatIsNoDescription) {
