@@ -17,6 +17,7 @@ constexpr std::string_view kHeadPrefix = "HEAD.";
 constexpr size_t kSmallFileBytesMax = 4096;
 // Each is one failed checkpoint or start, and whatever comes next asks for them.
 constexpr int kUnlearnedHeadsMax = 16;
+constexpr int kPlaceDigits = 32;
 
 std::string HostName() {
   char name[256] = {};
@@ -29,6 +30,11 @@ std::string OwnerMember(std::string_view text, const char* name) {
   if (!owner.ok() || !owner->is_object()) return {};
   const auto place = owner->find(name);
   return place != owner->end() && place->is_string() ? place->get<std::string>() : std::string();
+}
+
+bool IsPlace(std::string_view text) {
+  return text.size() == kPlaceDigits + 1 &&
+         text.find_first_not_of("0123456789abcdef") == kPlaceDigits && text.back() == '\n';
 }
 
 }  // namespace
@@ -178,11 +184,33 @@ Result<std::string> JobStorage::ClusterId() {
   return Status(Code::kIo, "cannot write 'cluster' in " + store_.Describe());
 }
 
+Result<std::string> JobStorage::ReadOrMakePlace() {
+  const Path path = state_directory_ + "/PLACE";
+  const Result<std::string> text = ReadWholeFile(env_, path, kSmallFileBytesMax);
+  if (text.ok() && IsPlace(*text)) return text->substr(0, kPlaceDigits);
+  if (text.ok() || text.status().code() == Code::kLimit) {
+    // Cut off by a crash before anything rested on it, or damaged. A new id is always safe: an
+    // OWNER that was this place's counts as another's, and is watched.
+    WEIR_LOG(kWarn, "the state directory's PLACE holds no id; it gets a new one", {"path", path});
+    WEIR_TRY(env_.Remove(path));
+  } else if (text.status().code() != Code::kNotFound) {
+    return text.status();
+  }
+  std::string place = RandomHex(env_, kPlaceDigits);
+  WEIR_ASSIGN(const std::unique_ptr<WritableFile> file, env_.Create(path, CreateMode::kNew));
+  WEIR_TRY(file->Append(place + "\n"));
+  WEIR_TRY(file->Sync());
+  WEIR_TRY(file->Close());
+  WEIR_TRY(env_.SyncDirectory(state_directory_));
+  return place;
+}
+
 std::string JobStorage::OwnerText() {
   Json owner;
   owner["host"] = HostName();
   owner["pid"] = getpid();
   owner["state_dir"] = state_directory_;
+  owner["place"] = place_;
   owner["token"] = owner_token_;
   owner["renewals"] = ++renewals_;
   owner["time_us"] = env_.Now().us;
@@ -190,12 +218,12 @@ std::string JobStorage::OwnerText() {
 }
 
 Result<std::optional<std::string>> JobStorage::ForeignOwner() {
+  WEIR_ASSIGN(place_, ReadOrMakePlace());
   WEIR_ASSIGN(std::optional<std::string> text, ReadOptional(job_ + "/OWNER", kSmallFileBytesMax));
   if (!text) return text;
   // The lock on the state directory already tells whether an owner of this very place still lives;
   // LOST says that it is not to be trusted.
-  const bool own_place = OwnerMember(*text, "host") == HostName() &&
-                         OwnerMember(*text, "state_dir") == state_directory_;
+  const bool own_place = OwnerMember(*text, "place") == place_;
   if (own_place && !env_.Stat(state_directory_ + "/LOST").ok()) text.reset();
   return text;
 }
@@ -204,14 +232,17 @@ Status JobStorage::CheckUnchanged(const std::string& text) {
   WEIR_ASSIGN(const std::optional<std::string> now,
               ReadOptional(job_ + "/OWNER", kSmallFileBytesMax));
   if (!now || *now == text) return Status::Ok();
-  return Status(Code::kLocked, "job '" + job_ + "' runs already: a process on host '" +
-                                   OwnerMember(*now, "host") + "' with state directory '" +
-                                   OwnerMember(*now, "state_dir") + "' renews OWNER in " +
-                                   store_.Describe() +
-                                   ". Stop it, or give this job another name or storage");
+  return Status(Code::kLocked,
+                "job '" + job_ + "' runs already: a process on host '" + OwnerMember(*now, "host") +
+                    "' with state directory '" + OwnerMember(*now, "state_dir") + "' (place " +
+                    OwnerMember(*now, "place") + ", this one is " + place_ + ") renews OWNER in " +
+                    store_.Describe() + ". Stop it, or give this job another name or storage");
 }
 
 Status JobStorage::TakeOwner() {
+  if (place_.empty()) {
+    WEIR_ASSIGN(place_, ReadOrMakePlace());
+  }
   IgnoreStatus(env_.Remove(state_directory_ + "/LOST"), "absent, or the next start removes it");
   owner_token_ = RandomHex(env_, 16);
   return RenewOwner();

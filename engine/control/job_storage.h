@@ -54,10 +54,17 @@ class JobStorage {
   /// 8 hex digits, made at first use by create-exclusive.
   Result<std::string> ClusterId();
 
+  // Whose OWNER it is: that of the place whose id lies in PLACE of the state directory. No name
+  // will do, since a release of the same name in another namespace has the same host and paths.
+  // REQUIRES: the lock on the state directory is held, so that of two processes of one place the
+  // other is dead.
+
   /// Text of an OWNER that may belong to another living process and has to be watched for
-  /// kOwnerWatchTime; empty: the job is free.
+  /// kOwnerWatchTime; empty: the job is free. Makes PLACE where there is none, or none that can be
+  /// used: then an OWNER that was one's own is watched too.
   Result<std::optional<std::string>> ForeignOwner();
-  /// kLocked, naming host and state directory, if OWNER is no longer `text`: its writer lives.
+  /// kLocked, naming host, state directory and place, if OWNER is no longer `text`: its writer
+  /// lives.
   Status CheckUnchanged(const std::string& text);
   /// Writes OWNER under a token of our own and removes LOST.
   Status TakeOwner();
@@ -74,12 +81,13 @@ class JobStorage {
   const std::string& Token();
   Status Overtaken(const std::string& what) const;
   Result<std::optional<std::string>> ReadOptional(const std::string& name, size_t bytes_max);
+  Result<std::string> ReadOrMakePlace();
   std::string OwnerText();
 
   Env& env_;
   CheckpointStore& store_;
   const std::string job_, state_directory_;
-  std::string head_token_, owner_token_;
+  std::string head_token_, owner_token_, place_;
   uint64_t renewals_ = 0;
 };
 

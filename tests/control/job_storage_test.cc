@@ -36,7 +36,8 @@ class JobStorageTest : public ::testing::Test {
     root_ = (std::filesystem::temp_directory_path() /
              ("weir_job_storage_" + std::to_string(getpid()) + "_" + std::to_string(++instances)))
                 .string();
-    IgnoreStatus(env_->MakeDirectory(root_ + "/state"), "the store below says so");
+    for (const char* state : {"/state", "/state2"})
+      IgnoreStatus(env_->MakeDirectory(root_ + state), "the store below says so");
     store_ = state::OpenFileStore(*env_, "file://" + root_ + "/storage").value();
   }
   ~JobStorageTest() override { IgnoreStatus(env_->RemoveTree(root_), "a temporary directory"); }
@@ -175,6 +176,54 @@ TEST_F(JobStorageTest, WatchesAnOwnerThatRenewsAndTakesOverAStaleOne) {
   EXPECT_FALSE(owner.ForeignOwner().value().has_value()) << "taking the job removes LOST";
   owner.ReleaseOwner();
   EXPECT_FALSE(second.ForeignOwner().value().has_value());
+}
+
+// A release of the same name in another namespace, or a pod after its own without its volume: host
+// and path are the same.
+TEST_F(JobStorageTest, KnowsItsOwnPlaceByItsIdAndNotByItsName) {
+  JobStorage owner = Storage();
+  EXPECT_FALSE(owner.ForeignOwner().value().has_value());
+  ASSERT_TRUE(owner.TakeOwner().ok());
+  const std::string place = root_ + "/state/PLACE";
+  const std::string id = ReadWholeFile(*env_, place, 100).value();
+  EXPECT_EQ(id.size(), 33U) << id;
+  EXPECT_FALSE(Storage().ForeignOwner().value().has_value()) << "restarted in place";
+  EXPECT_EQ(ReadWholeFile(*env_, place, 100).value(), id) << "made once";
+
+  ASSERT_TRUE(env_->Rename(place, root_ + "/PLACE").ok());
+  JobStorage other = Storage();
+  const std::optional<std::string> seen = other.ForeignOwner().value();
+  ASSERT_TRUE(seen.has_value());
+  EXPECT_NE(ReadWholeFile(*env_, place, 100).value(), id);
+  EXPECT_TRUE(other.CheckUnchanged(*seen).ok()) << "of whoever is dead nothing changes";
+  ASSERT_TRUE(owner.RenewOwner().ok());
+  const Status status = other.CheckUnchanged(*seen);
+  EXPECT_EQ(status.code(), Code::kLocked);
+  EXPECT_NE(status.message().find("place " + id.substr(0, 32)), std::string::npos)
+      << status.message();
+  ASSERT_TRUE(env_->Rename(root_ + "/PLACE", place).ok());
+  EXPECT_FALSE(Storage().ForeignOwner().value().has_value());
+}
+
+TEST_F(JobStorageTest, TakesNoIdFromADamagedPlace) {
+  const std::string place = root_ + "/state/PLACE";
+  const std::string good(32, 'a');
+  for (const std::string& text :
+       {std::string(), std::string("\n"), good, good + "a\n", std::string(32, 'G') + "\n",
+        good.substr(1) + "\n", std::string(10'000, 'a'), "../" + good.substr(3) + "\n"}) {
+    {
+      JobStorage owner = Storage();
+      ASSERT_TRUE(owner.TakeOwner().ok());
+    }
+    ASSERT_TRUE(WriteFileDurably(*env_, place, text).ok());
+    EXPECT_TRUE(Storage().ForeignOwner().value().has_value()) << text << ": it is watched";
+    const std::string made = ReadWholeFile(*env_, place, 100).value();
+    EXPECT_EQ(made.size(), 33U) << made;
+    EXPECT_NE(made, good + "\n");
+  }
+  // An owner from before there were places.
+  ASSERT_TRUE(store_->Put("clicks/OWNER", R"({"host": "h", "state_dir": "s"})").ok());
+  EXPECT_TRUE(Storage().ForeignOwner().value().has_value());
 }
 
 }  // namespace

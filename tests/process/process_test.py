@@ -705,8 +705,30 @@ class TwoProcesses(Case):
         # On the same storage, with the same state directory and with another one.
         self.expect(self.run_job(job, "--connect-timeout", "2s"), STATE, "waiting up to", "is locked by")
         other = self.start("run", job, "--storage", f"file://{self.directory}/storage", "--state-dir", self.directory / "other")
-        self.expect(other, STATE)
+        self.expect(other, STATE, "runs already", "Stop it, or give this job another name or storage")
         self.expect(first, OK)
+        self.assertEqual(sorted(row["id"] for row in self.rows()), list(range(rows)))
+
+    def test_the_same_host_and_path_are_not_the_same_place(self):
+        """Two releases of one name in two namespaces: their pods have the same names and paths, and share the storage."""
+        rows = 12_000
+        job = self.write(numbers_job(rows, rate=1000))
+        first = self.run_job(job)
+        first.wait_for("checkpoint completed")
+        (self.directory / "state").rename(self.directory / "state of the first")
+        self.expect(self.run_job(job), STATE, "watching it for up to", "runs already")
+        self.expect(first, OK)
+        self.assertEqual(sorted(row["id"] for row in self.rows()), list(range(rows)))
+
+    def test_the_state_directory_lost_delays_a_start(self):
+        """As of a pod on another node: OWNER names a place that nobody can ask whether it lives."""
+        rows = 4000
+        job = self.write(numbers_job(rows, rate=1000))
+        first = self.run_job(job)
+        first.wait_for("checkpoint completed")
+        first.kill()
+        shutil.rmtree(self.directory / "state")
+        self.expect(self.run_job(job), OK, "watching it for up to", "resumed from checkpoint")
         self.assertEqual(sorted(row["id"] for row in self.rows()), list(range(rows)))
 
     def test_a_killed_one_leaves_the_way_free(self):
@@ -715,7 +737,7 @@ class TwoProcesses(Case):
         first = self.run_job(job)
         first.wait_for("checkpoint completed")
         first.kill()
-        self.expect(self.run_job(job), OK)
+        self.assertNotIn("watching it", self.expect(self.run_job(job), OK))
         self.assertEqual(sorted(row["id"] for row in self.rows()), list(range(rows)))
 
 
