@@ -20,8 +20,9 @@ class MeteredStore final : public CheckpointStore {
   Status Adopt(const Path& local, std::string_view name) override {
     return Count(StorageOperation::kWrite, [&] { return store_->Adopt(local, name); });
   }
-  Status Fetch(std::string_view name, const Path& local) override {
-    return Count(StorageOperation::kRead, [&] { return store_->Fetch(name, local); });
+  Result<std::optional<Hash128>> Fetch(std::string_view name, uint64_t bytes,
+                                       const Path& local) override {
+    return Count(StorageOperation::kRead, [&] { return store_->Fetch(name, bytes, local); });
   }
   Result<std::string> Read(std::string_view name, uint64_t offset, size_t bytes) override {
     return Count(StorageOperation::kRead, [&] { return store_->Read(name, offset, bytes); });

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "engine/base/content_hash.h"
 #include "state/state.h"
 #include "state/store_name.h"
 
@@ -48,19 +49,25 @@ class FileStore final : public CheckpointStore {
     if (linked.code() == Code::kAlreadyExists || linked.ok())
       return env_.SyncDirectory(std::string(DirectoryOf(path)));
     // Another file system: a copy.
-    WEIR_ASSIGN(const Path temporary,
-                WriteTemporary(path, [&](WritableFile& into) { return Copy(local, into); }));
+    WEIR_ASSIGN(const Path temporary, WriteTemporary(path, [&](WritableFile& into) {
+                  return Copy(local, into, nullptr);
+                }));
     const Status put = LinkInto(temporary, path);
     return put.code() == Code::kAlreadyExists ? Status::Ok() : put;
   }
 
-  Status Fetch(std::string_view name, const Path& local) override {
+  Result<std::optional<Hash128>> Fetch(std::string_view name, uint64_t bytes,
+                                       const Path& local) override {
     WEIR_ASSIGN(const Path path, PathOf(name));
-    if (const auto present = env_.Stat(path); !present.ok()) return present.status();
-    if (env_.Link(path, local).ok()) return Status::Ok();
-    WEIR_ASSIGN(const Path temporary,
-                WriteTemporary(local, [&](WritableFile& into) { return Copy(path, into); }));
-    return env_.Rename(temporary, local);
+    WEIR_ASSIGN(const DirectoryEntry present, env_.Stat(path));
+    WEIR_TRY(CheckStoredLength(name, bytes, present.bytes));
+    if (env_.Link(path, local).ok()) return std::optional<Hash128>();
+    ContentHasher hasher;
+    WEIR_ASSIGN(const Path temporary, WriteTemporary(local, [&](WritableFile& into) {
+                  return Copy(path, into, &hasher);
+                }));
+    WEIR_TRY(env_.Rename(temporary, local));
+    return std::optional(hasher.Digest());
   }
 
   Result<std::string> Read(std::string_view name, uint64_t offset, size_t bytes) override {
@@ -143,13 +150,14 @@ class FileStore final : public CheckpointStore {
     WEIR_TRY(removed);
     return env_.SyncDirectory(std::string(DirectoryOf(path)));
   }
-  Status Copy(const Path& from, WritableFile& into) {
+  Status Copy(const Path& from, WritableFile& into, ContentHasher* hasher) {
     WEIR_ASSIGN(const std::unique_ptr<ReadableFile> file, env_.Open(from));
     std::string block(kCopyBytes, '\0');
     for (uint64_t offset = 0;;) {
       WEIR_ASSIGN(const size_t read, file->Read(offset, block));
       if (read == 0) return Status::Ok();
       WEIR_TRY(into.Append(std::string_view(block).substr(0, read)));
+      if (hasher != nullptr) hasher->Update(std::string_view(block).substr(0, read));
       offset += read;
     }
   }

@@ -3,6 +3,7 @@
 #include <mutex>
 #include <set>
 
+#include "engine/base/content_hash.h"
 #include "engine/base/random_hex.h"
 #include "engine/data/civil_time.h"
 #include "state/s3_client.h"
@@ -110,9 +111,12 @@ class S3Store final : public CheckpointStore {
     return Upload(client_.Continue(operation), key, {{}, file.get(), source.bytes});
   }
 
-  Status Fetch(std::string_view name, const Path& local) override {
+  Result<std::optional<Hash128>> Fetch(std::string_view name, uint64_t bytes,
+                                       const Path& local) override {
     const S3Operation operation = client_.Begin();
     WEIR_ASSIGN(const uint64_t size, Explained(operation, name, SizeOf(operation, name)));
+    WEIR_TRY(CheckStoredLength(name, bytes, size));
+    ContentHasher hasher;
     const Path temporary = local + ".tmp." + std::to_string(env_.Random());
     const auto download = [&]() -> Status {
       WEIR_ASSIGN(const std::unique_ptr<WritableFile> file,
@@ -124,13 +128,17 @@ class S3Store final : public CheckpointStore {
         if (part.empty())
           return Status(Code::kCorruption, std::string(name) + ": shorter than its length says");
         WEIR_TRY(file->Append(part));
+        hasher.Update(part);
       }
       return file->Close();  // not synced: after a crash it is fetched again
     };
     Status status = download();
     if (status.ok()) status = env_.Rename(temporary, local);
-    if (!status.ok()) IgnoreStatus(env_.Remove(temporary), "it is cleaned with its directory");
-    return status;
+    if (!status.ok()) {
+      IgnoreStatus(env_.Remove(temporary), "it is cleaned with its directory");
+      return status;
+    }
+    return std::optional(hasher.Digest());
   }
 
   Result<std::string> Read(std::string_view name, uint64_t offset, size_t bytes) override {

@@ -15,4 +15,10 @@ Status CheckStoreName(std::string_view name) {
               "\" is no name in a storage: expected a relative path without \".\" and \"..\""};
 }
 
+Status CheckStoredLength(std::string_view name, uint64_t expected, uint64_t found) {
+  if (expected == found) return Status::Ok();
+  return {Code::kCorruption, std::string(name) + ": expected " + std::to_string(expected) +
+                                 " bytes, found " + std::to_string(found)};
+}
+
 }  // namespace weir::state

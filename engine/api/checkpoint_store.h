@@ -11,11 +11,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "engine/base/bytes.h"
 #include "engine/base/env.h"
 #include "engine/base/status.h"
 
@@ -38,8 +40,11 @@ class CheckpointStore {
   /// An immutable local file: hard link, or upload. Ok if the name holds a file of the same length
   /// already (names of content).
   virtual Status Adopt(const Path& local, std::string_view name) = 0;
-  /// Hard link, or download; the caller verifies length and hash.
-  virtual Status Fetch(std::string_view name, const Path& local) = 0;
+  /// Hard link, or download. kCorruption, and nothing is fetched, if the file is not `bytes` long.
+  /// Answers HashContent of what has passed through this process, nothing if it was linked: whoever
+  /// verifies the content then has to read it.
+  virtual Result<std::optional<Hash128>> Fetch(std::string_view name, uint64_t bytes,
+                                               const Path& local) = 0;
   virtual Result<std::string> Read(std::string_view name, uint64_t offset,
                                    size_t bytes) = 0;        // kNotFound
   virtual Result<uint64_t> Size(std::string_view name) = 0;  // kNotFound

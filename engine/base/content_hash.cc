@@ -1,6 +1,5 @@
 #include "engine/base/content_hash.h"
 
-#include <memory>
 #include <string>
 
 #include <xxhash.h>
@@ -10,26 +9,39 @@ namespace {
 
 constexpr size_t kPieceBytes = size_t{128} << 10;
 
-struct FreeHash {
-  void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
+}  // namespace
+
+struct ContentHasher::State {
+  XXH3_state_t xxh3;
 };
 
-}  // namespace
+ContentHasher::ContentHasher() : state_(std::make_unique<State>()) {
+  XXH3_128bits_reset(&state_->xxh3);
+}
+
+ContentHasher::~ContentHasher() = default;
+
+void ContentHasher::Update(std::string_view piece) {
+  XXH3_128bits_update(&state_->xxh3, piece.data(), piece.size());
+}
+
+Hash128 ContentHasher::Digest() const {
+  const XXH128_hash_t hash = XXH3_128bits_digest(&state_->xxh3);
+  return {hash.high64, hash.low64};
+}
 
 Result<HashedFile> HashFile(Env& env, const Path& path) {
   WEIR_ASSIGN(const std::unique_ptr<ReadableFile> file, env.Open(path));
-  const std::unique_ptr<XXH3_state_t, FreeHash> state(XXH3_createState());
-  XXH3_128bits_reset(state.get());
+  ContentHasher hasher;
   HashedFile hashed;
   std::string piece(kPieceBytes, '\0');
   while (true) {
     WEIR_ASSIGN(const size_t read, file->Read(hashed.bytes, piece));
     if (read == 0) break;
-    XXH3_128bits_update(state.get(), piece.data(), read);
+    hasher.Update(std::string_view(piece).substr(0, read));
     hashed.bytes += read;
   }
-  const XXH128_hash_t hash = XXH3_128bits_digest(state.get());
-  hashed.hash = {hash.high64, hash.low64};
+  hashed.hash = hasher.Digest();
   return hashed;
 }
 

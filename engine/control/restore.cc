@@ -4,6 +4,7 @@
 #include <set>
 
 #include "engine/base/bytes.h"
+#include "engine/base/content_hash.h"
 #include "engine/data/key_encoding.h"
 
 namespace weir::control {
@@ -13,35 +14,83 @@ using runtime::TaskKey;
 using runtime::TaskRestore;
 using runtime::TaskSnapshot;
 
+constexpr size_t kVerifyPieceBytes = size_t{8} << 20;
+
 const ManifestFile* FindFile(const Manifest& manifest, std::string_view name) {
   const auto place = std::find_if(manifest.files.begin(), manifest.files.end(),
                                   [&](const ManifestFile& file) { return file.name == name; });
   return place == manifest.files.end() ? nullptr : &*place;
 }
 
-Status CheckBytes(const ManifestFile& file, std::string_view bytes) {
-  if (bytes.size() != file.bytes) {
-    return Status(Code::kCorruption, file.name + ": expected " + std::to_string(file.bytes) +
-                                         " bytes, found " + std::to_string(bytes.size()));
-  }
-  if (const std::string found = HashContent(bytes).Hex(); found != file.hash) {
-    return Status(Code::kCorruption,
-                  file.name + ": expected hash " + file.hash + ", found " + found);
-  }
-  return Status::Ok();
+Status CheckLength(const ManifestFile& file, uint64_t found) {
+  if (found == file.bytes) return Status::Ok();
+  return Status(Code::kCorruption, file.name + ": expected " + std::to_string(file.bytes) +
+                                       " bytes, found " + std::to_string(found));
 }
 
-Result<std::string> ReadVerified(JobStorage& storage, const Manifest& manifest,
-                                 const ManifestFile& file) {
+Status CheckHash(const ManifestFile& file, const Hash128& hash) {
+  const std::string found = hash.Hex();
+  if (found == file.hash) return Status::Ok();
+  return Status(Code::kCorruption, file.name + ": expected hash " + file.hash + ", found " + found);
+}
+
+Status MissingIsDamage(const ManifestFile& file, const Status& status) {
+  return status.code() == Code::kNotFound
+             ? Status(Code::kCorruption, file.name + ": missing, although the manifest lists it")
+             : status;
+}
+
+/// Of a task part, which is read into memory.
+Result<TaskSnapshot> ReadPart(JobStorage& storage, const Manifest& manifest,
+                              const ManifestFile& file) {
   Result<std::string> bytes = storage.store().Read(
       storage.InIncarnation(manifest.incarnation, file.name), 0, file.bytes + 1);
-  if (!bytes.ok()) {
-    return bytes.status().code() == Code::kNotFound
-               ? Status(Code::kCorruption, file.name + ": missing, although the manifest lists it")
-               : bytes.status();
+  if (!bytes.ok()) return MissingIsDamage(file, bytes.status());
+  WEIR_TRY(CheckLength(file, bytes->size()));
+  WEIR_TRY(CheckHash(file, HashContent(*bytes)));
+  Result<TaskSnapshot> snapshot = runtime::DecodeTaskSnapshot(*bytes);
+  if (!snapshot.ok()) return snapshot.status().At(file.name);
+  return snapshot;
+}
+
+/// Fetches a file of any length; each byte is read once, where the storage reads them itself.
+Status FetchVerified(Env& env, JobStorage& storage, const Manifest& manifest,
+                     const ManifestFile& file, const Path& local) {
+  const Result<std::optional<Hash128>> fetched = storage.store().Fetch(
+      storage.InIncarnation(manifest.incarnation, file.name), file.bytes, local);
+  if (!fetched.ok()) return MissingIsDamage(file, fetched.status());
+  if (*fetched) return CheckHash(file, **fetched);
+  WEIR_ASSIGN(const HashedFile content, HashFile(env, local));
+  WEIR_TRY(CheckLength(file, content.bytes));
+  return CheckHash(file, content.hash);
+}
+
+/// As FetchVerified, without a copy.
+Status CheckStored(JobStorage& storage, const Manifest& manifest, const ManifestFile& file) {
+  const std::string name = storage.InIncarnation(manifest.incarnation, file.name);
+  const Result<uint64_t> found = storage.store().Size(name);
+  if (!found.ok()) return MissingIsDamage(file, found.status());
+  WEIR_TRY(CheckLength(file, *found));
+  ContentHasher hasher;
+  for (uint64_t offset = 0; offset < file.bytes;) {
+    const size_t wanted = std::min<uint64_t>(kVerifyPieceBytes, file.bytes - offset);
+    const Result<std::string> piece = storage.store().Read(name, offset, wanted);
+    if (!piece.ok()) return MissingIsDamage(file, piece.status());
+    if (piece->size() != wanted) return CheckLength(file, offset + piece->size());
+    hasher.Update(*piece);
+    offset += wanted;
   }
-  WEIR_TRY(CheckBytes(file, *bytes));
-  return bytes;
+  return CheckHash(file, hasher.Digest());
+}
+
+std::set<std::string_view> PartsOf(const Manifest& manifest) {
+  std::set<std::string_view> parts;
+  for (const ManifestTask& task : manifest.tasks) parts.insert(task.part);
+  return parts;
+}
+
+Status NotListed(const std::string& part) {
+  return Status(Code::kCorruption, part + ": not among the files of its manifest");
 }
 
 /// Where the nodes of the new plan run.
@@ -245,12 +294,8 @@ class Dealer {
 Result<TaskSnapshot> ReadTaskPart(JobStorage& storage, const Manifest& manifest,
                                   const ManifestTask& task) {
   const ManifestFile* file = FindFile(manifest, task.part);
-  if (file == nullptr)
-    return Status(Code::kCorruption, task.part + ": not among the files of its manifest");
-  WEIR_ASSIGN(const std::string bytes, ReadVerified(storage, manifest, *file));
-  Result<TaskSnapshot> snapshot = runtime::DecodeTaskSnapshot(bytes);
-  if (!snapshot.ok()) return snapshot.status().At(task.part);
-  return snapshot;
+  if (file == nullptr) return NotListed(task.part);
+  return ReadPart(storage, manifest, *file);
 }
 
 Result<RestoredJob> LoadCheckpoint(Env& env, JobStorage& storage, const Head& head,
@@ -261,23 +306,25 @@ Result<RestoredJob> LoadCheckpoint(Env& env, JobStorage& storage, const Head& he
   WEIR_TRY(env.MakeDirectory(directory));
   // Every byte that the manifest lists is checked first, also of files that the new plan will not
   // read: corruption is found now or never noticed.
+  const std::set<std::string_view> parts = PartsOf(job.manifest);
+  std::map<std::string, TaskSnapshot> snapshots;
   std::map<std::string, Path> fetched;
   for (const ManifestFile& file : job.manifest.files) {
+    if (parts.contains(file.name)) {
+      WEIR_ASSIGN(snapshots[file.name], ReadPart(storage, job.manifest, file));
+      continue;
+    }
+    if (fetched.contains(file.name))
+      return Status(Code::kCorruption, file.name + ": listed twice by its manifest");
     Path local = directory + "/" + std::to_string(fetched.size());
-    Status status =
-        storage.store().Fetch(storage.InIncarnation(job.manifest.incarnation, file.name), local);
-    if (!status.ok())
-      return status.code() == Code::kNotFound
-                 ? Status(Code::kCorruption,
-                          file.name + ": missing, although the manifest lists it")
-                 : status;
-    WEIR_ASSIGN(const std::string bytes, ReadWholeFile(env, local, file.bytes + 1));
-    WEIR_TRY(CheckBytes(file, bytes));
+    WEIR_TRY(FetchVerified(env, storage, job.manifest, file, local));
     fetched[file.name] = std::move(local);
   }
   Dealer dealer(plan, job);
   for (const ManifestTask& listed : job.manifest.tasks) {
-    WEIR_ASSIGN(TaskSnapshot snapshot, ReadTaskPart(storage, job.manifest, listed));
+    const auto read = snapshots.extract(listed.part);
+    if (read.empty()) return NotListed(listed.part);
+    TaskSnapshot& snapshot = read.mapped();
     if (snapshot.image) {
       for (ImageFile& file : snapshot.image->files) {
         const auto place = fetched.find(file.name);
@@ -294,15 +341,17 @@ Result<RestoredJob> LoadCheckpoint(Env& env, JobStorage& storage, const Head& he
 }
 
 std::vector<VerifiedFile> VerifyCheckpoint(JobStorage& storage, const Manifest& manifest) {
+  std::set<std::string_view> parts = PartsOf(manifest);
   std::vector<VerifiedFile> found;
+  found.reserve(manifest.files.size());
   for (const ManifestFile& file : manifest.files) {
-    Result<std::string> bytes = ReadVerified(storage, manifest, file);
-    found.push_back({file.name, file.bytes, bytes.status()});
+    const bool part = parts.erase(file.name) != 0;
+    found.push_back(
+        {file.name, file.bytes,
+         part ? ReadPart(storage, manifest, file).status() : CheckStored(storage, manifest, file)});
   }
-  for (const ManifestTask& task : manifest.tasks) {
-    Result<TaskSnapshot> part = ReadTaskPart(storage, manifest, task);
-    if (!part.ok()) found.push_back({task.part, 0, part.status()});
-  }
+  for (const std::string_view part : parts)
+    found.push_back({std::string(part), 0, NotListed(std::string(part))});
   return found;
 }
 

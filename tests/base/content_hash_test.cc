@@ -29,6 +29,10 @@ TEST(HashFile, AgreesWithTheHashOfTheWholeContentAtAnyLength) {
     ASSERT_TRUE(hashed.ok());
     EXPECT_EQ(hashed->bytes, length);
     EXPECT_EQ(hashed->hash.Hex(), HashContent(content).Hex());
+    ContentHasher hasher;
+    for (size_t at = 0; at < length; at += 777)
+      hasher.Update(std::string_view(content).substr(at, 777));
+    EXPECT_EQ(hasher.Digest(), HashContent(content));
   }
   EXPECT_EQ(HashFile(*env, root + "/none").status().code(), Code::kNotFound);
   std::filesystem::remove_all(root);

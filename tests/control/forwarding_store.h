@@ -25,8 +25,9 @@ class ForwardingStore : public CheckpointStore {
   Status Adopt(const Path& local, std::string_view name) override {
     return base_.Adopt(local, name);
   }
-  Status Fetch(std::string_view name, const Path& local) override {
-    return base_.Fetch(name, local);
+  Result<std::optional<Hash128>> Fetch(std::string_view name, uint64_t bytes,
+                                       const Path& local) override {
+    return base_.Fetch(name, bytes, local);
   }
   Result<uint64_t> Size(std::string_view name) override { return base_.Size(name); }
   Status Remove(std::string_view name) override { return base_.Remove(name); }

@@ -10,12 +10,32 @@
 #include "engine/base/env_posix.h"
 #include "engine/data/key_encoding.h"
 #include "state/state.h"
+#include "tests/control/forwarding_store.h"
 
 namespace weir::control {
 namespace {
 
 using runtime::TaskKey;
 using runtime::TaskSnapshot;
+
+/// Counts the bytes that are asked of the storage, by file.
+class CountingStore final : public ForwardingStore {
+ public:
+  using ForwardingStore::ForwardingStore;
+  std::map<std::string, uint64_t, std::less<>> bytes_read;
+
+  Result<std::string> Read(std::string_view name, uint64_t offset, size_t bytes) override {
+    Result<std::string> read = ForwardingStore::Read(name, offset, bytes);
+    if (read.ok()) bytes_read[std::string(name)] += read->size();
+    return read;
+  }
+  Result<std::optional<Hash128>> Fetch(std::string_view name, uint64_t bytes,
+                                       const Path& local) override {
+    Result<std::optional<Hash128>> fetched = ForwardingStore::Fetch(name, bytes, local);
+    if (fetched.ok()) bytes_read[std::string(name)] += bytes;
+    return fetched;
+  }
+};
 
 /// A plan of a source chain and a keyed chain, as far as restore reads it.
 PhysicalPlan Plan(uint32_t parallelism) {
@@ -76,6 +96,9 @@ class RestoreTest : public ::testing::Test {
         counts.buffered["counts"][group] = 10;
       Add(manifest, counts, {"counts"});
     }
+    const std::string table(size_t{9} << 20, 't');
+    EXPECT_TRUE(store_->Put("counted/u1/shared/table.sst", table).ok());
+    manifest.files.push_back({"shared/table.sst", table.size(), HashContent(table).Hex(), true});
     const std::string text = EncodeManifest(manifest);
     EXPECT_TRUE(store_->Put("counted/u1/chk/3-1/MANIFEST", text).ok());
     Head head;
@@ -180,6 +203,68 @@ TEST_F(RestoreTest, NamesAFileThatIsMissingTruncatedOrSwapped) {
   EXPECT_TRUE(LoadCheckpoint(*env_, *storage_, head, plan, root_ + "/restored").ok());
   for (const VerifiedFile& file : VerifyCheckpoint(*storage_, storage_->ReadManifest(head).value()))
     EXPECT_TRUE(file.status.ok()) << file.name;
+}
+
+TEST_F(RestoreTest, FindsAWrongLengthBeforeAnythingIsFetched) {
+  const Head head = WriteCheckpoint();
+  const PhysicalPlan plan = Plan(2);
+  CountingStore store(*store_);
+  JobStorage storage(*env_, store, "counted", root_ + "/state");
+  const std::string name = "counted/u1/shared/table.sst";
+  const std::string good = store_->Read(name, 0, size_t{16} << 20).value();
+  for (const std::string& bytes : {std::string(), good.substr(1), good + "x", good + good}) {
+    ASSERT_TRUE(store_->Put(name, bytes).ok());
+    store.bytes_read.clear();
+    for (const Status& status :
+         {LoadCheckpoint(*env_, storage, head, plan, root_ + "/restored").status(),
+          VerifyCheckpoint(storage, storage.ReadManifest(head).value()).back().status}) {
+      EXPECT_EQ(status.code(), Code::kCorruption) << status.ToString();
+      EXPECT_NE(status.message().find("table.sst: expected 9437184 bytes, found " +
+                                      std::to_string(bytes.size())),
+                std::string::npos)
+          << status.message();
+    }
+    EXPECT_EQ(store.bytes_read[name], 0U);
+  }
+}
+
+TEST_F(RestoreTest, ReadsEachFileOnce) {
+  const Head head = WriteCheckpoint();
+  const PhysicalPlan plan = Plan(3);
+  CountingStore store(*store_);
+  JobStorage storage(*env_, store, "counted", root_ + "/state");
+  const Manifest manifest = storage.ReadManifest(head).value();
+  const auto expect_once = [&] {
+    for (const ManifestFile& file : manifest.files) {
+      EXPECT_EQ(store.bytes_read[storage.InIncarnation("u1", file.name)], file.bytes) << file.name;
+    }
+    store.bytes_read.clear();
+  };
+  ASSERT_TRUE(LoadCheckpoint(*env_, storage, head, plan, root_ + "/restored").ok());
+  expect_once();
+  const std::vector<VerifiedFile> verified = VerifyCheckpoint(storage, manifest);
+  ASSERT_EQ(verified.size(), manifest.files.size());
+  for (const VerifiedFile& file : verified) EXPECT_TRUE(file.status.ok()) << file.name;
+  expect_once();
+}
+
+TEST_F(RestoreTest, FindsADamagedTable) {
+  const Head head = WriteCheckpoint();
+  const PhysicalPlan plan = Plan(2);
+  const std::string name = "counted/u1/shared/table.sst";
+  const std::string bytes = store_->Read(name, 0, size_t{16} << 20).value();
+  for (const size_t at : {size_t{0}, bytes.size() / 2, bytes.size() - 1}) {
+    std::string damaged = bytes;
+    damaged[at] = 'T';
+    ASSERT_TRUE(store_->Put(name, damaged).ok());
+    for (const Status& status :
+         {LoadCheckpoint(*env_, *storage_, head, plan, root_ + "/restored").status(),
+          VerifyCheckpoint(*storage_, storage_->ReadManifest(head).value()).back().status}) {
+      EXPECT_EQ(status.code(), Code::kCorruption) << status.ToString();
+      EXPECT_NE(status.message().find("table.sst: expected hash"), std::string::npos)
+          << status.message();
+    }
+  }
 }
 
 }  // namespace

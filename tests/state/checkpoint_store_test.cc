@@ -87,9 +87,14 @@ TEST_P(AnyCheckpointStore, AdoptsAFileOnceAndGivesItBack) {
   ASSERT_TRUE(store_->Adopt(local, "job/u/shared/ab/abc-5.sst").ok());
   ASSERT_TRUE(store_->Adopt(local, "job/u/shared/ab/abc-5.sst").ok());
   ASSERT_TRUE(env_->Remove(local).ok());
-  ASSERT_TRUE(store_->Fetch("job/u/shared/ab/abc-5.sst", local).ok());
+  ASSERT_TRUE(store_->Fetch("job/u/shared/ab/abc-5.sst", 5, local).ok());
   EXPECT_EQ(ReadWholeFile(*env_, local, 100).value(), "table");
-  EXPECT_EQ(store_->Fetch("job/u/none", local + "2").code(), Code::kNotFound);
+  EXPECT_EQ(store_->Fetch("job/u/none", 5, local + "2").status().code(), Code::kNotFound);
+  for (const uint64_t bytes : {0U, 4U, 6U}) {
+    const Status status = store_->Fetch("job/u/shared/ab/abc-5.sst", bytes, local + "3").status();
+    EXPECT_EQ(status.code(), Code::kCorruption) << status.ToString();
+    EXPECT_EQ(env_->Stat(local + "3").status().code(), Code::kNotFound);
+  }
   const Path other = directory_.path() + "/other.sst";
   ASSERT_TRUE(WriteFileDurably(*env_, other, "another length").ok());
   EXPECT_EQ(store_->Adopt(other, "job/u/shared/ab/abc-5.sst").code(), Code::kCorruption);
@@ -117,7 +122,7 @@ TEST_P(AnyCheckpointStore, AnswersTheEndOfAFile) {
   EXPECT_EQ(store_->Read("empty", 0, 0).value(), "");
   EXPECT_EQ(store_->Read("none", 0, 0).status().code(), Code::kNotFound);
   const Path local = directory_.path() + "/fetched";
-  ASSERT_TRUE(store_->Fetch("empty", local).ok());
+  ASSERT_TRUE(store_->Fetch("empty", 0, local).ok());
   EXPECT_EQ(ReadWholeFile(*env_, local, 100).value(), "");
 }
 
@@ -132,7 +137,13 @@ TEST_P(AnyCheckpointStore, HoldsFilesLargerThanAPart) {
             bytes.substr((size_t{5} << 20) - 3, 6));
   EXPECT_TRUE(store_->Read("u/shared/large.sst", 0, bytes.size() + 1).value() == bytes);
   ASSERT_TRUE(store_->Put("u/copy", bytes).ok());
-  ASSERT_TRUE(store_->Fetch("u/copy", local + ".2").ok());
+  const Result<std::optional<Hash128>> fetched =
+      store_->Fetch("u/copy", bytes.size(), local + ".2");
+  ASSERT_TRUE(fetched.ok()) << fetched.status().ToString();
+  EXPECT_EQ(fetched->has_value(), GetParam() == Kind::kS3) << "a link passes no bytes";
+  if (*fetched) {
+    EXPECT_EQ((*fetched)->Hex(), HashContent(bytes).Hex());
+  }
   EXPECT_TRUE(ReadWholeFile(*env_, local + ".2", bytes.size()).value() == bytes);
   ASSERT_TRUE(store_->RemoveUnfinished("").ok());
   EXPECT_EQ(Names(""), (std::vector<std::string>{"u/copy", "u/shared/large.sst"}));

@@ -239,7 +239,7 @@ class Machine {
             file.local = directory_ + "/fetched/" + std::to_string(attempt_) + "_" +
                          std::to_string(task) + "_" + std::to_string(fetched_++);
             status_ = env_.MakeDirectory(directory_ + "/fetched");
-            if (status_.ok()) status_ = store_->Fetch(file.name, file.local);
+            if (status_.ok()) status_ = store_->Fetch(file.name, file.bytes, file.local).status();
             if (status_.ok()) status_ = VerifyImageFile(env_, file, file.local);
             if (!status_.ok()) return false;
           }

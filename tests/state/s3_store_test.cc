@@ -122,13 +122,13 @@ TEST_F(S3Store, TellsAMissingBucketFromAMissingFile) {
     return seen.method == "HEAD" ? Plain(404) : Error(404, "NoSuchBucket");
   });
   EXPECT_EQ(store->Size("name").status().code(), Code::kUnavailable);
-  EXPECT_EQ(store->Fetch("name", local + ".fetched").code(), Code::kUnavailable);
+  EXPECT_EQ(store->Fetch("name", 7, local + ".fetched").status().code(), Code::kUnavailable);
   EXPECT_EQ(store->Adopt(local, "name").code(), Code::kUnavailable);
   store = Open([](const Seen& seen) {
     return seen.method == "HEAD" ? Plain(404) : Error(404, "NoSuchKey");
   });
   EXPECT_EQ(store->Size("name").status().code(), Code::kNotFound);
-  EXPECT_EQ(store->Fetch("name", local + ".fetched").code(), Code::kNotFound);
+  EXPECT_EQ(store->Fetch("name", 7, local + ".fetched").status().code(), Code::kNotFound);
   store = Open([](const Seen&) { return Error(404, "NoSuchKey"); });
   EXPECT_EQ(store->Read("name", 0, 1).status().code(), Code::kNotFound);
   EXPECT_TRUE(store->Remove("name").ok());
@@ -351,7 +351,8 @@ TEST_F(S3Store, SendsNothingMoreAfterAnInterrupt) {
        [&](CheckpointStore& store) { return store.Read("name", 0, size_t{20} << 20).status(); }, 1,
        206},
       {"between the length and the first range",
-       [&](CheckpointStore& store) { return store.Fetch("name", local + ".fetched"); }, 1},
+       [&](CheckpointStore& store) { return store.Fetch("name", 20, local + ".fetched").status(); },
+       1},
       {"between the length and the upload",
        [&](CheckpointStore& store) { return store.Adopt(local, "name"); }, 1, 404},
       {"within the probe", [](CheckpointStore& store) { return store.Probe(); }, 3, 206},
