@@ -5,6 +5,7 @@
 // No answer within the deadline is a Status (kUnavailable, kCancelled): the server may have carried
 // the request out, or may still do so.
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <string>
@@ -53,6 +54,10 @@ class S3Client {
   /// interrupt that ends `operation`, also one that came between the pieces.
   S3Operation Continue(const S3Operation& operation) const {
     return {Begin().deadline, operation.interrupts};
+  }
+  /// As Continue, after something has arrived: with `patience` from now on, if that is more.
+  S3Operation Renew(const S3Operation& operation, Duration patience) const {
+    return {std::max(Begin().deadline, env_.Steady() + patience), operation.interrupts};
   }
   void RetryUntil(Duration deadline) { retry_until_us_.store(deadline.us); }  // A
   void Interrupt() { http_.Interrupt(); }                                     // A

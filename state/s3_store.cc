@@ -114,6 +114,7 @@ class S3Store final : public CheckpointStore {
   Result<std::optional<Hash128>> Fetch(std::string_view name, uint64_t bytes,
                                        const Path& local) override {
     const S3Operation operation = client_.Begin();
+    const Duration patience = operation.deadline - env_.Steady();
     WEIR_ASSIGN(const uint64_t size, Explained(operation, name, SizeOf(operation, name)));
     WEIR_TRY(CheckStoredLength(name, bytes, size));
     ContentHasher hasher;
@@ -123,7 +124,7 @@ class S3Store final : public CheckpointStore {
                   env_.Create(temporary, CreateMode::kNew));
       while (file->size() < size) {
         WEIR_ASSIGN(const std::string part,
-                    ReadRange(client_.Continue(operation), name, file->size(),
+                    ReadRange(client_.Renew(operation, patience), name, file->size(),
                               std::min(kRangeBytes, size - file->size())));
         if (part.empty())
           return Status(Code::kCorruption, std::string(name) + ": shorter than its length says");

@@ -42,7 +42,8 @@ class CheckpointStore {
   virtual Status Adopt(const Path& local, std::string_view name) = 0;
   /// Hard link, or download. kCorruption, and nothing is fetched, if the file is not `bytes` long.
   /// Answers HashContent of what has passed through this process, nothing if it was linked: whoever
-  /// verifies the content then has to read it.
+  /// verifies the content then has to read it. However long a download lasts: each part that
+  /// arrives renews the time for trying again that the call had at its beginning.
   virtual Result<std::optional<Hash128>> Fetch(std::string_view name, uint64_t bytes,
                                                const Path& local) = 0;
   virtual Result<std::string> Read(std::string_view name, uint64_t offset,

@@ -160,7 +160,8 @@ class Preparation {
   }
 
   Result<RestoredJob> Load(const PreparedAttempt& prepared, const Head& head) {
-    return LoadCheckpoint(*options_.env, storage_, head, plan_, prepared.restore_directory);
+    return LoadCheckpoint(*options_.env, storage_, head, plan_, prepared.restore_directory,
+                          options_.connect_timeout);
   }
 
   /// HEAD's checkpoint cannot be used for `damage`: the newest whole one before it, if no result

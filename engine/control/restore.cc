@@ -299,8 +299,11 @@ Result<TaskSnapshot> ReadTaskPart(JobStorage& storage, const Manifest& manifest,
 }
 
 Result<RestoredJob> LoadCheckpoint(Env& env, JobStorage& storage, const Head& head,
-                                   const PhysicalPlan& plan, const Path& directory) {
+                                   const PhysicalPlan& plan, const Path& directory,
+                                   Duration patience) {
   RestoredJob job;
+  const auto renew = [&] { storage.store().RetryUntil(env.Steady() + patience); };
+  renew();
   WEIR_ASSIGN(job.manifest, storage.ReadManifest(head));
   WEIR_TRY(env.RemoveTree(directory));
   WEIR_TRY(env.MakeDirectory(directory));
@@ -310,6 +313,7 @@ Result<RestoredJob> LoadCheckpoint(Env& env, JobStorage& storage, const Head& he
   std::map<std::string, TaskSnapshot> snapshots;
   std::map<std::string, Path> fetched;
   for (const ManifestFile& file : job.manifest.files) {
+    renew();
     if (parts.contains(file.name)) {
       WEIR_ASSIGN(snapshots[file.name], ReadPart(storage, job.manifest, file));
       continue;
@@ -337,6 +341,7 @@ Result<RestoredJob> LoadCheckpoint(Env& env, JobStorage& storage, const Head& he
     WEIR_TRY(dealer.Deal(snapshot, listed));
   }
   dealer.SetFinished(job.manifest.tasks);
+  renew();  // for what follows at a start
   return job;
 }
 

@@ -24,9 +24,12 @@ struct RestoredJob {
       splits;  // source node -> all its splits; the coordinator deals them by its enumerator
 };
 
-/// Files go to `directory`, which the caller removes once the attempt is open.
+/// Files go to `directory`, which the caller removes once the attempt is open. The storage may fail
+/// to answer for `patience` at any file: each one that has arrived renews the time, so that a large
+/// state is not lost to a hiccup at its end.
 Result<RestoredJob> LoadCheckpoint(Env& env, JobStorage& storage, const Head& head,
-                                   const PhysicalPlan& plan, const Path& directory);
+                                   const PhysicalPlan& plan, const Path& directory,
+                                   Duration patience);
 
 /// One finding of a check of every byte.
 struct VerifiedFile {

@@ -25,6 +25,7 @@ namespace fs = std::filesystem;
 
 constexpr int kRows = 2000;
 constexpr size_t kMemoryBytes = size_t{512} << 20;
+constexpr Duration kPatience = Seconds(30);
 constexpr auto kRunMax = std::chrono::seconds(120);
 
 /// A job over files in a directory of its own, run in this process by a real coordinator.
@@ -400,9 +401,9 @@ TEST_F(CoordinatorTest, FindsEveryFlippedBitBeforeATaskStarts) {
     if (!damaged_head.ok()) {
       status = damaged_head.status();
     } else {
-      status =
-          LoadCheckpoint(*env_, storage, **damaged_head, *job.plan, (root_ / "restored").string())
-              .status();
+      status = LoadCheckpoint(*env_, storage, **damaged_head, *job.plan,
+                              (root_ / "restored").string(), kPatience)
+                   .status();
     }
     ASSERT_EQ(status.code(), Code::kCorruption)
         << name << " byte " << at << ": " << status.ToString();

@@ -11,12 +11,15 @@
 #include "engine/data/key_encoding.h"
 #include "state/state.h"
 #include "tests/control/forwarding_store.h"
+#include "tests/harness/sim_env.h"
 
 namespace weir::control {
 namespace {
 
 using runtime::TaskKey;
 using runtime::TaskSnapshot;
+
+constexpr Duration kPatience = Seconds(30);
 
 /// Counts the bytes that are asked of the storage, by file.
 class CountingStore final : public ForwardingStore {
@@ -71,7 +74,8 @@ class RestoreTest : public ::testing::Test {
 
   /// Writes a checkpoint of two tasks per chain: tasks of `counts` stand at watermarks 100 and 200
   /// and hold 10 and 20 rows.
-  Head WriteCheckpoint() {
+  Head WriteCheckpoint() { return WriteCheckpointTo(*store_); }
+  static Head WriteCheckpointTo(CheckpointStore& store) {
     Manifest manifest;
     manifest.job = "counted";
     manifest.incarnation = "u1";
@@ -87,20 +91,20 @@ class RestoreTest : public ::testing::Test {
       rows.splits["rows"] = {split};
       rows.lists.push_back(
           {"rows", StateIndex{0}, {"a" + std::to_string(task), "b" + std::to_string(task)}});
-      Add(manifest, rows, {"rows"});
+      Add(store, manifest, rows, {"rows"});
       TaskSnapshot counts;
       counts.task = {1, TaskIndex{task}};
       counts.groups = GroupsOf(TaskIndex{task}, 12, 2);
       counts.watermarks["counts"] = EventTime{100 * (task + 1)};
       for (uint16_t group = counts.groups.first.value; group <= counts.groups.last.value; ++group)
         counts.buffered["counts"][group] = 10;
-      Add(manifest, counts, {"counts"});
+      Add(store, manifest, counts, {"counts"});
     }
     const std::string table(size_t{9} << 20, 't');
-    EXPECT_TRUE(store_->Put("counted/u1/shared/table.sst", table).ok());
+    EXPECT_TRUE(store.Put("counted/u1/shared/table.sst", table).ok());
     manifest.files.push_back({"shared/table.sst", table.size(), HashContent(table).Hex(), true});
     const std::string text = EncodeManifest(manifest);
-    EXPECT_TRUE(store_->Put("counted/u1/chk/3-1/MANIFEST", text).ok());
+    EXPECT_TRUE(store.Put("counted/u1/chk/3-1/MANIFEST", text).ok());
     Head head;
     head.incarnation = "u1";
     head.attempt.value = 1;
@@ -109,7 +113,8 @@ class RestoreTest : public ::testing::Test {
     head.manifest_sha256 = Sha256Hex(text);
     return head;
   }
-  void Add(Manifest& manifest, const TaskSnapshot& snapshot, std::vector<std::string> nodes) {
+  static void Add(CheckpointStore& store, Manifest& manifest, const TaskSnapshot& snapshot,
+                  std::vector<std::string> nodes) {
     ManifestTask task;
     task.chain = snapshot.task.chain;
     task.task = snapshot.task.task;
@@ -119,7 +124,7 @@ class RestoreTest : public ::testing::Test {
         "chk/3-1/" + std::to_string(task.chain) + "-" + std::to_string(task.task.value) + ".task";
     std::string part;
     runtime::EncodeTaskSnapshot(snapshot, part);
-    EXPECT_TRUE(store_->Put("counted/u1/" + task.part, part).ok());
+    EXPECT_TRUE(store.Put("counted/u1/" + task.part, part).ok());
     manifest.files.push_back({task.part, part.size(), HashContent(part).Hex(), false});
     manifest.tasks.push_back(std::move(task));
   }
@@ -135,7 +140,7 @@ TEST_F(RestoreTest, DealsByKeyGroupAtAnyParallelism) {
   for (const uint32_t parallelism : {1U, 2U, 3U, 4U, 12U}) {
     const PhysicalPlan plan = Plan(parallelism);
     const Result<RestoredJob> restored =
-        LoadCheckpoint(*env_, *storage_, head, plan, root_ + "/restored");
+        LoadCheckpoint(*env_, *storage_, head, plan, root_ + "/restored", kPatience);
     ASSERT_TRUE(restored.ok()) << restored.status().ToString();
     std::map<uint16_t, EventTime> watermarks;
     uint64_t buffered = 0;
@@ -168,7 +173,7 @@ TEST_F(RestoreTest, GivesAUnionListWholeToEveryTask) {
     PhysicalPlan plan = Plan(parallelism);
     plan.nodes[0].shape.states[0].spread = Spread::kUnion;
     const Result<RestoredJob> restored =
-        LoadCheckpoint(*env_, *storage_, head, plan, root_ + "/restored");
+        LoadCheckpoint(*env_, *storage_, head, plan, root_ + "/restored", kPatience);
     ASSERT_TRUE(restored.ok()) << restored.status().ToString();
     for (uint16_t task = 0; task < parallelism; ++task) {
       std::multiset<std::string> items;
@@ -187,7 +192,7 @@ TEST_F(RestoreTest, NamesAFileThatIsMissingTruncatedOrSwapped) {
   const PhysicalPlan plan = Plan(2);
   const auto expect_corrupt = [&](const std::string& named) {
     const Status status =
-        LoadCheckpoint(*env_, *storage_, head, plan, root_ + "/restored").status();
+        LoadCheckpoint(*env_, *storage_, head, plan, root_ + "/restored", kPatience).status();
     EXPECT_EQ(status.code(), Code::kCorruption) << status.ToString();
     EXPECT_NE(status.message().find(named), std::string::npos) << status.message();
   };
@@ -200,7 +205,7 @@ TEST_F(RestoreTest, NamesAFileThatIsMissingTruncatedOrSwapped) {
   ASSERT_TRUE(store_->Remove(one).ok());
   expect_corrupt("0-0.task");
   ASSERT_TRUE(store_->Put(one, bytes).ok());
-  EXPECT_TRUE(LoadCheckpoint(*env_, *storage_, head, plan, root_ + "/restored").ok());
+  EXPECT_TRUE(LoadCheckpoint(*env_, *storage_, head, plan, root_ + "/restored", kPatience).ok());
   for (const VerifiedFile& file : VerifyCheckpoint(*storage_, storage_->ReadManifest(head).value()))
     EXPECT_TRUE(file.status.ok()) << file.name;
 }
@@ -216,7 +221,7 @@ TEST_F(RestoreTest, FindsAWrongLengthBeforeAnythingIsFetched) {
     ASSERT_TRUE(store_->Put(name, bytes).ok());
     store.bytes_read.clear();
     for (const Status& status :
-         {LoadCheckpoint(*env_, storage, head, plan, root_ + "/restored").status(),
+         {LoadCheckpoint(*env_, storage, head, plan, root_ + "/restored", kPatience).status(),
           VerifyCheckpoint(storage, storage.ReadManifest(head).value()).back().status}) {
       EXPECT_EQ(status.code(), Code::kCorruption) << status.ToString();
       EXPECT_NE(status.message().find("table.sst: expected 9437184 bytes, found " +
@@ -240,7 +245,7 @@ TEST_F(RestoreTest, ReadsEachFileOnce) {
     }
     store.bytes_read.clear();
   };
-  ASSERT_TRUE(LoadCheckpoint(*env_, storage, head, plan, root_ + "/restored").ok());
+  ASSERT_TRUE(LoadCheckpoint(*env_, storage, head, plan, root_ + "/restored", kPatience).ok());
   expect_once();
   const std::vector<VerifiedFile> verified = VerifyCheckpoint(storage, manifest);
   ASSERT_EQ(verified.size(), manifest.files.size());
@@ -258,13 +263,57 @@ TEST_F(RestoreTest, FindsADamagedTable) {
     damaged[at] = 'T';
     ASSERT_TRUE(store_->Put(name, damaged).ok());
     for (const Status& status :
-         {LoadCheckpoint(*env_, *storage_, head, plan, root_ + "/restored").status(),
+         {LoadCheckpoint(*env_, *storage_, head, plan, root_ + "/restored", kPatience).status(),
           VerifyCheckpoint(*storage_, storage_->ReadManifest(head).value()).back().status}) {
       EXPECT_EQ(status.code(), Code::kCorruption) << status.ToString();
       EXPECT_NE(status.message().find("table.sst: expected hash"), std::string::npos)
           << status.message();
     }
   }
+}
+
+/// Takes its time, and does not answer a call that begins after the time given for trying again.
+class SlowStore final : public ForwardingStore {
+ public:
+  SlowStore(CheckpointStore& base, SimWorld& world) : ForwardingStore(base), world_(world) {}
+  Duration takes = Seconds(25);
+
+  Result<std::string> Read(std::string_view name, uint64_t offset, size_t bytes) override {
+    if (!InTime()) return NoAnswer();
+    return ForwardingStore::Read(name, offset, bytes);
+  }
+  Result<std::optional<Hash128>> Fetch(std::string_view name, uint64_t bytes,
+                                       const Path& local) override {
+    if (!InTime()) return NoAnswer();
+    return ForwardingStore::Fetch(name, bytes, local);
+  }
+  void RetryUntil(Duration deadline) override { until_ = deadline; }
+  bool InTime() {
+    world_.RunFor(takes);
+    return world_.Steady() <= until_;
+  }
+
+ private:
+  SimWorld& world_;
+  Duration until_{};
+};
+
+TEST_F(RestoreTest, HasTimeAsLongAsFilesArrive) {
+  const PhysicalPlan plan = Plan(2);
+  SimWorld world(1);
+  const std::unique_ptr<Env> env = world.StartProcess("job");
+  const auto files = state::OpenFileStore(*env, "file:///storage").value();
+  const Head head = WriteCheckpointTo(*files);
+  SlowStore store(*files, world);
+  JobStorage storage(*env, store, "counted", "/state");
+  store.RetryUntil(world.Steady());
+  const Duration begun = world.Steady();
+  EXPECT_TRUE(LoadCheckpoint(*env, storage, head, plan, "/restored", kPatience).ok());
+  EXPECT_GT(world.Steady() - begun, Seconds(100)) << "more than the patience for all of it";
+  EXPECT_TRUE(store.InTime()) << "what follows has its time";
+  store.takes = kPatience + Seconds(1);
+  EXPECT_EQ(LoadCheckpoint(*env, storage, head, plan, "/restored", kPatience).status().code(),
+            Code::kUnavailable);
 }
 
 }  // namespace

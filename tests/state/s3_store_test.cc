@@ -18,7 +18,9 @@ class WallClockEnv final : public SteppedEnv {
  public:
   using SteppedEnv::SteppedEnv;
   EventTime Now() override { return now; }
+  Duration Steady() override { return steady ? *steady : SteppedEnv::Steady(); }
   EventTime now{*ParseTimestamp("2026-01-01T00:00:00Z")};
+  std::optional<Duration> steady;  // the real one until it is set
 };
 
 /// What went over the wire, without views into memory that is gone.
@@ -381,6 +383,39 @@ TEST_F(S3Store, SendsNothingMoreAfterAnInterrupt) {
     interrupting = false;
     EXPECT_TRUE(store->Put("name", "x").ok());
   }
+}
+
+// A file so large that it takes longer than a start may wait for the server.
+TEST_F(S3Store, HasTimeForADownloadAsLongAsPartsArrive) {
+  constexpr Duration kHiccup = Seconds(5), kPatience = Seconds(30);
+  constexpr size_t kBytes = size_t{40} << 20;
+  const Path local = directory_.path() + "/fetched";
+  int refusals = 0, refused = 0;
+  const auto store = Open([&](const Seen& seen) -> Result<HttpResponse> {
+    if (seen.method == "HEAD")
+      return HttpResponse{200, "", {{"content-length", std::to_string(kBytes)}}};
+    env_.steady = *env_.steady + kHiccup;
+    if (++refused <= refusals) return Error(503, "SlowDown");
+    refused = 0;
+    const std::string range = seen.headers.at("range");  // "bytes=0-8388607"
+    const size_t dash = range.find('-');
+    const size_t first = std::stoul(range.substr(6, dash - 6)),
+                 last = std::stoul(range.substr(dash + 1));
+    return Plain(206, std::string(last - first + 1, 'x'));
+  });
+  env_.steady = Seconds(1000);
+  refusals = 4;
+  store->RetryUntil(*env_.steady + kPatience);
+  const auto fetched = store->Fetch("name", kBytes, local);
+  ASSERT_TRUE(fetched.ok()) << fetched.status().ToString();
+  EXPECT_EQ(*fetched, HashContent(std::string(kBytes, 'x')));
+  EXPECT_GE(*env_.steady, Seconds(1000) + kPatience + kPatience);
+  refusals = 7;
+  refused = 0;
+  store->RetryUntil(*env_.steady + kPatience);
+  EXPECT_EQ(store->Fetch("name", kBytes, local + "2").status().code(), Code::kUnavailable)
+      << "none of them arrives in time";
+  EXPECT_EQ(env_.Stat(local + "2").status().code(), Code::kNotFound);
 }
 
 TEST_F(S3Store, TakesKeysFromAFileAndSeesThatItChanges) {
