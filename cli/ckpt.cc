@@ -51,22 +51,15 @@ Result<int> List(const Options& options, control::JobStorage& storage) {
   if (!head)
     return Status(Code::kNotFound,
                   "job '" + storage.job() + "' has never run on " + storage.store().Describe());
-  WEIR_ASSIGN(const std::vector<StoredFile> files,
-              storage.store().List(storage.InIncarnation(head->incarnation, "chk/")));
+  WEIR_ASSIGN(const control::StoredCheckpoints stored, storage.ListCheckpoints(*head));
   std::map<uint64_t, Json> lines;
-  for (const StoredFile& file : files) {
-    if (!file.name.ends_with("/MANIFEST")) continue;
-    Result<std::string> text = storage.store().Read(file.name, 0, file.bytes);
-    Result<control::Manifest> manifest =
-        text.ok() ? control::DecodeManifest(*text) : Result<control::Manifest>(text.status());
+  for (const control::StoredCheckpoint& one : stored.complete) {
+    const Result<control::Manifest> manifest = storage.ReadManifest(*head, one);
     if (!manifest.ok()) {
-      std::fprintf(stderr, "warning: %s: %s\n", file.name.c_str(),
-                   manifest.status().message().c_str());
+      std::fprintf(stderr, "warning: %s\n", manifest.status().message().c_str());
       continue;
     }
-    if (manifest->checkpoint > head->checkpoint) continue;  // never completed
-    lines[manifest->checkpoint.value] =
-        Summary(*manifest, manifest->checkpoint == head->checkpoint);
+    lines[one.id.value] = Summary(*manifest, one.id == head->checkpoint);
   }
   if (options.json) {
     Json all = Json::array();

@@ -1,5 +1,6 @@
 #include "cli/storage_command.h"
 
+#include <charconv>
 #include <cstdlib>
 
 namespace weir::cli {
@@ -24,17 +25,15 @@ Result<control::Manifest> ReadCheckpoint(control::JobStorage& storage, const std
                     "job '" + storage.job() + "' has not completed a checkpoint yet");
     return storage.ReadManifest(*head);
   }
-  const std::string prefix = storage.InIncarnation(head->incarnation, "chk/" + which + "-");
-  WEIR_ASSIGN(const std::vector<StoredFile> files, storage.store().List(prefix));
-  for (const StoredFile& file : files) {
-    if (!file.name.ends_with("/MANIFEST")) continue;
-    WEIR_ASSIGN(const std::string text, storage.store().Read(file.name, 0, file.bytes));
-    Result<control::Manifest> manifest = control::DecodeManifest(text);
-    if (!manifest.ok()) return manifest.status().At(file.name);
-    return manifest;
+  CheckpointId id;
+  const char* end = which.data() + which.size();
+  if (const auto [read_to, error] = std::from_chars(which.data(), end, id.value);
+      error != std::errc() || read_to != end) {
+    return Status(Code::kInvalidArgument,
+                  "checkpoint '" + which + "': expected `latest` or a number");
   }
-  return Status(Code::kNotFound, "there is no checkpoint " + which + " of job '" + storage.job() +
-                                     "'; `weir ckpt ls` shows what there is");
+  WEIR_ASSIGN(const control::Head pointed, storage.PointAt(*head, id));
+  return storage.ReadManifest(pointed);
 }
 
 }  // namespace weir::cli

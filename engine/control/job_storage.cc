@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 
 #include "engine/base/bytes.h"
 #include "engine/base/log.h"
@@ -30,6 +31,30 @@ std::string OwnerMember(std::string_view text, const char* name) {
   if (!owner.ok() || !owner->is_object()) return {};
   const auto place = owner->find(name);
   return place != owner->end() && place->is_string() ? place->get<std::string>() : std::string();
+}
+
+/// A file of a checkpoint's folder.
+struct CheckpointFile {
+  CheckpointId id;
+  Attempt attempt;
+  std::string_view rest;  // its name in there
+};
+
+/// `name`: in the incarnation's folder, "chk/<N>-<A>/...".
+std::optional<CheckpointFile> InCheckpoint(std::string_view name) {
+  constexpr std::string_view kFolder = "chk/";
+  if (!name.starts_with(kFolder)) return {};
+  name.remove_prefix(kFolder.size());
+  CheckpointFile file;
+  const auto read = [&name](uint64_t& number, char after) {
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+    if (error != std::errc() || end == name.data() + name.size() || *end != after) return false;
+    name.remove_prefix(static_cast<size_t>(end - name.data()) + 1);
+    return true;
+  };
+  if (!read(file.id.value, '-') || !read(file.attempt.value, '/')) return {};
+  file.rest = name;
+  return file;
 }
 
 bool IsPlace(std::string_view text) {
@@ -145,23 +170,96 @@ Status JobStorage::Overtaken(const std::string& what) const {
   return Status(Code::kFenced, what + ": another process has taken over job '" + job_ + "'");
 }
 
-Result<Manifest> JobStorage::ReadManifest(const Head& head) {
-  const std::string name = job_ + "/" + head.manifest;
+Result<std::string> JobStorage::ReadManifestText(const std::string& manifest) {
+  const std::string name = job_ + "/" + manifest;
   WEIR_ASSIGN(const uint64_t bytes, store_.Size(name));
   if (bytes > kManifestBytesMax)
     return Status(Code::kCorruption, name + ": larger than a manifest may be");
-  WEIR_ASSIGN(const std::string text, store_.Read(name, 0, bytes));
-  if (const std::string found = Sha256Hex(text); found != head.manifest_sha256) {
-    return Status(Code::kCorruption,
-                  name + ": expected SHA-256 " + head.manifest_sha256 + ", found " + found);
-  }
+  return store_.Read(name, 0, bytes);
+}
+
+Result<Manifest> JobStorage::CheckedManifest(const std::string& name, std::string_view text,
+                                             const std::string& incarnation,
+                                             CheckpointId id) const {
   Result<Manifest> manifest = DecodeManifest(text);
-  if (!manifest.ok()) return manifest.status().At(name);
-  if (manifest->incarnation != head.incarnation || manifest->checkpoint != head.checkpoint ||
-      manifest->job != job_) {
-    return Status(Code::kCorruption, name + ": it belongs to another job or checkpoint");
+  if (!manifest.ok()) return manifest.status().At(job_ + "/" + name);
+  if (manifest->incarnation != incarnation || manifest->checkpoint != id || manifest->job != job_) {
+    return Status(Code::kCorruption,
+                  job_ + "/" + name + ": it belongs to another job or checkpoint");
   }
   return manifest;
+}
+
+Result<Manifest> JobStorage::ReadManifest(const Head& head) {
+  WEIR_ASSIGN(const std::string text, ReadManifestText(head.manifest));
+  if (const std::string found = Sha256Hex(text); found != head.manifest_sha256) {
+    return Status(Code::kCorruption, job_ + "/" + head.manifest + ": expected SHA-256 " +
+                                         head.manifest_sha256 + ", found " + found);
+  }
+  return CheckedManifest(head.manifest, text, head.incarnation, head.checkpoint);
+}
+
+Result<StoredCheckpoints> JobStorage::ListCheckpoints(const Head& head) {
+  const std::string root = InIncarnation(head.incarnation, "");
+  WEIR_ASSIGN(const std::vector<StoredFile> files, store_.List(root + "chk/"));
+  StoredCheckpoints stored;
+  std::map<CheckpointId, StoredCheckpoint> complete;
+  for (const StoredFile& file : files) {
+    const std::optional<CheckpointFile> found =
+        InCheckpoint(std::string_view(file.name).substr(root.size()));
+    if (!found) continue;
+    stored.highest = std::max(stored.highest, found->id);
+    if (found->rest != "MANIFEST" || file.bytes > kManifestBytesMax) continue;
+    StoredCheckpoint one{found->id, found->attempt, file.name.substr(job_.size() + 1), file.bytes};
+    if (one.id > std::max(head.checkpoint, head.next)) continue;
+    if (one.id == head.checkpoint && one.manifest != head.manifest) continue;
+    StoredCheckpoint& newest = complete[one.id];
+    if (newest.manifest.empty() || newest.attempt < one.attempt) newest = std::move(one);
+  }
+  stored.complete.reserve(complete.size());
+  for (auto& [id, one] : complete) stored.complete.push_back(std::move(one));
+  return stored;
+}
+
+Result<Manifest> JobStorage::ReadManifest(const Head& head, const StoredCheckpoint& stored) {
+  WEIR_ASSIGN(const std::string text, store_.Read(job_ + "/" + stored.manifest, 0, stored.bytes));
+  return CheckedManifest(stored.manifest, text, head.incarnation, stored.id);
+}
+
+Result<Head> JobStorage::PointAt(const Head& head, CheckpointId id) {
+  Head pointed = head;
+  pointed.next = std::max(head.next, head.checkpoint);
+  pointed.checkpoint = id;
+  Head oldest = head;
+  uint64_t sequence = head.sequence;
+  for (; sequence > 0; --sequence) {
+    const Result<Head> old = ReadHeadAt(sequence);
+    if (old.status().code() == Code::kNotFound) break;  // kept no longer
+    if (old.status().code() == Code::kCorruption) continue;
+    WEIR_TRY(old.status());
+    if (old->incarnation != head.incarnation) return NoCheckpoint(id);
+    oldest = *old;
+    if (old->checkpoint != id || old->manifest.empty()) continue;
+    pointed.manifest = old->manifest;
+    pointed.manifest_sha256 = old->manifest_sha256;
+    return pointed;
+  }
+  if (sequence == 0) return NoCheckpoint(id);
+  // One that was complete before the oldest HEAD that is kept: only its manifest tells of it.
+  WEIR_ASSIGN(const StoredCheckpoints stored, ListCheckpoints(oldest));
+  const auto place = std::find_if(stored.complete.begin(), stored.complete.end(),
+                                  [id](const StoredCheckpoint& one) { return one.id == id; });
+  if (place == stored.complete.end()) return NoCheckpoint(id);
+  WEIR_ASSIGN(const std::string text, ReadManifestText(place->manifest));
+  pointed.manifest = place->manifest;
+  pointed.manifest_sha256 = Sha256Hex(text);
+  return pointed;
+}
+
+Status JobStorage::NoCheckpoint(CheckpointId id) const {
+  return Status(Code::kNotFound, "there is no complete checkpoint " + std::to_string(id.value) +
+                                     " of job '" + job_ + "' in " + store_.Describe() +
+                                     "; `weir ckpt ls` shows what there is");
 }
 
 Result<std::string> JobStorage::ClusterId() {

@@ -9,6 +9,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "engine/api/checkpoint_store.h"
 #include "engine/base/env.h"
@@ -19,6 +21,19 @@ namespace weir::control {
 inline constexpr uint64_t kHeadsKept = 100;
 inline constexpr Duration kOwnerRenewInterval = Seconds(5);
 inline constexpr Duration kOwnerWatchTime = Seconds(15);
+
+/// A checkpoint whose manifest lies in the storage, as the name of its folder says: "chk/<N>-<A>".
+struct StoredCheckpoint {
+  CheckpointId id;
+  Attempt attempt;
+  std::string manifest;  // name relative to the job's folder, as in a Head
+  uint64_t bytes = 0;
+};
+
+struct StoredCheckpoints {
+  std::vector<StoredCheckpoint> complete;  // by rising id
+  CheckpointId highest;  // of all folders of the incarnation, those of no HEAD included
+};
 
 class JobStorage {
  public:
@@ -51,6 +66,16 @@ class JobStorage {
   Result<Head> Learn(const Head& current);
   Result<Manifest> ReadManifest(const Head& head);
 
+  /// What of `head`'s incarnation can be gone on from, by a listing. A manifest alone says nothing:
+  /// one above every number that HEAD has named does not count, nor one with HEAD's number that
+  /// HEAD does not name. Those above `head.checkpoint` were complete before HEAD went back to it.
+  Result<StoredCheckpoints> ListCheckpoints(const Head& head);
+  /// kCorruption if the file is not the manifest that its name promises.
+  Result<Manifest> ReadManifest(const Head& head, const StoredCheckpoint& stored);
+  /// `head` gone back (or forward again) to checkpoint `id`: as an older HEAD has named it or, for
+  /// one older than the HEADs that are kept, by ListCheckpoints. kNotFound if it does not count.
+  Result<Head> PointAt(const Head& head, CheckpointId id);
+
   /// 8 hex digits, made at first use by create-exclusive.
   Result<std::string> ClusterId();
 
@@ -76,10 +101,14 @@ class JobStorage {
   void MarkLost();
 
  private:
+  Result<std::string> ReadManifestText(const std::string& manifest);
+  Result<Manifest> CheckedManifest(const std::string& name, std::string_view text,
+                                   const std::string& incarnation, CheckpointId id) const;
   Result<std::optional<uint64_t>> HighestSequence();
   /// In every HEAD of this JobStorage and in nobody else's.
   const std::string& Token();
   Status Overtaken(const std::string& what) const;
+  Status NoCheckpoint(CheckpointId id) const;
   Result<std::optional<std::string>> ReadOptional(const std::string& name, size_t bytes_max);
   Result<std::string> ReadOrMakePlace();
   std::string OwnerText();

@@ -21,25 +21,6 @@ std::string Uuid(Env& env) {
   return text;
 }
 
-/// Points `head` at checkpoint `id` of its incarnation.
-Status SelectCheckpoint(JobStorage& storage, uint64_t id, Head& head) {
-  const std::string prefix =
-      storage.InIncarnation(head.incarnation, "chk/" + std::to_string(id) + "-");
-  WEIR_ASSIGN(const std::vector<StoredFile> files, storage.store().List(prefix));
-  for (auto file = files.rbegin(); file != files.rend(); ++file) {
-    if (!file->name.ends_with("/MANIFEST")) continue;
-    WEIR_ASSIGN(const std::string text, storage.store().Read(file->name, 0, file->bytes));
-    head.manifest = file->name.substr(storage.job().size() + 1);
-    head.manifest_sha256 = Sha256Hex(text);
-    head.next = std::max(head.next, head.checkpoint);
-    head.checkpoint.value = id;
-    return Status::Ok();
-  }
-  return Status(Code::kNotFound, "there is no checkpoint " + std::to_string(id) + " of job '" +
-                                     storage.job() + "' in " + storage.store().Describe() +
-                                     "; `weir ckpt ls` shows what there is");
-}
-
 /// With RocksDB's log off a working directory stands at no barrier: what a dead attempt left is
 /// of no use.
 Status RemoveDeadAttempts(Env& env, const Path& state_directory) {
@@ -96,7 +77,7 @@ class Preparation {
       next.attempt.value = current->attempt.value + 1;
       if (first && options_.from_checkpoint && !obeyed) {
         named_by_hand = true;
-        WEIR_TRY(SelectCheckpoint(storage_, *options_.from_checkpoint, next));
+        WEIR_ASSIGN(next, storage_.PointAt(next, CheckpointId{*options_.from_checkpoint}));
       }
     }
     if (!options_.nonce.empty()) next.nonce = options_.nonce;

@@ -1,26 +1,10 @@
 #include "engine/control/retention.h"
 
 #include <algorithm>
-#include <charconv>
-#include <map>
 
 #include "engine/base/log.h"
 
 namespace weir::control {
-namespace {
-
-/// Of a file in the incarnation's folder, "chk/<N>-<A>/...": N; 0: it belongs to no checkpoint.
-CheckpointId CheckpointOf(std::string_view name) {
-  constexpr std::string_view kFolder = "chk/";
-  CheckpointId id;
-  if (!name.starts_with(kFolder)) return id;
-  name.remove_prefix(kFolder.size());
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), id.value);
-  if (error != std::errc() || end == name.data() + name.size() || *end != '-') return {};
-  return id;
-}
-
-}  // namespace
 
 Status Retention::Failed(const std::string& what, const Status& status) {
   ++failed_removals_;
@@ -43,42 +27,34 @@ bool Retention::Referenced(const std::string& file) const {
 Result<CheckpointId> Retention::Rebuild(const Head& head) {
   incarnation_ = head.incarnation;
   kept_.clear();
-  const std::string root = storage_.InIncarnation(incarnation_, "");
-  WEIR_ASSIGN(const std::vector<StoredFile> files, storage_.store().List(root));
-  std::map<uint64_t, Kept> complete;  // by checkpoint id
-  CheckpointId highest;
-  for (const StoredFile& file : files) {
-    highest = std::max(highest, CheckpointOf(std::string_view(file.name).substr(root.size())));
-    if (!file.name.ends_with("/MANIFEST") || file.bytes > kManifestBytesMax) continue;
-    Result<std::string> text = storage_.store().Read(file.name, 0, file.bytes);
-    if (!text.ok() && text.status().code() != Code::kNotFound) return text.status();
-    if (!text.ok()) continue;
-    Result<Manifest> manifest = DecodeManifest(*text);
-    if (!manifest.ok() || manifest->incarnation != incarnation_ ||
-        manifest->checkpoint > head.checkpoint)
-      continue;
-    const std::string name = file.name.substr(storage_.job().size() + 1);
-    if (manifest->checkpoint == head.checkpoint && name != head.manifest)
-      continue;  // an orphan with HEAD's number
-    Kept kept{name, {}};
-    for (const ManifestFile& listed : manifest->files) kept.files.insert(listed.name);
-    complete[manifest->checkpoint.value] = std::move(kept);
+  WEIR_ASSIGN(const StoredCheckpoints stored, storage_.ListCheckpoints(head));
+  for (auto one = stored.complete.rbegin(); one != stored.complete.rend() && kept_.size() < retain_;
+       ++one) {
+    if (one->id > head.checkpoint) continue;  // gone back from
+    const Result<Manifest> manifest = storage_.ReadManifest(head, *one);
+    if (manifest.ok()) {
+      Kept kept{one->manifest, {}};
+      for (const ManifestFile& listed : manifest->files) kept.files.insert(listed.name);
+      kept_.push_front(std::move(kept));
+    } else if (manifest.status().code() != Code::kNotFound &&
+               manifest.status().code() != Code::kCorruption &&
+               manifest.status().code() != Code::kIncompatible) {
+      return manifest.status();
+    }
   }
   // The checkpoint has just been loaded; a manifest that cannot be read this time would make its
   // files look like orphans.
-  if (!head.manifest.empty() && !complete.contains(head.checkpoint.value)) {
+  if (!head.manifest.empty() && (kept_.empty() || kept_.back().manifest_name != head.manifest)) {
     return Status(Code::kIo,
                   head.manifest + ", which HEAD names, cannot be read: nothing is removed",
                   Fault::kExternal, Retry::kBackoff);
   }
-  for (auto& [id, kept] : complete) kept_.push_back(std::move(kept));
-  while (kept_.size() > retain_) kept_.pop_front();
   // What lies past a checkpoint that was gone back to stays until the job has gone on from there: a
   // sink that has published past it refuses, and then only the newer one is of use.
   const Status collected = head.next <= head.checkpoint ? CollectOrphans(head) : Status::Ok();
   // What stays is found again; a job does not wait for its rubbish to go.
   if (collected.code() == Code::kFenced) return collected;
-  return highest;
+  return stored.highest;
 }
 
 Status Retention::Completed(const Head& head, const Manifest& manifest, bool orphans) {

@@ -150,6 +150,80 @@ TEST_F(JobStorageTest, RefusesAManifestOfAnotherCheckpoint) {
   EXPECT_EQ(storage.ReadManifest(head).status().code(), Code::kCorruption);
 }
 
+TEST_F(JobStorageTest, CountsOnlyTheCheckpointsThatHeadHasNamed) {
+  JobStorage storage = Storage();
+  const auto write = [&](uint64_t id, uint64_t attempt) {
+    Manifest manifest;
+    manifest.job = "clicks";
+    manifest.incarnation = "u1";
+    manifest.checkpoint.value = id;
+    manifest.attempt.value = attempt;
+    Head named;
+    named.checkpoint = named.next = manifest.checkpoint;
+    named.manifest = "u1/chk/" + std::to_string(id) + "-" + std::to_string(attempt) + "/MANIFEST";
+    const std::string text = EncodeManifest(manifest);
+    named.manifest_sha256 = Sha256Hex(text);
+    EXPECT_TRUE(store_->Put("clicks/" + named.manifest, text).ok());
+    return named;
+  };
+  Head head = storage.Advance(std::nullopt, First()).value();
+  for (uint64_t id = 2; id <= 5; ++id) {
+    Head next = write(id, 10);
+    next.incarnation = "u1";
+    head = storage.Advance(head, next).value();
+  }
+  // Manifests that HEAD never named, a folder without one, and no manifests at all.
+  write(3, 9);
+  write(5, 11);
+  write(7, 11);
+  for (const char* name : {"12-11/0-0.task", "4-10.MANIFEST", "x-1/MANIFEST", "1-x/MANIFEST",
+                           "1-1/MANIFEST.tmp.7", "1-1/more/MANIFEST"})
+    ASSERT_TRUE(store_->Put("clicks/u1/chk/" + std::string(name), "no manifest").ok());
+  const auto listed = [&] {
+    std::vector<std::string> folders;
+    const StoredCheckpoints stored = storage.ListCheckpoints(head).value();
+    EXPECT_EQ(stored.highest.value, 12U);
+    for (const StoredCheckpoint& one : stored.complete)
+      folders.push_back(one.manifest.substr(7, one.manifest.find("/MANIFEST") - 7));
+    return folders;
+  };
+  using Strings = std::vector<std::string>;
+  EXPECT_EQ(listed(), (Strings{"2-10", "3-10", "4-10", "5-10"}));
+  const auto expect_none = [&](uint64_t id) {
+    const Status status = storage.PointAt(head, CheckpointId{id}).status();
+    EXPECT_EQ(status.code(), Code::kNotFound) << id;
+    EXPECT_NE(status.message().find("no complete checkpoint " + std::to_string(id)),
+              std::string::npos)
+        << status.message();
+  };
+  for (const uint64_t id : {0U, 1U, 6U, 7U, 12U}) expect_none(id);
+  Head pointed = storage.PointAt(head, CheckpointId{3}).value();
+  EXPECT_EQ(pointed.manifest, "u1/chk/3-10/MANIFEST");
+  EXPECT_EQ(pointed.next.value, 5U);
+  EXPECT_EQ(storage.ReadManifest(pointed)->attempt.value, 10U);
+
+  // Gone back by hand: what HEAD has named can be gone on from again.
+  head = storage.Advance(head, pointed).value();
+  pointed = storage.PointAt(head, CheckpointId{5}).value();
+  EXPECT_EQ(pointed.manifest, "u1/chk/5-10/MANIFEST");
+  for (const uint64_t id : {6U, 7U}) expect_none(id);
+
+  // HEADs that are kept no longer: of what was complete before them the manifests tell.
+  for (uint64_t sequence = 1; sequence <= 3; ++sequence)
+    ASSERT_TRUE(store_->Remove(storage.HeadName(sequence)).ok());
+  pointed = storage.PointAt(head, CheckpointId{2}).value();
+  EXPECT_EQ(pointed.manifest, "u1/chk/2-10/MANIFEST");
+  EXPECT_TRUE(storage.ReadManifest(pointed).ok());
+  for (const uint64_t id : {1U, 6U, 7U}) expect_none(id);
+
+  // Of a listing only what is what it says is read.
+  std::vector<StoredCheckpoint> complete = storage.ListCheckpoints(head)->complete;
+  ASSERT_EQ(complete.front().id.value, 2U);
+  EXPECT_EQ(storage.ReadManifest(head, complete.front())->checkpoint.value, 2U);
+  complete.front().manifest = complete.back().manifest;
+  EXPECT_EQ(storage.ReadManifest(head, complete.front()).status().code(), Code::kCorruption);
+}
+
 TEST_F(JobStorageTest, MakesTheClusterIdOnce) {
   JobStorage one = Storage(), two = Storage("state2");
   const std::string id = one.ClusterId().value();

@@ -677,6 +677,20 @@ class Checkpoints(Case):
         victim, older = self.flip_a_bit()
         self.expect(self.run_job(job), OK, f"went back to checkpoint {older[-1]}", victim.name)
 
+    def test_a_manifest_alone_is_no_checkpoint(self):
+        """What a process has left that died between its manifest and HEAD."""
+        job = self.interrupted(sink="blackhole_sink")
+        listed = self.start("ckpt", "ls", "numbers", *self.storage())
+        before = self.expect(listed, OK)
+        newest = max((self.directory / "storage").rglob("chk/*-*/MANIFEST"), key=lambda path: int(path.parent.name.split("-")[0]))
+        shutil.copytree(newest.parent, newest.parent.parent / "999-9")
+        self.assertEqual(self.expect(self.start("ckpt", "ls", "numbers", *self.storage()), OK), before)
+        for verb in ("show", "verify"):
+            self.expect(self.start("ckpt", verb, "numbers", "999", *self.storage()), ENVIRONMENT, "no complete checkpoint 999")
+        self.expect(self.start("ckpt", "show", "numbers", "../x", *self.storage()), USAGE, "expected `latest` or a number")
+        self.expect(self.run_job(job, "--from", "999"), ENVIRONMENT, "no complete checkpoint 999")
+        self.expect(self.run_job(job), OK)
+
     def test_an_incompatible_job_is_refused_with_its_verdict(self):
         (self.directory / "in.ndjson").write_text("".join(f'{{"k": "a", "v": {i}, "ts": "2026-01-01T00:00:00Z"}}\n' for i in range(500)))
         job = {"weir": 1, "name": "sums", "execution": {"checkpoint": {"interval": "200ms"}}, "nodes": {
