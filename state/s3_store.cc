@@ -225,7 +225,7 @@ class S3Store final : public CheckpointStore {
       if (page.TextOf("IsTruncated") != "true") return Status::Ok();
       key_marker = text(page, "NextKeyMarker");
       id_marker = page.TextOf("NextUploadIdMarker");
-      if (key_marker.empty()) return Status::Ok();
+      if (key_marker.empty()) return BrokenOff();
       if (!markers.emplace(key_marker, id_marker).second) return Circular();
     }
   }
@@ -317,8 +317,7 @@ class S3Store final : public CheckpointStore {
       }
       const bool more = page.TextOf("IsTruncated") == "true";
       token = more ? page.TextOf("NextContinuationToken") : std::string();
-      if (more && token.empty())
-        return Status(Code::kCorruption, Describe() + ": a listing breaks off");
+      if (more && token.empty()) return BrokenOff();
       if (more && !tokens.insert(token).second) return Circular();
       if (files.size() > kKeysMax)
         return Status(Code::kLimit, Describe() + ": more than ten million files below '" +
@@ -329,6 +328,9 @@ class S3Store final : public CheckpointStore {
     return files;
   }
 
+  Status BrokenOff() const {
+    return Status(Code::kCorruption, Describe() + ": a listing breaks off");
+  }
   Status Circular() const {
     return Status(Code::kCorruption, Describe() + ": a listing goes around in a circle");
   }

@@ -311,6 +311,20 @@ TEST_F(S3Store, EndsListingsThatGoAround) {
   EXPECT_EQ(pages, 3);
 }
 
+// It says that there is more, and not where: what is left out would never be taken back.
+TEST_F(S3Store, EndsListingsThatBreakOff) {
+  int pages = 0;
+  const auto store = Open([&](const Seen&) -> Result<HttpResponse> {
+    ++pages;
+    return Plain(200, "<L><IsTruncated>true</IsTruncated></L>");
+  });
+  for (const Status& status : {store->List("").status(), store->RemoveUnfinished("")}) {
+    EXPECT_EQ(status.code(), Code::kCorruption) << status.ToString();
+    EXPECT_NE(status.message().find("breaks off"), std::string::npos) << status.message();
+  }
+  EXPECT_EQ(pages, 2);
+}
+
 TEST_F(S3Store, NamesTheObjectWhenNothingIsAnswered) {
   const auto store = Open([](const Seen&) -> Result<HttpResponse> {
     return Status(Code::kLimit, "the answer is too long");
