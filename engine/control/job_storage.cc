@@ -257,7 +257,7 @@ Result<Head> JobStorage::PointAt(const Head& head, CheckpointId id) {
 }
 
 Status JobStorage::NoCheckpoint(CheckpointId id) const {
-  return Status(Code::kNotFound, "there is no complete checkpoint " + std::to_string(id.value) +
+  return Status(Code::kNotFound, "there is no checkpoint " + std::to_string(id.value) +
                                      " of job '" + job_ + "' in " + store_.Describe() +
                                      "; `weir ckpt ls` shows what there is");
 }

@@ -192,7 +192,7 @@ TEST_F(JobStorageTest, CountsOnlyTheCheckpointsThatHeadHasNamed) {
   const auto expect_none = [&](uint64_t id) {
     const Status status = storage.PointAt(head, CheckpointId{id}).status();
     EXPECT_EQ(status.code(), Code::kNotFound) << id;
-    EXPECT_NE(status.message().find("no complete checkpoint " + std::to_string(id)),
+    EXPECT_NE(status.message().find("there is no checkpoint " + std::to_string(id)),
               std::string::npos)
         << status.message();
   };

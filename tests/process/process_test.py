@@ -686,9 +686,9 @@ class Checkpoints(Case):
         shutil.copytree(newest.parent, newest.parent.parent / "999-9")
         self.assertEqual(self.expect(self.start("ckpt", "ls", "numbers", *self.storage()), OK), before)
         for verb in ("show", "verify"):
-            self.expect(self.start("ckpt", verb, "numbers", "999", *self.storage()), ENVIRONMENT, "no complete checkpoint 999")
+            self.expect(self.start("ckpt", verb, "numbers", "999", *self.storage()), ENVIRONMENT, "there is no checkpoint 999")
         self.expect(self.start("ckpt", "show", "numbers", "../x", *self.storage()), USAGE, "expected `latest` or a number")
-        self.expect(self.run_job(job, "--from", "999"), ENVIRONMENT, "no complete checkpoint 999")
+        self.expect(self.run_job(job, "--from", "999"), ENVIRONMENT, "there is no checkpoint 999")
         self.expect(self.run_job(job), OK)
 
     def test_an_incompatible_job_is_refused_with_its_verdict(self):
