@@ -5,6 +5,7 @@
 namespace weir::state {
 namespace {
 
+constexpr size_t kCacheLine = 64;
 constexpr size_t kKeyRoomDefault = 24;
 constexpr size_t kKeyRoomMax = 64;
 constexpr uint32_t kRangeAgeMax = 256;             // passes of eviction
@@ -519,14 +520,13 @@ bool HotTable::Gather(Slice& slice, uint16_t group, std::string_view after, cons
   if (slice.lists.empty()) return true;
   for (Item* item : slice.lists[slice.BucketOf(group)]) {
     if (item->group != group) continue;
-    const std::string_view key = item->key_view();
-    if (!after.empty() && key <= after) continue;
-    if (range != nullptr && !range->end && key > range->bound) continue;
+    if (!after.empty() && item->key_view() <= after) continue;
+    if (range != nullptr && !range->end && item->key_view() > range->bound) continue;
     if (item->marked(kPending)) return false;
     if (keyed_rows_ ? static_cast<KeyEntry*>(item)->rows.empty()
                     : (item->absent() || Expired(*static_cast<Row*>(item))))
       continue;
-    gathered_.push_back({Prefix(key), item});
+    gathered_.push_back(item);
   }
   return true;
 }
@@ -551,30 +551,71 @@ void HotTable::AppendItem(Item* item, RowBlock& block) {
   }
 }
 
-/// False: not all of it had room.
+/// False: not all of it had room. In key order if that is so, or if a key has several rows.
 bool HotTable::AppendGathered(RowBlock& block) {
-  const auto less = [](const Sortable& a, const Sortable& b) {
-    return a.prefix != b.prefix ? a.prefix < b.prefix : a.item->key_view() < b.item->key_view();
-  };
   const size_t room = RowBlock::kRowsMax - std::min<size_t>(block.rows.size(), RowBlock::kRowsMax);
-  bool all = true;
-  if (gathered_.size() > room) {
-    std::nth_element(gathered_.begin(), gathered_.begin() + static_cast<ptrdiff_t>(room),
-                     gathered_.end(), less);
-    gathered_.resize(room);
-    all = false;
-  }
-  std::sort(gathered_.begin(), gathered_.end(), less);
+  const bool all = gathered_.size() <= room;
+  if (!all || keyed_rows_) OrderGathered(room);
   constexpr size_t kAhead = 8;
   for (size_t i = 0; i < gathered_.size(); ++i) {
-    if (i + kAhead < gathered_.size()) __builtin_prefetch(gathered_[i + kAhead].item);
-    AppendItem(gathered_[i].item, block);
-    UseItem(*gathered_[i].item);
+    if (i + kAhead < gathered_.size()) __builtin_prefetch(gathered_[i + kAhead]);
+    AppendItem(gathered_[i], block);
+    UseItem(*gathered_[i]);
     // Whole keys: one with very many rows may pass the bound of a block.
     if (block.rows.size() >= RowBlock::kRowsMax && i + 1 < gathered_.size()) return false;
   }
   return all;
 }
+
+/// The first `room` of what was gathered, in key order.
+void HotTable::OrderGathered(size_t room) {
+  ordered_.clear();
+  for (Item* item : gathered_) ordered_.push_back({Prefix(item->key_view()), item});
+  const auto less = [](const Sortable& a, const Sortable& b) {
+    return a.prefix != b.prefix ? a.prefix < b.prefix : a.item->key_view() < b.item->key_view();
+  };
+  if (ordered_.size() > room) {
+    std::nth_element(ordered_.begin(), ordered_.begin() + static_cast<ptrdiff_t>(room),
+                     ordered_.end(), less);
+    ordered_.resize(room);
+  }
+  std::sort(ordered_.begin(), ordered_.end(), less);
+  gathered_.clear();
+  for (const Sortable& sortable : ordered_) gathered_.push_back(sortable.item);
+}
+
+namespace {
+
+/// Rows of a group are spread over a slice's memory, and between two firings of a window records
+/// have pushed them out of the caches.
+void PrefetchItems(const Slice& slice, uint32_t group) {
+  if (slice.lists.empty()) return;
+  for (const Item* item : slice.lists[slice.BucketOf(static_cast<uint16_t>(group))]) {
+    const char* bytes = reinterpret_cast<const char*>(item);
+    __builtin_prefetch(bytes);
+    __builtin_prefetch(bytes + kCacheLine);
+  }
+}
+void PrefetchList(const Slice& slice, uint32_t group) {
+  if (slice.lists.empty()) return;
+  __builtin_prefetch(slice.lists[slice.BucketOf(static_cast<uint16_t>(group))].data());
+}
+
+/// The block ends although more follows: the next one begins behind its last key, so that has to be
+/// the highest of its group, whose rows begin at `group_begins`.
+void EndAtHighestKey(RowBlock& block, size_t group_begins) {
+  block.more = true;
+  const auto highest =
+      std::max_element(block.key.begin() + static_cast<ptrdiff_t>(group_begins), block.key.end());
+  if (highest == block.key.end()) return;
+  const size_t at = static_cast<size_t>(highest - block.key.begin());
+  std::swap(block.rows[at], block.rows.back());
+  std::swap(block.key[at], block.key.back());
+  std::swap(block.hash[at], block.hash.back());
+  std::swap(block.sort[at], block.sort.back());
+}
+
+}  // namespace
 
 Ready HotTable::ScanNamespace(Namespace ns, GroupRange groups, std::string_view after_key,
                               RowBlock& block) {
@@ -588,8 +629,19 @@ Ready HotTable::ScanNamespace(Namespace ns, GroupRange groups, std::string_view 
              shared_.groups.Contains(groups.last));
   Slice* slice = FindSlice(ns);
   if (slice == nullptr) return Ready::kReady;
+  size_t group_begins = 0;
+  const auto end_here = [&] {
+    if (keyed_rows_) {
+      block.more = true;  // in key order as it is
+    } else {
+      EndAtHighestKey(block, group_begins);
+    }
+    return Ready::kReady;
+  };
   for (uint32_t at = groups.first.value; at <= groups.last.value; ++at) {
     const auto group = static_cast<uint16_t>(at);
+    if (at + 2 <= groups.last.value) PrefetchList(*slice, at + 2);
+    if (at + 1 <= groups.last.value) PrefetchItems(*slice, at + 1);
     if (Dropped(*slice, group)) continue;
     const std::string_view after = group == groups.first.value ? after_key : std::string_view();
     Range* range = nullptr;
@@ -605,14 +657,11 @@ Ready HotTable::ScanNamespace(Namespace ns, GroupRange groups, std::string_view 
     }
     if (!wait) wait = !Gather(*slice, group, after, range);
     if (wait) {
-      if (block.rows.empty()) return Ready::kWait;
-      block.more = true;
-      return Ready::kReady;
+      return block.rows.empty() ? Ready::kWait : end_here();
     }
-    if (!block.rows.empty() && block.rows.size() + gathered_.size() > RowBlock::kRowsMax) {
-      block.more = true;
-      return Ready::kReady;
-    }
+    if (!block.rows.empty() && block.rows.size() + gathered_.size() > RowBlock::kRowsMax)
+      return end_here();
+    if (!gathered_.empty()) group_begins = block.rows.size();
     const bool all = AppendGathered(block);
     const bool goes_on = !all || (range != nullptr && !range->end);
     const bool nothing =
@@ -622,10 +671,7 @@ Ready HotTable::ScanNamespace(Namespace ns, GroupRange groups, std::string_view 
       Release(*range);
       if (nothing) return ScanNamespace(ns, {{group}, groups.last}, bound, block);
     }
-    if (goes_on) {
-      block.more = true;
-      return Ready::kReady;
-    }
+    if (goes_on) return end_here();
   }
   return Ready::kReady;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/base/check.h"
+#include "engine/data/key_encoding.h"
 
 namespace weir::state {
 
@@ -25,7 +26,7 @@ class Index {
     for (size_t at = hash & mask_;; at = (at + 1) & mask_) {
       const Slot& slot = slots_[at];
       if (slot.item == nullptr) return nullptr;
-      if (slot.hash == hash && slot.item->key_view() == key) return slot.item;
+      if (slot.hash == hash && SameKey(slot.item->key_view(), key)) return slot.item;
     }
   }
   void PrefetchSlot(uint64_t hash) const {

@@ -335,15 +335,21 @@ Status RocksdbStore::OpenDatabase(bool create) {
     db_ = std::move(part.db);
     present = std::move(part.families);
   }
-  Status made;
+  // Those that are missing in one call: each call writes the database's options anew.
+  std::vector<rocksdb::ColumnFamilyDescriptor> missing;
   for (size_t state = 0; state < names_.size(); ++state) {
-    const auto found = present.find(names_[state]);
-    rocksdb::ColumnFamilyHandle* family = found == present.end() ? nullptr : found->second;
-    if (found != present.end()) present.erase(found);
-    if (family == nullptr && made.ok())
-      made = Check(db_->CreateColumnFamily(FamilyOptions(state), names_[state], &family),
-                   "creating a column family");
-    if (family != nullptr) families_.push_back(family);
+    if (!present.contains(names_[state])) missing.emplace_back(names_[state], FamilyOptions(state));
+  }
+  std::vector<rocksdb::ColumnFamilyHandle*> fresh;
+  Status made = missing.empty()
+                    ? Status::Ok()
+                    : Check(db_->CreateColumnFamilies(missing, &fresh), "creating column families");
+  for (size_t at = 0; at < fresh.size(); ++at) present[missing[at].name] = fresh[at];
+  for (const std::string& name : names_) {
+    const auto found = present.find(name);
+    if (found == present.end()) continue;  // could not be made
+    families_.push_back(found->second);
+    present.erase(found);
   }
   for (const auto& [name, family] : present) {
     extra_families_.push_back(family);

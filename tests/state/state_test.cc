@@ -419,6 +419,37 @@ TEST_P(OnAPool, CallsTheStorageSeldomForWindowedCounts) {
   EXPECT_LE(static_cast<double>(usage.rocksdb_calls) / static_cast<double>(events), 0.02);
 }
 
+// Groups shorter than a block come in no order, yet the next block begins behind the last key.
+TEST_P(OnAPool, ScansManyShortGroupsBlockByBlock) {
+  const auto backend = GetParam().make(*files_, 8 << 20);
+  auto task = Open(*backend, size_t{1} << 30, {});
+  constexpr int64_t kRows = 3 * RowBlock::kRowsMax;
+  std::map<std::pair<int64_t, int64_t>, int64_t> model;
+  for (int64_t from = kRows; from > 0; from -= 1024) {
+    std::vector<int64_t> keys(1024);
+    std::iota(keys.rbegin(), keys.rend(), from);
+    Count(*task, keys, 1, model);
+  }
+  std::set<std::string> found;
+  GroupRange groups{{0}, {kTestGroups - 1}};
+  std::string after;
+  RowBlock block;
+  size_t blocks = 0;
+  do {
+    ASSERT_EQ(task->values->ScanNamespace({1}, groups, after, block), Ready::kReady);
+    ++blocks;
+    ASSERT_FALSE(block.rows.empty());
+    for (size_t i = 0; i < block.rows.size(); ++i) {
+      ASSERT_EQ(block.hash[i], HashKey(block.key[i]));
+      ASSERT_TRUE(found.emplace(block.key[i]).second) << "shown twice";
+    }
+    groups.first = KeyGroupOf(block.hash.back(), kTestGroups);
+    after = block.key.back();
+  } while (block.more);
+  EXPECT_EQ(found.size(), static_cast<size_t>(kRows));
+  EXPECT_GE(blocks, 3U);
+}
+
 class OnRocksdb : public OnAPool {};
 
 // Rows of old slices are evicted while new slices come: what they lay in must not stay with them.
