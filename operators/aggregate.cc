@@ -445,8 +445,9 @@ class Aggregate final : public Operator {
     return Ready::kReady;
   }
 
-  /// One timer per window end and key group. What is set already is remembered per slice; after a
-  /// restore timers are set again, which collapses.
+  /// One timer per window end and key group. What is set already is remembered, per slice and, as
+  /// slices share the ends of their windows, per instant; after a restore timers are set again,
+  /// which collapses.
   void SetTimers(const KeyBatch& keys, std::span<const int64_t> times, int64_t highest) {
     const uint32_t key_groups = context_->node().key_groups;
     std::vector<uint64_t>* known = nullptr;
@@ -471,7 +472,7 @@ class Aggregate final : public Operator {
       windows_.ForEachWindow(slice, [&](int64_t start) {
         const int64_t last = windows_.MaxTime(start);
         if (last > highest) {
-          timers_->Set(groups, Namespace{0}, EventTime{last});
+          SetTimersOnce(groups, last);
           return;
         }
         for (const KeyGroup group :
@@ -480,10 +481,23 @@ class Aggregate final : public Operator {
             timers_->Set(std::span(&group, 1), Namespace{0}, EventTime{last});
         }
       });
-      timers_->Set(
-          groups, Namespace{0},
-          EventTime{SatAdd(windows_.MaxTime(windows_.LastStart(slice)), definition_.lateness)});
+      SetTimersOnce(groups,
+                    SatAdd(windows_.MaxTime(windows_.LastStart(slice)), definition_.lateness));
     }
+  }
+
+  /// `instant` has not fired for any of `groups`.
+  void SetTimersOnce(std::span<const KeyGroup> groups, int64_t instant) {
+    std::vector<uint64_t>& known = instants_set_[instant];
+    if (known.empty()) known.resize(timers_set_words_);
+    unset_.clear();
+    for (const KeyGroup group : groups) {
+      uint64_t& word = known[group.value / 64];
+      const uint64_t bit = uint64_t{1} << (group.value % 64);
+      if ((word & bit) == 0) unset_.push_back(group);
+      word |= bit;
+    }
+    if (!unset_.empty()) timers_->Set(unset_, Namespace{0}, EventTime{instant});
   }
 
   // --- windows out of slices
@@ -591,7 +605,7 @@ class Aggregate final : public Operator {
     for (size_t place = hash & mask;; place = (place + 1) & mask) {
       const uint32_t found = merged_index_[place];
       if (found != 0) {
-        if (merged_hashes_[found - 1] != hash || merged_keys_[found - 1] != key) continue;
+        if (merged_hashes_[found - 1] != hash || !SameKey(merged_keys_[found - 1], key)) continue;
         return MergeInto(merged_rows_[found - 1], row);
       }
       merged_keys_.emplace_back(key);
@@ -1025,6 +1039,8 @@ class Aggregate final : public Operator {
                                      [](uint64_t word) { return word == 0; });
       slice = empty ? timers_set_.erase(slice) : std::next(slice);
     }
+    // Instants before this one have fired, or would only be set again.
+    instants_set_.erase(instants_set_.begin(), instants_set_.lower_bound(window_start));
     return Ready::kReady;
   }
 
@@ -1059,6 +1075,7 @@ class Aggregate final : public Operator {
   Selection late_rows_;
   std::vector<uint32_t> revision_rows_, kept_;
   std::map<int64_t, std::vector<KeyGroup>> fresh_;
+  std::vector<KeyGroup> unset_;
   RowBlock block_;
 
   // What a stopped call goes on with: the unit in hand, and revisions of rows that are in the
@@ -1081,6 +1098,7 @@ class Aggregate final : public Operator {
   std::set<std::pair<int64_t, std::string>> revised_;  // those in revisions_: one per (window, key)
   std::map<int64_t, std::vector<uint64_t>>
       timers_set_;  // slice -> key groups that have their timers
+  std::map<int64_t, std::vector<uint64_t>> instants_set_;  // instant of timers -> the same
 };
 
 std::vector<Option> WindowFields(bool sliding) {

@@ -81,7 +81,7 @@ class AggregateCombiner final : public Combiner {
         for (; index_[at] != 0; at = (at + 1) & mask) {
           const uint32_t found = index_[at] - 1;
           if (slices_[found] == slice.start && keys.hash[first_[found]] == keys.hash[i] &&
-              keys.bytes[first_[found]].view() == keys.bytes[i].view())
+              keys.bytes[first_[found]] == keys.bytes[i])
             break;
         }
         place = &index_[at];

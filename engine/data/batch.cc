@@ -110,11 +110,21 @@ BufferRef GatherValidity(Validity from, std::span<const uint32_t> rows) {
 }  // namespace
 
 Buffer::Buffer(size_t bytes) : data_(nullptr), size_(bytes) {
+  // Aligned by hand, what was allocated noted in front: the allocator's own aligned memory leaves a
+  // remainder to be freed with each buffer.
   const size_t rounded = std::max(
       kBufferAlignment, (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment);
-  data_ = static_cast<char*>(::operator new(rounded, std::align_val_t(kBufferAlignment)));
+  char* const memory = static_cast<char*>(::operator new(rounded + kBufferAlignment));
+  static_assert(__STDCPP_DEFAULT_NEW_ALIGNMENT__ >= sizeof(memory));
+  const auto address = reinterpret_cast<uintptr_t>(memory);
+  data_ = memory + (kBufferAlignment - address % kBufferAlignment);
+  std::memcpy(data_ - sizeof(memory), &memory, sizeof(memory));
 }
-Buffer::~Buffer() { ::operator delete(data_, std::align_val_t(kBufferAlignment)); }
+Buffer::~Buffer() {
+  char* memory = nullptr;
+  std::memcpy(&memory, data_ - sizeof(memory), sizeof(memory));
+  ::operator delete(memory);
+}
 
 Selection Selection::All(uint32_t rows) {
   std::vector<uint32_t> all(rows);

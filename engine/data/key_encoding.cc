@@ -164,16 +164,17 @@ template <TypeKind kKind>
 void EncodeWords(std::span<const Physical<kKind>> values, KeyStorage& keys) {
   static_assert(std::endian::native == std::endian::little);
   using Wide = std::conditional_t<std::is_floating_point_v<Physical<kKind>>, double, int64_t>;
-  struct ViewWords {
-    uint64_t low, high;  // size 9, mark 01, three bytes of the word; the other five
-  };
-  static_assert(sizeof(ViewWords) == sizeof(Utf8View));
+  static_assert(sizeof(Utf8View) == 16);
   Utf8View* const views = keys.bytes.data();
   uint64_t* const hashes = keys.hash.data();
   for (size_t row = 0; row < values.size(); ++row) {
     const uint64_t word = BigEndian(Sortable(static_cast<Wide>(values[row])));
-    const ViewWords view{9 | uint64_t{1} << 32 | word << 40, word >> 24};
-    views[row] = std::bit_cast<Utf8View>(view);
+    // Two stores: a view put together in memory and copied whole would wait for them.
+    const uint64_t low = 9 | uint64_t{1} << 32 | word << 40;  // size, mark 01, three bytes of it
+    const uint64_t high = word >> 24;                         // the other five
+    char* const view = reinterpret_cast<char*>(&views[row]);
+    std::memcpy(view, &low, 8);
+    std::memcpy(view + 8, &high, 8);
     hashes[row] = HashMarkAndWord(word);
   }
 }

@@ -4,6 +4,7 @@
 // widening keeps them. Pure functions; any thread.
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <string>
@@ -25,6 +26,19 @@ std::shared_ptr<const KeyStorage> EncodeKeys(std::span<const Column> columns, ui
 
 /// hash = XXH3_64bits(bytes), seed 0.
 uint64_t HashKey(std::string_view key_bytes);
+
+/// a == b, without a call for the sizes that most keys have.
+inline bool SameKey(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  if (a.size() < 8 || a.size() > 16) return a == b;
+  const auto word = [](const char* from) {
+    uint64_t value = 0;
+    std::memcpy(&value, from, sizeof(value));
+    return value;
+  };
+  const size_t last = a.size() - 8;  // overlaps the first eight bytes
+  return ((word(a.data()) ^ word(b.data())) | (word(a.data() + last) ^ word(b.data() + last))) == 0;
+}
 
 inline KeyGroup KeyGroupOf(uint64_t hash, uint32_t key_groups) {
   return {static_cast<uint16_t>((static_cast<Uint128>(hash) * key_groups) >> 64)};

@@ -299,5 +299,19 @@ TEST(DecodeKeyBytes, RefusesAnInt32OutOfRange) {
   EXPECT_FALSE(DecodeKeyBytes(bytes, types, into));
 }
 
+TEST(SameKey, ComparesEachByteOfEachSize) {
+  for (size_t size = 0; size <= 40; ++size) {
+    std::string key(size, '\0');
+    for (size_t i = 0; i < size; ++i) key[i] = static_cast<char>(i * 7);
+    EXPECT_TRUE(SameKey(key, std::string(key))) << size;
+    EXPECT_FALSE(SameKey(key, key + 'x')) << size;
+    for (size_t i = 0; i < size; ++i) {
+      std::string other = key;
+      other[i] = static_cast<char>(other[i] ^ 0x80);
+      EXPECT_FALSE(SameKey(key, other)) << size << " at " << i;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace weir
