@@ -14,4 +14,10 @@ std::string RandomHex(Env& env, int digits) {
   return text;
 }
 
+std::string RandomUuid(Env& env) {
+  std::string text = RandomHex(env, 32);
+  for (const size_t place : {8, 13, 18, 23}) text.insert(place, 1, '-');
+  return text;
+}
+
 }  // namespace weir

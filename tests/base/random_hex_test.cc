@@ -19,5 +19,15 @@ TEST(RandomHex, HasSoManyDigitsAndEachTimeOthers) {
   EXPECT_NE(text, RandomHex(*env, 32));
 }
 
+TEST(RandomUuid, HasItsGroupsAndEachTimeOthers) {
+  const std::unique_ptr<Env> env = MakePosixEnv(1);
+  std::string text = RandomUuid(*env);
+  EXPECT_NE(text, RandomUuid(*env));
+  for (char& c : text) {
+    if (c != '-') c = std::string_view("0123456789abcdef").find(c) < 16 ? 'x' : '?';
+  }
+  EXPECT_EQ(text, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx");
+}
+
 }  // namespace
 }  // namespace weir
