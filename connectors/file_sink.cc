@@ -43,6 +43,7 @@ struct FileSinkSettings {
   uint64_t roll_bytes = 0;
   Duration roll_every{};
   std::vector<BoundKey> partition_by;
+  bool exactly_once = false;
 };
 using SettingsRef = std::shared_ptr<const FileSinkSettings>;
 
@@ -573,7 +574,9 @@ class FileCommit final : public SinkCommitProtocol {
     WEIR_TRY(env.MakeDirectory(settings.directory));
     const std::string prefix = FinalPrefix(settings, node, lane);
     WEIR_TRY(FindMarked(env, settings.directory, prefix, 0, &job.marked));
-    if (job.marked > job.task.checkpoint) {
+    // At least once the results past the checkpoint come again, in files of their own: new ids lie
+    // above all of theirs.
+    if (settings.exactly_once && job.marked > job.task.checkpoint) {
       return Status(
           Code::kMarkerAhead,
           "lane " + std::to_string(lane.value) + " has published files of checkpoint " +
@@ -644,6 +647,7 @@ Result<SinkParts> Create(const NodeConfig& config, const NodeShape& shape) {
   while (settings->directory.size() > 1 && settings->directory.ends_with('/'))
     settings->directory.pop_back();
   settings->node = config.id();
+  settings->exactly_once = shape.guarantee == Guarantee::kExactlyOnce;
   const Json& format = config.json("format/type");
   settings->suffix = "." + (format.is_string() ? format.get<std::string>() : std::string("data"));
   settings->roll_bytes = config.SizeOf("roll/size");

@@ -51,10 +51,12 @@ class CoordinatorTest : public ::testing::Test {
   }
 
   /// `rate` 0: as fast as it goes. Results go to files without `sink`, the text of a node.
-  jobs::CompiledJob Compile(int rate, uint32_t parallelism, const std::string& sink = {}) {
+  jobs::CompiledJob Compile(int rate, uint32_t parallelism, const std::string& sink = {},
+                            const std::string& interval = "100ms") {
     const std::string limit = rate == 0 ? "" : "\"rate\": \"" + std::to_string(rate) + "/s\",";
     const std::string text =
-        R"json({"weir": 1, "name": "counted", "execution": {"checkpoint": {"interval": "100ms"}}, "nodes": {
+        R"json({"weir": 1, "name": "counted", "execution": {"checkpoint": {"interval": ")json" +
+        interval + R"json("}}, "nodes": {
       "rows": {"type": "file_source", "path": ")json" +
         (root_ / "input.ndjson").string() + R"json(", )json" + limit +
         R"json( "format": {"type": "json"},
@@ -103,15 +105,20 @@ class CoordinatorTest : public ::testing::Test {
   /// Rows counted in all finished files.
   int64_t Counted() const {
     int64_t sum = 0;
-    if (!fs::exists(root_ / "out")) return 0;
+    for (const std::string& line : Results()) sum += Json::parse(line)["n"].get<int64_t>();
+    return sum;
+  }
+  /// The lines of all finished files.
+  std::vector<std::string> Results() const {
+    std::vector<std::string> lines;
+    if (!fs::exists(root_ / "out")) return lines;
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root_ / "out")) {
       const std::string name = entry.path().filename().string();
       if (!entry.is_regular_file() || name.starts_with(".") || name.ends_with(".part")) continue;
       std::ifstream file(entry.path());
-      for (std::string line; std::getline(file, line);)
-        sum += Json::parse(line)["n"].get<int64_t>();
+      for (std::string line; std::getline(file, line);) lines.push_back(line);
     }
-    return sum;
+    return lines;
   }
 
   std::unique_ptr<Env> env_;
@@ -154,6 +161,29 @@ TEST_F(CoordinatorTest, RunsAFinishedJobAgainFromNone) {
         << coordinator->status().failure.ToString();
   }
   EXPECT_EQ(Counted(), 2 * kRows) << "a new incarnation writes files of its own";
+}
+
+// Without checkpoints each run begins at the beginning, and the files of the one before stay.
+TEST_F(CoordinatorTest, RunsAgainWithoutCheckpoints) {
+  const jobs::CompiledJob off = Compile(0, 2, {}, "off");
+  for (int run = 1; run <= 2; ++run) {
+    const auto coordinator = JobCoordinator::Create(Options(*off.plan));
+    coordinator->Start();
+    AwaitEnd(*coordinator);
+    ASSERT_EQ(coordinator->status().state, JobState::kFinished)
+        << coordinator->status().failure.ToString();
+    EXPECT_EQ(Counted(), run * kRows);
+  }
+  // Exactly once from here on: these files are results that a run from the beginning would double.
+  const jobs::CompiledJob on = Compile(0, 2);
+  const auto refused = JobCoordinator::Create(Options(*on.plan));
+  refused->Start();
+  AwaitEnd(*refused);
+  EXPECT_EQ(ExitCodeOf(refused->status()), 8) << refused->status().failure.ToString();
+  EXPECT_NE(refused->status().failure.message().find("empty with --from none and another path"),
+            std::string::npos)
+      << refused->status().failure.ToString();
+  EXPECT_EQ(Counted(), 2 * kRows);
 }
 
 TEST_F(CoordinatorTest, RefusesASecondProcessOnTheSameStateDirectory) {
@@ -333,6 +363,46 @@ TEST_F(DamagedCheckpointTest, StaysOutWhenASinkMayHavePublishedPastTheOneBefore)
       << status.failure.ToString();
   JobStorage storage(*env_, *store_, "counted", (root_ / "state").string());
   EXPECT_EQ(storage.ReadHead().value().value().checkpoint.value, damaged) << "HEAD did not go back";
+}
+
+// A sink that is at least once has published past the checkpoint that is gone back to, by itself or
+// by hand: its results come again, and none is lost.
+TEST_F(DamagedCheckpointTest, GoesBackBehindASinkThatMayRepeat) {
+  for (const bool by_hand : {false, true}) {
+    SCOPED_TRACE(by_hand);
+    for (const char* place : {"storage", "state", "out"}) fs::remove_all(root_ / place);
+    jobs::CompiledJob job = Compile(
+        1000, 2,
+        R"({"type": "file_sink", "inputs": ["counts"], "path": ")" + (root_ / "out").string() +
+            R"(", "format": {"type": "json"}, "delivery": "at_least_once"})");
+    job.plan->checkpoint.retain = 1000;
+    const uint64_t damaged =
+        RunAndDamage(*job.plan, /*remove_manifest=*/true, /*until_published=*/true).first;
+    CoordinatorOptions options = Options(*job.plan);
+    if (by_hand) {
+      options.from_checkpoint = 1;
+    } else {  // of all but the first, so that it is surely behind what is published
+      for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root_ / "storage")) {
+        if (entry.path().filename() == "MANIFEST" &&
+            !entry.path().parent_path().filename().string().starts_with("1-"))
+          fs::remove(entry.path());
+      }
+    }
+    const auto resumed = JobCoordinator::Create(std::move(options));
+    resumed->Start();
+    AwaitEnd(*resumed);
+    const JobStatus status = resumed->status();
+    EXPECT_EQ(status.state, JobState::kFinished) << status.failure.ToString();
+    EXPECT_EQ(status.restored, CheckpointId{1});
+    EXPECT_EQ(status.checkpoints.fallbacks, by_hand ? 0U : 1U);
+    EXPECT_GT(status.checkpoints.last.value, damaged) << "no id comes again";
+    EXPECT_GT(Counted(), kRows) << "nothing past the checkpoint was published";
+    const std::vector<std::string> results = Results();
+    int64_t once = 0;
+    for (const std::string& line : std::set<std::string>(results.begin(), results.end()))
+      once += Json::parse(line)["n"].get<int64_t>();
+    EXPECT_EQ(once, kRows) << "each result, however often it came";
+  }
 }
 
 // What the message advises leads out, also after the attempt to go back that the sink refuses.
