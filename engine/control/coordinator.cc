@@ -8,10 +8,10 @@
 #include <set>
 
 #include "engine/api/bounded_clients.h"
-#include "engine/base/bytes.h"
 #include "engine/base/log.h"
 #include "engine/control/error_threshold.h"
 #include "engine/control/prepare.h"
+#include "engine/control/publish.h"
 #include "engine/control/restart_policy.h"
 
 namespace weir::control {
@@ -91,86 +91,6 @@ struct Pending {
   uint64_t changes = 0;
   bool publishing = false;
 };
-
-struct Published {
-  Head head;
-  uint64_t bytes = 0, uploaded_bytes = 0;
-  Manifest manifest;
-};
-
-std::string ChainNodes(const PhysicalPlan& plan, uint32_t chain, std::vector<std::string>& ids) {
-  for (const NodeIndex node : plan.chains[chain].nodes) ids.push_back(plan.nodes[node.value].id);
-  return std::to_string(chain);
-}
-
-/// Task parts, manifest, read-back, HEAD. Pool.
-Result<Published> Publish(Shared& shared, const Head& head, const std::string& cluster,
-                          Attempt attempt, Pending pending) {
-  const PhysicalPlan& plan = *shared.options.plan;
-  JobStorage& storage = shared.storage;
-  Published published;
-  Manifest& manifest = published.manifest;
-  manifest.cluster = cluster;
-  manifest.job = plan.job;
-  manifest.incarnation = head.incarnation;
-  manifest.job_hash = plan.job_hash;
-  manifest.attempt = attempt;
-  manifest.checkpoint = pending.id;
-  manifest.kind = pending.kind;
-  manifest.time = shared.options.env->Now();
-  manifest.key_groups = plan.key_groups;
-  manifest.description = shared.options.description;
-  const std::string folder =
-      "chk/" + std::to_string(pending.id.value) + "-" + std::to_string(attempt.value);
-  std::set<std::string> listed;
-  std::sort(pending.snapshots.begin(), pending.snapshots.end(),
-            [](const TaskSnapshot& a, const TaskSnapshot& b) { return a.task < b.task; });
-  for (const TaskSnapshot& snapshot : pending.snapshots) {
-    ManifestTask task;
-    task.chain = snapshot.task.chain;
-    task.task = snapshot.task.task;
-    task.groups = snapshot.groups;
-    task.finished = snapshot.finished;
-    task.part = folder + "/" + ChainNodes(plan, snapshot.task.chain, task.nodes) + "-" +
-                std::to_string(snapshot.task.task.value) + ".task";
-    std::string part;
-    runtime::EncodeTaskSnapshot(snapshot, part);
-    WEIR_TRY(storage.store().Put(storage.InIncarnation(head.incarnation, task.part), part));
-    manifest.files.push_back({task.part, part.size(), HashContent(part).Hex(), false});
-    published.uploaded_bytes += part.size();
-    if (snapshot.image) {
-      for (const ImageFile& file : snapshot.image->files) {
-        if (!listed.insert(file.name).second) continue;
-        manifest.files.push_back({file.name, file.bytes, file.hash, file.shared});
-        if (!file.local.empty()) published.uploaded_bytes += file.bytes;
-      }
-    }
-    manifest.tasks.push_back(std::move(task));
-  }
-  const std::string manifest_name = head.incarnation + "/" + folder + "/MANIFEST";
-  const std::string text = EncodeManifest(manifest);
-  WEIR_TRY(storage.store().Put(plan.job + "/" + manifest_name, text));
-
-  // Read back what was just written, and see that every file it names is there in full length.
-  Head next = head;
-  next.attempt = attempt;
-  next.checkpoint = pending.id;
-  next.next = pending.id;
-  next.manifest = manifest_name;
-  next.manifest_sha256 = Sha256Hex(text);
-  WEIR_ASSIGN(const Manifest read_back, storage.ReadManifest(next));
-  for (const ManifestFile& file : read_back.files) {
-    WEIR_ASSIGN(const uint64_t bytes,
-                storage.store().Size(storage.InIncarnation(head.incarnation, file.name)));
-    if (bytes != file.bytes) {
-      return Status(Code::kCorruption, file.name + ": written with " + std::to_string(file.bytes) +
-                                           " bytes, found " + std::to_string(bytes));
-    }
-  }
-  WEIR_ASSIGN(published.head, storage.Advance(head, next));
-  published.bytes = manifest.bytes();
-  return published;
-}
 
 class Coordinator final : public JobCoordinator {
  public:
@@ -659,18 +579,19 @@ class Coordinator final : public JobCoordinator {
     if (!pending_->missing.empty()) return;
     if (plan_.checkpoint.off) return HandleUnstoredBarrier();
     pending_->publishing = true;
-    auto held = std::make_shared<Pending>(std::move(*pending_));
-    pending_ = Pending{.id = held->id,
-                       .kind = held->kind,
-                       .started = held->started,
-                       .missing = {},
-                       .snapshots = {},
-                       .changes = held->changes,
-                       .publishing = true};
-    OnStorage<Result<Published>>(
-        [shared = shared_, head = *head_, cluster = status().cluster, attempt = current_attempt_,
-         held] { return Publish(*shared, head, cluster, attempt, std::move(*held)); },
-        [this, attempt = current_attempt_](Result<Published> published) {
+    auto acked = std::make_shared<AckedCheckpoint>(
+        AckedCheckpoint{.id = pending_->id,
+                        .kind = pending_->kind,
+                        .attempt = current_attempt_,
+                        .cluster = status().cluster,
+                        .time = env_.Now(),
+                        .snapshots = std::exchange(pending_->snapshots, {})});
+    OnStorage<Result<PublishedCheckpoint>>(
+        [shared = shared_, head = *head_, acked] {
+          return PublishCheckpoint(shared->storage, *shared->options.plan,
+                                   shared->options.description, head, std::move(*acked));
+        },
+        [this, attempt = current_attempt_](Result<PublishedCheckpoint> published) {
           HandlePublished(attempt, std::move(published));
         });
   }
@@ -681,7 +602,7 @@ class Coordinator final : public JobCoordinator {
                                       std::to_string(task.task.value)));
   }
 
-  void HandlePublished(Attempt attempt, Result<Published> published) {
+  void HandlePublished(Attempt attempt, Result<PublishedCheckpoint> published) {
     if (attempt != current_attempt_) {
       // The attempt has failed meanwhile. HEAD may have moved all the same, and the next attempt,
       // which has waited, starts from what it says.
@@ -706,7 +627,7 @@ class Coordinator final : public JobCoordinator {
       stats.last = id;
       stats.current_as_of = env_.Now();
       stats.last_duration = took;
-      stats.last_bytes = published->bytes;
+      stats.last_bytes = published->manifest.bytes();
       stats.last_uploaded_bytes = published->uploaded_bytes;
       const double seconds = static_cast<double>(took.us) / 1e6;
       const auto& bounds = stats.duration.bounds;
@@ -715,7 +636,7 @@ class Coordinator final : public JobCoordinator {
       stats.duration.sum += seconds;
     });
     WEIR_LOG(kInfo, "checkpoint completed", {"job", plan_.job}, {"checkpoint", id.value},
-             {"bytes", published->bytes}, {"uploaded", published->uploaded_bytes},
+             {"bytes", published->manifest.bytes()}, {"uploaded", published->uploaded_bytes},
              {"ms", took.us / 1000});
     attempt_->Complete(id);
     if (kind == CheckpointKind::kCheckpoint) {

@@ -19,6 +19,7 @@
 #include "engine/base/bytes.h"
 #include "engine/base/env_posix.h"
 #include "engine/control/job_storage.h"
+#include "engine/control/publish.h"
 #include "engine/control/retention.h"
 #include "engine/net/http_client.h"
 #include "state/state.h"
@@ -115,34 +116,36 @@ class Life {
   /// `large`: with a file that goes up in parts.
   Status Checkpoint(bool large) {
     const uint64_t n = ++checkpoint_;
-    Manifest manifest;
-    manifest.job = "job";
-    manifest.incarnation = "u";
-    manifest.attempt = head_->attempt;
-    manifest.checkpoint.value = n;
-    const std::string folder =
-        "chk/" + std::to_string(n) + "-" + std::to_string(head_->attempt.value);
-    const std::string part = "state of checkpoint " + std::to_string(n);
-    WEIR_TRY(Put(manifest, folder + "/0-0.task", part));
-    WEIR_TRY(Put(manifest, "shared/" + HashContent(part).Hex() + ".sst", part));
+    runtime::TaskSnapshot snapshot;
+    snapshot.watermarks["rows"] = EventTime{static_cast<int64_t>(n)};
+    StateImage& image = snapshot.image.emplace();
+    const std::string table = "state of checkpoint " + std::to_string(n);
+    const std::string name = "shared/" + HashContent(table).Hex() + ".sst";
+    WEIR_TRY(store_.Put(storage_.InIncarnation("u", name), table));
+    image.files.push_back({.name = name,
+                           .bytes = table.size(),
+                           .hash = HashContent(table).Hex(),
+                           .local = {},
+                           .shared = true,
+                           .original = {}});
     if (large) {
-      const std::string name = "shared/large";
-      WEIR_TRY(store_.Adopt(root_ + "/large", storage_.InIncarnation("u", name)));
-      manifest.files.push_back({name, Large().size(), HashContent(Large()).Hex(), true});
+      WEIR_TRY(store_.Adopt(root_ + "/large", storage_.InIncarnation("u", "shared/large")));
+      image.files.push_back({.name = "shared/large",
+                             .bytes = Large().size(),
+                             .hash = HashContent(Large()).Hex(),
+                             .local = root_ + "/large",
+                             .shared = true,
+                             .original = {}});
     }
-    Head next = *head_;
-    next.checkpoint.value = n;
-    next.next.value = n;
-    next.manifest = "u/" + folder + "/MANIFEST";
-    const std::string text = EncodeManifest(manifest);
-    next.manifest_sha256 = Sha256Hex(text);
-    WEIR_TRY(store_.Put("job/" + next.manifest, text));
-    WEIR_TRY(storage_.ReadManifest(next).status());
-    for (const ManifestFile& file : manifest.files)
-      WEIR_TRY(store_.Size(storage_.InIncarnation("u", file.name)).status());
-    WEIR_ASSIGN(head_, storage_.Advance(head_, next));
+    AckedCheckpoint acked;
+    acked.id.value = n;
+    acked.attempt = head_->attempt;
+    acked.snapshots.push_back(std::move(snapshot));
+    WEIR_ASSIGN(const PublishedCheckpoint published,
+                PublishCheckpoint(storage_, plan_, Json::object(), *head_, std::move(acked)));
+    head_ = published.head;
     acknowledged_ = n;
-    IgnoreStatus(retention_.Completed(*head_, manifest, false), "found again");
+    IgnoreStatus(retention_.Completed(*head_, published.manifest, false), "found again");
     return Status::Ok();
   }
   void Collect() { IgnoreStatus(retention_.CollectOrphans(*head_), "found again"); }
@@ -154,11 +157,17 @@ class Life {
   JobStorage& storage() { return storage_; }
 
  private:
-  Status Put(Manifest& manifest, const std::string& name, const std::string& bytes) {
-    manifest.files.push_back({name, bytes.size(), HashContent(bytes).Hex(), false});
-    return store_.Put(storage_.InIncarnation("u", name), bytes);
+  static PhysicalPlan PlanOfOneTask() {
+    PhysicalPlan plan;
+    plan.job = "job";
+    PlanNode node;
+    node.id = "rows";
+    plan.nodes.push_back(std::move(node));
+    plan.chains.push_back({0, {NodeIndex{0}}, 1});
+    return plan;
   }
 
+  const PhysicalPlan plan_ = PlanOfOneTask();
   CheckpointStore& store_;
   JobStorage storage_;
   Retention retention_;
