@@ -3,13 +3,15 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <deque>
 #include <mutex>
 #include <set>
+#include <utility>
 
 #include "engine/api/bounded_clients.h"
 #include "engine/base/log.h"
 #include "engine/control/error_threshold.h"
+#include "engine/control/event_loop.h"
+#include "engine/control/ownership.h"
 #include "engine/control/prepare.h"
 #include "engine/control/publish.h"
 #include "engine/control/restart_policy.h"
@@ -22,9 +24,7 @@ using runtime::NodeValues;
 using runtime::TaskKey;
 using runtime::TaskSnapshot;
 
-constexpr Duration kTurnSleepMax = Milliseconds(100);
 constexpr Duration kConnectRetryInterval = Milliseconds(500);
-constexpr Duration kOwnerPollInterval = Milliseconds(250);
 constexpr Duration kJudgeInterval = Seconds(1);
 constexpr Duration kLanePollInterval = Milliseconds(20);
 constexpr uint64_t kOrphanCollectionCheckpoints =
@@ -34,51 +34,20 @@ constexpr std::array<std::string_view, kJobStates> kStateNames = {
     "created",  "scheduling", "running",    "finishing", "finished",
     "stopping", "stopped",    "restarting", "failing",   "failed"};
 
-/// Events from any thread to the loop; outlives the coordinator in whoever still holds it.
-class Mailbox {
- public:
-  void Post(std::function<void()> event) {
-    const std::lock_guard lock(mutex_);
-    if (closed_) return;
-    events_.push_back(std::move(event));
-    if (loop_ != nullptr) loop_->Wake();
-  }
-  void Attach(Loop* loop) {
-    const std::lock_guard lock(mutex_);
-    loop_ = loop;
-  }
-  /// No event runs after this.
-  void Close() {
-    const std::lock_guard lock(mutex_);
-    closed_ = true;
-    loop_ = nullptr;
-    events_.clear();
-  }
-  std::deque<std::function<void()>> Take() {
-    const std::lock_guard lock(mutex_);
-    return std::exchange(events_, {});
-  }
-
- private:
-  std::mutex mutex_;
-  // Guarded by mutex_.
-  std::deque<std::function<void()>> events_;
-  Loop* loop_ = nullptr;
-  bool closed_ = false;
-};
-
 /// What pool jobs touch; they hold a share, so none outlives it.
 struct Shared {
   explicit Shared(const CoordinatorOptions& from)
       : options(from),
         clients(*from.clients, *from.env),
-        storage(*from.env, *from.store, from.plan->job, from.state_directory),
+        place(std::make_shared<JobPlace>(*from.env, *from.store, from.plan->job,
+                                         from.state_directory)),
+        storage(place->storage),
         retention(storage, from.plan->checkpoint.retain) {}
   const CoordinatorOptions options;
   BoundedClients clients;  // until the first attempt is made: connect_timeout bounds the questions
-  JobStorage storage;
+  const std::shared_ptr<JobPlace> place;
+  JobStorage& storage;
   Retention retention;
-  std::unique_ptr<FileLock> lock;
 };
 
 /// A checkpoint between trigger and completion.
@@ -99,28 +68,28 @@ class Coordinator final : public JobCoordinator {
         options_(shared_->options),
         plan_(*options_.plan),
         env_(*options_.env),
-        mailbox_(std::make_shared<Mailbox>()),
         restart_(plan_.restart),
-        threshold_(plan_) {
+        threshold_(plan_),
+        loop_(env_),
+        ownership_(
+            loop_, shared_->place, [this] { return stop_requested_; }, options_.say) {
     status_.checkpoints.duration.bounds = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1,  2,
                                            5,    10,   30,   60,  120, 300, 600};
     status_.checkpoints.duration.counts.resize(status_.checkpoints.duration.bounds.size() + 1);
   }
 
   ~Coordinator() override {
-    mailbox_->Close();
-    loop_.reset();  // joins: nothing below runs beside a turn
+    loop_.Close();  // nothing below runs beside a turn
     SetAttempt(nullptr);
   }
 
   void Start() override {
-    loop_ = env_.Start("coordinator", [this] { return Turn(); });
-    mailbox_->Attach(loop_.get());
-    mailbox_->Post([this] { BeginFirstAttempt(); });
+    loop_.Start("coordinator");
+    loop_.Post([this] { BeginFirstAttempt(); });
   }
 
   void Stop(bool drain) override {
-    mailbox_->Post([this, drain] { BeginStop(drain); });
+    loop_.Post([this, drain] { BeginStop(drain); });
   }
 
   JobStatus status() const override {
@@ -144,14 +113,14 @@ class Coordinator final : public JobCoordinator {
     return final_values_;
   }
 
-  Duration last_turn() const override { return {last_turn_us_.load(std::memory_order_relaxed)}; }
+  Duration last_turn() const override { return loop_.last_turn(); }
 
  private:
   /// The tasks' voice: turns calls from their threads into events of one attempt.
   class Listener final : public runtime::AttemptListener {
    public:
     Listener(Coordinator& coordinator, Attempt attempt)
-        : coordinator_(coordinator), mailbox_(coordinator.mailbox_), attempt_(attempt) {}
+        : coordinator_(coordinator), mailbox_(coordinator.loop_.mailbox()), attempt_(attempt) {}
     void OnRunning() override {
       Post([](Coordinator& c) { c.HandleRunning(); });
     }
@@ -184,77 +153,11 @@ class Coordinator final : public JobCoordinator {
     const Attempt attempt_;
   };
 
-  // --- the loop
-
-  Duration Turn() {
-    for (auto& event : mailbox_->Take()) event();
-    const Duration now = env_.Steady();
-    last_turn_us_.store(now.us, std::memory_order_relaxed);
-    for (size_t i = 0; i < timers_.size();) {
-      if (timers_[i].at > now) {
-        ++i;
-        continue;
-      }
-      auto action = std::move(timers_[i].action);
-      timers_.erase(timers_.begin() + static_cast<ptrdiff_t>(i));
-      action();
-    }
-    Duration sleep = kTurnSleepMax;
-    for (const Deadline& timer : timers_)
-      sleep = std::min(sleep, std::max(Duration{0}, timer.at - env_.Steady()));
-    return sleep;
-  }
-
-  void After(Duration delay, std::function<void()> action) {
-    timers_.push_back({env_.Steady() + delay, std::move(action)});
-  }
-
-  /// As After, but void once another attempt has begun.
+  /// As EventLoop::After, but void once another attempt has begun.
   void AfterInAttempt(Duration delay, std::function<void()> action) {
-    After(delay, [this, attempt = current_attempt_, action = std::move(action)] {
+    loop_.After(delay, [this, attempt = current_attempt_, action = std::move(action)] {
       if (attempt == current_attempt_ && attempt_ != nullptr) action();
     });
-  }
-
-  /// `work` on the pool, then `done` with its answer on the loop. Loop thread.
-  template <class T>
-  void OnPool(std::function<T()> work, std::function<void(T)> done) {
-    ++pool_jobs_;
-    auto answered = [this, done = std::move(done)](T answer) {
-      --pool_jobs_;
-      done(std::move(answer));
-      GoOn();
-    };
-    env_.Post([work = std::move(work), answered = std::move(answered), mailbox = mailbox_] {
-      auto answer = std::make_shared<T>(work());
-      mailbox->Post([answer, answered] { answered(std::move(*answer)); });
-    });
-  }
-  /// As OnPool, for what moves HEAD or removes files.
-  template <class T>
-  void OnStorage(std::function<T()> work, std::function<void(T)> done) {
-    ++storage_jobs_;
-    OnPool<T>(std::move(work), [this, done = std::move(done)](T answer) {
-      --storage_jobs_;
-      done(std::move(answer));
-    });
-  }
-
-  /// An attempt begins when nothing of the one before works on the storage any longer: it could
-  /// still move HEAD, and what it removes must not meet what the next one has begun to keep.
-  void WhenStorageIsIdle(std::function<void()> next) {
-    when_storage_is_idle_ = std::move(next);
-    GoOn();
-  }
-  /// The job ends when nothing is on the pool: store, plan and clients are the caller's.
-  void WhenPoolIsIdle(std::function<void()> next) {
-    when_pool_is_idle_ = std::move(next);
-    GoOn();
-  }
-  void GoOn() {
-    if (storage_jobs_ == 0 && when_storage_is_idle_)
-      std::exchange(when_storage_is_idle_, nullptr)();
-    if (pool_jobs_ == 0 && when_pool_is_idle_) std::exchange(when_pool_is_idle_, nullptr)();
   }
 
   void SetState(JobState state) {
@@ -285,81 +188,42 @@ class Coordinator final : public JobCoordinator {
 
   void BeginFirstAttempt() {
     SetState(JobState::kScheduling);
-    TakeLock(env_.Steady() + std::min(options_.connect_timeout, kOwnerWatchTime), /*first=*/true);
+    ownership_.TakeLock(env_.Steady() + std::min(options_.connect_timeout, kOwnerWatchTime),
+                        [this](const Status& status) {
+                          if (!status.ok()) return EndUnstarted(status);
+                          AwaitOwner();
+                        });
   }
 
-  /// Nothing of the job is read or written before the lock is held. Who holds it may be about to
-  /// end: a pod deleted with --force is succeeded while its process still runs.
-  void TakeLock(Duration deadline, bool first) {
-    if (stop_requested_) return End(JobState::kStopped, Status::Ok(), "");
-    OnPool<Status>(
-        [shared = shared_]() -> Status {
-          Env& env = *shared->options.env;
-          WEIR_TRY(env.MakeDirectory(shared->options.state_directory));
-          WEIR_ASSIGN(shared->lock, env.Lock(shared->options.state_directory + "/LOCK"));
-          return Status::Ok();
-        },
-        [this, deadline, first](const Status& status) {
-          if (status.ok()) return LookAtOwner();
-          const Duration now = env_.Steady();
-          if (status.code() != Code::kLocked || now >= deadline)
-            return End(JobState::kFailed, status, "");
-          if (first) {
-            options_.say("waiting up to " + std::to_string((deadline - now).us / 1'000'000) +
-                         " s for the state directory: " + status.message());
-          }
-          After(kOwnerPollInterval, [this, deadline] { TakeLock(deadline, /*first=*/false); });
-        });
-  }
-
-  void LookAtOwner() {
+  void AwaitOwner() {
     connect_deadline_ = env_.Steady() + options_.connect_timeout;
     shared_->clients.SetUntil(connect_deadline_);
     options_.store->RetryUntil(connect_deadline_);
-    OnPool<Result<std::optional<std::string>>>(
-        [shared = shared_]() -> Result<std::optional<std::string>> {
-          WEIR_TRY(shared->storage.store().Probe());
-          return shared->storage.ForeignOwner();
-        },
-        [this](Result<std::optional<std::string>> owner) {
-          if (!owner.ok()) return End(JobState::kFailed, owner.status(), "");
-          if (*owner) {
-            options_.say("the storage names another owner of job '" + plan_.job +
-                         "'; watching it for up to " +
-                         std::to_string(kOwnerWatchTime.us / 1'000'000) + " s");
-            return WatchOwner(**owner, env_.Steady() + kOwnerWatchTime);
-          }
-          BeginAttempt();
-        });
+    ownership_.AwaitOwner([this](const Status& status) {
+      if (!status.ok()) return EndUnstarted(status);
+      BeginAttempt();
+    });
   }
 
-  void WatchOwner(std::string text, Duration deadline) {
-    if (stop_requested_) return End(JobState::kStopped, Status::Ok(), "");
-    OnPool<Status>([shared = shared_, text] { return shared->storage.CheckUnchanged(text); },
-                   [this, text, deadline](Status status) {
-                     if (!status.ok()) return End(JobState::kFailed, status, "");
-                     if (env_.Steady() >= deadline) return BeginAttempt();
-                     After(kOwnerPollInterval,
-                           [this, text, deadline] { WatchOwner(text, deadline); });
-                   });
+  void EndUnstarted(const Status& why) {
+    if (why.code() == Code::kCancelled && stop_requested_)
+      return End(JobState::kStopped, Status::Ok(), "");
+    End(JobState::kFailed, why, "");
   }
 
   void TakeOwner() {
-    OnPool<Status>([shared = shared_] { return shared->storage.TakeOwner(); },
-                   [this](const Status& status) {
-                     if (!status.ok()) return HandlePrepareFailure(status);
-                     owned_ = true;
-                     After(kOwnerRenewInterval, [this] { RenewOwner(); });
-                     BeginAttempt();
-                   });
+    ownership_.TakeOwner([this](const Status& status) {
+      if (!status.ok()) return HandlePrepareFailure(status);
+      BeginAttempt();
+    });
   }
 
   void BeginAttempt() {
     if (stop_requested_) return End(JobState::kStopped, Status::Ok(), "");
     SetState(JobState::kScheduling);
-    if (!owned_) return TakeOwner();
+    if (!ownership_.owned()) return TakeOwner();
     if (running_once_) options_.store->RetryUntil(env_.Steady() + options_.connect_timeout);
-    OnPool<std::shared_ptr<PreparedAttempt>>(
+    loop_.OnPool<std::shared_ptr<PreparedAttempt>>(
         [shared = shared_, last_head = head_, cluster = status().cluster] {
           return std::make_shared<PreparedAttempt>(
               PrepareAttempt(shared->options, shared->clients, shared->storage, shared->retention,
@@ -381,7 +245,7 @@ class Coordinator final : public JobCoordinator {
     if (!running_once_ && waits && env_.Steady() < connect_deadline_ && !stop_requested_) {
       WEIR_LOG_EVERY_MS(5'000, kWarn, "cannot start yet, trying again", {"job", plan_.job},
                         {"error", status.message()});
-      After(kConnectRetryInterval, [this] { BeginAttempt(); });
+      loop_.After(kConnectRetryInterval, [this] { BeginAttempt(); });
       return;
     }
     if (!running_once_) return End(JobState::kFailed, status, "");
@@ -488,20 +352,9 @@ class Coordinator final : public JobCoordinator {
     if (!ending_ && !pending_ && LanesAreRecovered()) ContinueEnd(plan_.checkpoint.interval);
   }
 
-  void RenewOwner() {
-    OnPool<Status>([shared = shared_] { return shared->storage.RenewOwner(); },
-                   [this](const Status& status) {
-                     if (!status.ok())
-                       WEIR_LOG_EVERY_MS(60'000, kWarn, "cannot renew OWNER", {"job", plan_.job},
-                                         {"error", status.message()});
-                     // One at a time: a storage that does not answer must not hold the pool.
-                     if (!ending_) After(kOwnerRenewInterval, [this] { RenewOwner(); });
-                   });
-  }
-
   void Discover(NodeIndex node, Duration interval) {
     auto discovery = discovery_;
-    OnPool<Status>(
+    loop_.OnPool<Status>(
         [discovery, node] { return discovery->Discover(node); },
         [this, discovery, node, interval](Status status) {
           if (discovery != discovery_ || attempt_ == nullptr) return;
@@ -586,7 +439,7 @@ class Coordinator final : public JobCoordinator {
                         .cluster = status().cluster,
                         .time = env_.Now(),
                         .snapshots = std::exchange(pending_->snapshots, {})});
-    OnStorage<Result<PublishedCheckpoint>>(
+    loop_.OnStorage<Result<PublishedCheckpoint>>(
         [shared = shared_, head = *head_, acked] {
           return PublishCheckpoint(shared->storage, *shared->options.plan,
                                    shared->options.description, head, std::move(*acked));
@@ -652,7 +505,7 @@ class Coordinator final : public JobCoordinator {
     cleaning_ = true;
     const bool orphans = ++completed_since_listing_ >= kOrphanCollectionCheckpoints;
     if (orphans) completed_since_listing_ = 0;
-    OnStorage<Status>(
+    loop_.OnStorage<Status>(
         [shared = shared_, manifest = std::move(manifest), head = *head_, orphans] {
           return shared->retention.Completed(head, manifest, orphans);
         },
@@ -770,7 +623,7 @@ class Coordinator final : public JobCoordinator {
     if (cleaning_) options_.store->Interrupt();  // what it leaves is removed another time
     drain_ = drain;
     stop_deadline_ = env_.Steady() + plan_.checkpoint.timeout;
-    After(plan_.checkpoint.timeout, [this] { HandleStopOverdue(); });
+    loop_.After(plan_.checkpoint.timeout, [this] { HandleStopOverdue(); });
     switch (state()) {
       case JobState::kRunning:
         SetState(JobState::kStopping);
@@ -862,12 +715,12 @@ class Coordinator final : public JobCoordinator {
   void End(JobState state, const Status& failure, const std::string& node) {
     if (ending_) return;
     ending_ = true;
-    timers_.clear();
-    when_storage_is_idle_ = nullptr;
+    loop_.ForgetWhatWaits();
+    ownership_.StopRenewing();
     options_.store->RetryUntil(env_.Steady());
     if (cleaning_) options_.store->Interrupt();
     shared_->clients.SetUntil(env_.Steady());
-    WhenPoolIsIdle([this, state, failure, node] { LeaveStorage(state, failure, node); });
+    loop_.WhenPoolIsIdle([this, state, failure, node] { LeaveStorage(state, failure, node); });
   }
 
   void LeaveStorage(JobState state, const Status& failure, const std::string& node) {
@@ -875,19 +728,14 @@ class Coordinator final : public JobCoordinator {
     const std::string finished = state == JobState::kFinished && head_ && !plan_.checkpoint.off
                                      ? head_->manifest
                                      : std::string();
-    OnPool<bool>(
+    loop_.OnPool<bool>(
         [shared = shared_, lost, finished] {
           if (!finished.empty()) {
             IgnoreStatus(
                 shared->storage.store().Put(PublishedNote(shared->options.plan->job, finished), ""),
                 "without it the next start repeats the end, which changes nothing");
           }
-          if (lost) {
-            shared->storage.MarkLost();
-          } else {
-            shared->storage.ReleaseOwner();
-          }
-          shared->lock.reset();
+          shared->place->Leave(lost);
           return true;
         },
         [this, state, failure, node](bool) {
@@ -938,7 +786,7 @@ class Coordinator final : public JobCoordinator {
       status.last_attempt_failure = named;
     });
     options_.say("restarting after: " + named.message());
-    After(*delay, [this] { WhenStorageIsIdle([this] { BeginAttempt(); }); });
+    loop_.After(*delay, [this] { loop_.WhenStorageIsIdle([this] { BeginAttempt(); }); });
   }
 
   void LoseHead(const Status& why) {
@@ -950,22 +798,15 @@ class Coordinator final : public JobCoordinator {
     End(JobState::kFailed, why, "");
   }
 
-  struct Deadline {
-    Duration at;
-    std::function<void()> action;
-  };
-
   // Fixed after construction.
   const std::shared_ptr<Shared> shared_;
   const CoordinatorOptions& options_;
   const PhysicalPlan& plan_;
   Env& env_;
-  const std::shared_ptr<Mailbox> mailbox_;
 
   // Loop thread only.
   RestartPolicy restart_;
   ErrorThresholds threshold_;
-  std::vector<Deadline> timers_;
   std::optional<Head> head_;
   Attempt current_attempt_;
   std::shared_ptr<Listener> listener_;
@@ -980,9 +821,7 @@ class Coordinator final : public JobCoordinator {
   uint64_t last_id_ = 0, last_changes_ = 0, completed_since_listing_ = 0;
   uint32_t failures_in_row_ = 0;
   bool cleaning_ = false, running_once_ = false, stop_requested_ = false, drain_ = false,
-       drained_ = false, owned_ = false, ending_ = false;
-  int pool_jobs_ = 0, storage_jobs_ = 0;  // whose answers have not come yet
-  std::function<void()> when_storage_is_idle_, when_pool_is_idle_;
+       drained_ = false, ending_ = false;
 
   mutable std::mutex mutex_;
   // Guarded by mutex_; attempt_ is replaced by the loop thread alone, which may read it without the
@@ -991,9 +830,9 @@ class Coordinator final : public JobCoordinator {
   std::shared_ptr<JobAttempt> attempt_;
   std::vector<NodeValues> final_values_;
 
-  std::atomic<int64_t> last_turn_us_{0};
   std::atomic<bool> ended_{false};
-  std::unique_ptr<Loop> loop_;  // last: ends first
+  EventLoop loop_;
+  Ownership ownership_;
 };
 
 }  // namespace

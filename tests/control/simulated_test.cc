@@ -120,7 +120,9 @@ class SimulatedTest : public ::testing::Test {
     JobStatus status() const { return coordinator->status(); }
   };
 
-  std::unique_ptr<Process> Start(uint32_t parallelism = 1, const std::string& interval = "1s") {
+  std::unique_ptr<Process> Start(
+      uint32_t parallelism = 1, const std::string& interval = "1s",
+      const std::string& state_directory = std::string(kSimStateDirectory)) {
     auto process = std::make_unique<Process>();
     process->env = world_.StartProcess("job");
     process->memory = cli::MakeGovernor(size_t{256} << 20);
@@ -147,7 +149,7 @@ class SimulatedTest : public ::testing::Test {
     options.backend = process->backend.backend.get();
     options.memory = process->memory.get();
     options.store = process->store.get();
-    options.state_directory = std::string(kSimStateDirectory);
+    options.state_directory = state_directory;
     options.say = [said = &process->said](const std::string& line) { *said += line + "\n"; };
     process->coordinator = JobCoordinator::Create(std::move(options));
     process->coordinator->Start();
@@ -295,6 +297,49 @@ TEST_F(SimulatedTest, ALockThatStaysIsRefusedAfterItsTime) {
   EXPECT_LE(StopTime(*third), Seconds(1)) << "a stop is not kept waiting";
   EXPECT_EQ(ExitCodeOf(third->status()), 0);
   EXPECT_FALSE(first->coordinator->ended());
+}
+
+TEST_F(SimulatedTest, AKilledProcessIsSucceededAtOnceInItsOwnPlace) {
+  auto first = Start();
+  ASSERT_TRUE(Until([&] { return first->status().checkpoints.completed >= 2; }));
+  world_.Kill(*first->env);
+  const Duration killed = world_.Steady();
+  const auto second = Start();
+  ASSERT_TRUE(Until([&] { return second->status().has_run; }));
+  EXPECT_LT(world_.Steady() - killed, kOwnerRenewInterval);
+  EXPECT_EQ(second->said.find("watching"), std::string::npos) << second->said;
+  EXPECT_EQ(second->status().restored, first->status().checkpoints.last);
+}
+
+// A pod without a volume that was moved: its place is new, and the old one's OWNER ages.
+TEST_F(SimulatedTest, InANewPlaceItWaitsUntilTheOwnerIsStale) {
+  auto first = Start();
+  ASSERT_TRUE(Until([&] { return first->status().checkpoints.completed >= 2; }));
+  world_.Kill(*first->env);
+  const Duration killed = world_.Steady();
+  const auto second = Start(1, "1s", "/state/moved");
+  ASSERT_TRUE(Until([&] { return second->status().has_run; }));
+  EXPECT_GE(world_.Steady() - killed, kOwnerWatchTime);
+  EXPECT_LT(world_.Steady() - killed, kOwnerWatchTime + kOwnerRenewInterval);
+  EXPECT_EQ(second->status().restored, first->status().checkpoints.last);
+}
+
+TEST_F(SimulatedTest, AnotherPlaceStaysOutWhileTheOwnerLives) {
+  const auto first = Start();
+  ASSERT_TRUE(Until([&] { return first->status().checkpoints.completed >= 2; }));
+  const Duration begun = world_.Steady();
+  const auto second = Start(1, "1s", "/state/moved");
+  ASSERT_TRUE(Until([&] { return second->coordinator->ended(); }));
+  EXPECT_LE(world_.Steady() - begun, kOwnerWatchTime);
+  EXPECT_EQ(second->status().failure.code(), Code::kLocked);
+  EXPECT_EQ(ExitCodeOf(second->status()), 7);
+  const uint64_t completed = first->status().checkpoints.completed;
+  ASSERT_TRUE(Until([&] { return first->status().checkpoints.completed > completed + 2; }));
+  EXPECT_EQ(first->status().attempt.value, 1U) << "it was not disturbed";
+  const auto third = Start(1, "1s", "/state/moved");
+  ASSERT_TRUE(Until([&] { return third->said.find("watching") != std::string::npos; }));
+  EXPECT_LE(StopTime(*third), Seconds(1)) << "a stop is not kept waiting";
+  EXPECT_EQ(ExitCodeOf(third->status()), 0);
 }
 
 }  // namespace
