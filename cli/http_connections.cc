@@ -202,6 +202,7 @@ class Connections final : public HttpConnections {
         return connection.phase != Phase::kAnswering && connection.deadline <= now;
       });
       polled.clear();
+      polled.reserve(connections_.size() + 2);
       polled.push_back({wake_.get(), POLLIN, 0});
       polled.push_back({now < accept_after_ ? -1 : listener_.get(), POLLIN, 0});
       Clock::time_point next = now < accept_after_ ? accept_after_ : Clock::time_point::max();

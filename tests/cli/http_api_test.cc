@@ -69,6 +69,7 @@ TEST(HttpApi, WhatIsNoRequestGetsAnError) {
 TEST(HttpApi, ProbesAnswerBesideIdleConnections) {
   const auto server = Served(ProbesAlone());
   std::vector<RawClient> idle;
+  idle.reserve(8);
   for (int i = 0; i < 8; ++i) idle.emplace_back(server->address());
   EXPECT_EQ(CodeOf(RawClient::Get(server->address(), "/readyz")), "503");
   EXPECT_EQ(CodeOf(RawClient::Get(server->address(), "/healthz")), "200");

@@ -140,6 +140,7 @@ TEST(HttpConnections, RefusesOtherThanLoopbackAddresses) {
 TEST(HttpConnections, SilentClientsHoldNobodyUp) {
   const auto server = Listening("127.0.0.1:0", WithoutTimes());
   std::vector<RawClient> silent;
+  silent.reserve(16);
   for (int i = 0; i < 16; ++i) {
     silent.emplace_back(server->address());
     if (i % 2 == 1) {
@@ -159,6 +160,7 @@ TEST(HttpConnections, ClientsThatReadNothingHoldNobodyUp) {
     return request.starts_with("GET /large") ? large : kOk;
   });
   std::vector<RawClient> deaf;
+  deaf.reserve(4);
   for (int i = 0; i < 4; ++i) {
     deaf.emplace_back(server->address());
     ASSERT_TRUE(deaf.back().Send("GET /large HTTP/1.1\r\n\r\n"));
@@ -172,6 +174,7 @@ TEST(HttpConnections, TheOldestMakesRoom) {
   limits.connections_max = 4;
   const auto server = Listening("127.0.0.1:0", limits);
   std::vector<RawClient> silent;
+  silent.reserve(4);
   for (int i = 0; i < 4; ++i) silent.emplace_back(server->address());
   EXPECT_EQ(RawClient::Get(server->address(), "/"), kOk);
   EXPECT_TRUE(silent[0].IsClosed());
