@@ -7,7 +7,8 @@ usage() {
   cat <<'USAGE'
 usage: ./dev k8s tools            fetch Helm and the schemas that the tests of the Helm chart use
        ./dev k8s build            build the programs of a cluster into the cache, once: about ten minutes of CPU
-       ./dev k8s up [--nodes N]   start a cluster with the image of weir, wait until it is ready
+       ./dev k8s up [--nodes N] [--ipv6]
+                                  start a cluster with the image of weir, wait until it is ready
        ./dev k8s down             end it without a trace
        ./dev k8s status           say where it is
        ./dev k8s kubectl ARG...   kubectl as administrator

@@ -6,7 +6,7 @@ set -euo pipefail
 
 usage() {
   cat <<'USAGE'
-usage: cluster.sh up [--nodes N] [--image FILE]...  start a cluster, wait until its nodes are ready; a running one stays
+usage: cluster.sh up [--nodes N] [--ipv6] [--image FILE]...  start a cluster, wait until its nodes are ready; a running one stays
        cluster.sh down                              end it; nothing stays: processes, network, control groups, files
        cluster.sh status                            say where it is; exit code 1 if it does not run
        cluster.sh crash NODE                        kill the node and all on it at once, as a machine that loses its power
@@ -15,20 +15,31 @@ usage: cluster.sh up [--nodes N] [--image FILE]...  start a cluster, wait until 
        cluster.sh kubectl ARG...                    kubectl as administrator
 
   --nodes N     1 (default) or 2; the first one, node0, runs the control plane too
+  --ipv6        nodes, pods and Services have addresses of IPv6 alone
   --image FILE  an OCI archive that each node gets, as deploy/image/build.sh makes it
 
 `down` removes the folder of its files; one that is not empty and was not made by `up` is refused.
 
 Files are in ${WEIR_K8S_DIR:-~/.cache/weir/kubernetes-cluster}: admin.kubeconfig, log/. From the machine, pods and the API server
-are reached by their addresses; pods reach the machine as 172.30.213.254. StorageClasses: "local" (the default; a volume
-is tied to its node) and "shared" (a volume that every node reaches); volumes are made in advance.
+are reached by their addresses; pods reach the machine as 172.30.213.254, or
+fd00:213::fe. StorageClasses: "local" (the default; a volume is tied to its node) and "shared" (a volume that every node reaches); volumes are made in advance.
 USAGE
 }
 
-readonly NETWORK=172.30.213 # nodes: .1, .2; this machine: .254
-readonly PODS=10.213        # node N has PODS.N.0/24
-readonly SERVICES=10.214.0
-readonly API=https://$NETWORK.1:6443
+# use_addresses <4|6>: what is written differently in the two kinds.
+use_addresses() {
+  if [[ $1 == 6 ]]; then
+    NODE=fd00:213:: PREFIX=64 MACHINE=fd00:213::fe PODS=fd02:213::/32 SERVICES=fd03:213::/112 SERVICES_FIRST=fd03:213::1 DNS=fd03:213::a ALL=::/0
+    API="https://[fd00:213::1]:6443" BIND="::" KIND=IPv6
+  else
+    NODE=172.30.213. PREFIX=24 MACHINE=172.30.213.254 PODS=10.213.0.0/16 SERVICES=10.214.0.0/24 SERVICES_FIRST=10.214.0.1 DNS=10.214.0.10 ALL=0.0.0.0/0
+    API=https://172.30.213.1:6443 BIND=0.0.0.0 KIND=IPv4
+  fi
+}
+use_addresses 4
+node_address() { echo "$NODE$(($1 + 1))"; }
+pods_of() { if [[ $KIND == IPv6 ]]; then echo "fd02:213:$1::/64"; else echo "10.213.$1.0/24"; fi; }
+
 readonly LINK=weir-k8s GROUP=weir-k8s
 readonly VOLUMES=12 # of each class, per node or shared
 # Folders that programs of a node write to wherever they are told to: each node has its own.
@@ -89,7 +100,7 @@ daemon() {
 }
 
 kubectl() { KUBECONFIG=$dir/admin.kubeconfig "$bin/kubectl" "$@"; }
-api() { curl -sf -m 2 --cacert "$dir/pki/ca.crt" --cert "$dir/pki/admin.crt" --key "$dir/pki/admin.key" "$API$1"; }
+api() { curl -sfg -m 2 --cacert "$dir/pki/ca.crt" --cert "$dir/pki/admin.crt" --key "$dir/pki/admin.key" "$API$1"; }
 
 # Control groups: version 2 has one tree, version 1 a tree for each controller, and with some a bare one of version 2 beside them.
 group_roots() {
@@ -158,7 +169,7 @@ make_identities() {
       -keyout "$dir/pki/ca.key" -out "$dir/pki/ca.crt"
     openssl ecparam -genkey -name prime256v1 -noout -out "$dir/pki/accounts.key"
     openssl ec -in "$dir/pki/accounts.key" -pubout -out "$dir/pki/accounts.pub"
-    certificate apiserver /CN=kube-apiserver "DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,IP:$NETWORK.1,IP:$SERVICES.1"
+    certificate apiserver /CN=kube-apiserver "DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,IP:$(node_address 0),IP:$SERVICES_FIRST"
     certificate to-kubelet /O=system:masters/CN=kube-apiserver-kubelet-client
     certificate admin /O=system:masters/CN=admin
     certificate controllers /CN=system:kube-controller-manager
@@ -208,29 +219,34 @@ kernel.panic_on_oops 1
 kernel.keys.root_maxkeys 1000000
 kernel.keys.root_maxbytes 25000000"
     ip link set lo up
-    echo 1 >/proc/sys/net/ipv4/ip_forward
-    [[ ! -e /proc/sys/net/bridge/bridge-nf-call-iptables ]] || echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables
+    for name in ipv4/ip_forward ipv6/conf/all/forwarding bridge/bridge-nf-call-iptables bridge/bridge-nf-call-ip6tables; do
+      [[ ! -e /proc/sys/net/$name ]] || echo 1 >"/proc/sys/net/$name"
+    done
   ' node "$dir/$node" "${PLACES[@]}" || fail "cannot prepare the namespaces of $node"
 
-  local first
+  # An address of IPv6 is used at once: nobody else can have it.
+  local first at_once=()
+  [[ $KIND != IPv6 ]] || at_once=(nodad)
   if [[ $number -eq 0 ]]; then
     first=$init
     ip link add "$LINK" type veth peer name host netns "/proc/$init/ns/net"
-    ip address add "$NETWORK.254/24" dev "$LINK"
+    ip address add "$MACHINE/$PREFIX" dev "$LINK" "${at_once[@]}"
     ip link set "$LINK" up
-    in_node node0 bash -euc 'ip link add nodes type bridge; ip link set host master nodes up; ip link set nodes up'
-    in_node node0 ip address add "$NETWORK.1/24" dev nodes
+    # With an address of its own: else it has the lowest of its ports', which changes when a node is gone, and nobody finds
+    # the API server until the neighbours have noticed.
+    in_node node0 bash -euc 'ip link add nodes address 02:77:65:69:72:01 type bridge; ip link set host master nodes up; ip link set nodes up'
+    in_node node0 ip address add "$(node_address 0)/$PREFIX" dev nodes "${at_once[@]}"
   else
     first=$(init_of node0)
     nsenter -t "$first" -n ip link add "to-$node" type veth peer name nodes netns "/proc/$init/ns/net"
     nsenter -t "$first" -n ip link set "to-$node" master nodes up
-    in_node "$node" ip address add "$NETWORK.$((number + 1))/24" dev nodes
+    in_node "$node" ip address add "$(node_address "$number")/$PREFIX" dev nodes "${at_once[@]}"
     in_node "$node" ip link set nodes up
-    nsenter -t "$first" -n ip route add "$PODS.$number.0/24" via "$NETWORK.$((number + 1))"
-    in_node "$node" ip route add "$PODS.0.0/24" via "$NETWORK.1"
+    nsenter -t "$first" -n ip route add "$(pods_of "$number")" via "$(node_address "$number")"
+    in_node "$node" ip route add "$(pods_of 0)" via "$(node_address 0)"
   fi
-  in_node "$node" ip route add default via "$NETWORK.254"
-  ip route add "$PODS.$number.0/24" via "$NETWORK.$((number + 1))" dev "$LINK"
+  in_node "$node" ip route add default via "$MACHINE"
+  ip route add "$(pods_of "$number")" via "$(node_address "$number")" dev "$LINK"
 }
 
 start_control_plane() {
@@ -240,8 +256,8 @@ start_control_plane() {
     --initial-cluster weir=http://127.0.0.1:2380
   await "$READY_SECONDS_MAX" "etcd is not healthy" "$dir/log/etcd-node0.log" in_node node0 curl -sf -m 2 http://127.0.0.1:2379/health
   # Pods leave a lost node after 10 s instead of 5 minutes, so that a test of it takes a minute.
-  daemon node0 apiserver "$bin/kube-apiserver" --etcd-servers=http://127.0.0.1:2379 --advertise-address="$NETWORK.1" --secure-port=6443 \
-    --service-cluster-ip-range="$SERVICES.0/24" --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction \
+  daemon node0 apiserver "$bin/kube-apiserver" --etcd-servers=http://127.0.0.1:2379 --advertise-address="$(node_address 0)" --secure-port=6443 \
+    --bind-address="$BIND" --service-cluster-ip-range="$SERVICES" --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction \
     --tls-cert-file="$dir/pki/apiserver.crt" --tls-private-key-file="$dir/pki/apiserver.key" --client-ca-file="$dir/pki/ca.crt" \
     --service-account-issuer=https://kubernetes.default.svc --service-account-key-file="$dir/pki/accounts.pub" \
     --service-account-signing-key-file="$dir/pki/accounts.key" --kubelet-client-certificate="$dir/pki/to-kubelet.crt" \
@@ -263,9 +279,9 @@ start_control_plane() {
 start_dns() {
   cat >"$dir/Corefile" <<END
 .:53 {
-  bind $NETWORK.1
+  bind $(node_address 0)
   errors
-  ready $NETWORK.1:8181
+  ready :8181
   kubernetes cluster.local {
     kubeconfig $dir/admin.kubeconfig
     ttl 1
@@ -277,21 +293,22 @@ END
 apiVersion: v1
 kind: Service
 metadata: {name: kube-dns, namespace: kube-system}
-spec: {clusterIP: $SERVICES.10, ports: [{name: dns, port: 53, protocol: UDP}, {name: dns-tcp, port: 53, protocol: TCP}]}
+spec: {clusterIP: "$DNS", ports: [{name: dns, port: 53, protocol: UDP}, {name: dns-tcp, port: 53, protocol: TCP}]}
 ---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata: {name: kube-dns, namespace: kube-system, labels: {kubernetes.io/service-name: kube-dns}}
-addressType: IPv4
+addressType: $KIND
 ports: [{name: dns, port: 53, protocol: UDP}, {name: dns-tcp, port: 53, protocol: TCP}]
-endpoints: [{addresses: ["$NETWORK.1"], conditions: {ready: true}}]
+endpoints: [{addresses: ["$(node_address 0)"], conditions: {ready: true}}]
 END
 }
 
 # start_node <number>
 start_node() {
-  local number=$1 node=node$1 address=$NETWORK.$(($1 + 1)) image
+  local number=$1 node=node$1 address image
   local home=$dir/$node
+  address=$(node_address "$number")
   certificate "$node" "/O=system:nodes/CN=system:node:$node" "DNS:$node,IP:$address" >>"$dir/log/openssl.log" 2>&1
   kubeconfig "$node"
   mkdir -p "$home"/{cni,kubelet,images}
@@ -320,9 +337,9 @@ END
   cat >"$home/cni/10-pods.conflist" <<END
 {"cniVersion": "0.4.0", "name": "pods", "plugins": [
   {"type": "bridge", "bridge": "pods", "isGateway": true, "hairpinMode": true,
-   "ipam": {"type": "host-local", "ranges": [[{"subnet": "$PODS.$number.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}], "dataDir": "$home/addresses"}}]}
+   "ipam": {"type": "host-local", "ranges": [[{"subnet": "$(pods_of "$number")"}]], "routes": [{"dst": "$ALL"}], "dataDir": "$home/addresses"}}]}
 END
-  echo "nameserver $SERVICES.10" >"$home/resolv.conf"
+  echo "nameserver $DNS" >"$home/resolv.conf"
   cat >"$home/kubelet.yaml" <<END
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -330,7 +347,7 @@ failCgroupV1: false
 cgroupDriver: cgroupfs
 cgroupRoot: /$GROUP-$node
 containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
-address: $address
+address: "$address"
 tlsCertFile: $dir/pki/$node.crt
 tlsPrivateKeyFile: $dir/pki/$node.key
 authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: $dir/pki/ca.crt}}
@@ -338,7 +355,7 @@ authorization: {mode: Webhook}
 failSwapOn: false
 oomScoreAdj: 0
 maxOpenFiles: 20000
-clusterDNS: [$SERVICES.10]
+clusterDNS: ["$DNS"]
 clusterDomain: cluster.local
 resolvConf: $home/resolv.conf
 volumePluginDir: $home/plugins
@@ -358,7 +375,7 @@ END
   daemon "$node" kubelet "$bin/kubelet" --config="$home/kubelet.yaml" --kubeconfig="$dir/$node.kubeconfig" --hostname-override="$node" \
     --node-ip="$address" --root-dir="$home/kubelet" --cert-dir="$home/kubelet-pki"
   daemon "$node" proxy "$bin/kube-proxy" --kubeconfig="$dir/proxy.kubeconfig" --hostname-override="$node" --proxy-mode=nftables \
-    --cluster-cidr="$PODS.0.0/16" --conntrack-max-per-core=0 --oom-score-adj=0
+    --cluster-cidr="$PODS" --conntrack-max-per-core=0 --oom-score-adj=0
 }
 
 node_is_ready() {
@@ -438,7 +455,7 @@ check_machine() {
   done
   [[ -d $bin ]] || fail "no programs of the cluster in $bin: ./dev k8s build makes them, once"
   local other
-  other=$(ip -4 route show | grep -E "^($NETWORK\.|$PODS\.|$SERVICES\.)" || true)
+  other=$({ ip -4 route show; ip -6 route show; } | grep -E "^(172\.30\.213\.|10\.213\.|10\.214\.|fd0[023]:213:)" || true)
   [[ -z $other ]] || fail "this machine already has a route into the cluster's networks: $other"
   for image in "${images[@]}"; do
     [[ -f $image ]] || fail "--image: there is no file $image"
@@ -446,6 +463,9 @@ check_machine() {
 }
 
 up() {
+  if init_of node0 >/dev/null && [[ $(cat "$dir/addresses") != "$KIND" ]]; then
+    fail "a cluster with addresses of $(cat "$dir/addresses") runs: cluster.sh down ends it"
+  fi
   if init_of node0 >/dev/null && api /readyz >/dev/null; then
     status
     return
@@ -454,6 +474,7 @@ up() {
   check_machine
   mkdir -p "$dir/log"
   echo "made by cluster.sh: down removes this folder" >"$dir/$MARKER"
+  echo "$KIND" >"$dir/addresses"
   # A cluster that did not come up leaves nothing; what its log said last has been printed.
   trap 'trap - EXIT; down' EXIT
   local number
@@ -467,7 +488,7 @@ up() {
   for ((number = 0; number < nodes; ++number)); do
     await "$READY_SECONDS_MAX" "node$number is not ready" "$dir/log/kubelet-node$number.log" node_is_ready "node$number"
   done
-  await 30 "the cluster's names are not served" "$dir/log/coredns-node0.log" curl -sf -m 2 "http://$NETWORK.1:8181/ready"
+  await 30 "the cluster's names are not served" "$dir/log/coredns-node0.log" in_node node0 curl -sf -m 2 http://127.0.0.1:8181/ready
   trap - EXIT
   status
 }
@@ -525,6 +546,11 @@ case $verb in
           usage
           exit
           ;;
+        --ipv6)
+          use_addresses 6
+          shift
+          continue
+          ;;
         --nodes | --image) [[ $# -ge 2 ]] || fail "$1 needs a value" ;;
         *) fail "unknown option '$1'. See --help" ;;
       esac
@@ -548,6 +574,7 @@ case $verb in
     exit 2
     ;;
 esac
+[[ $verb == up || $(cat "$dir/addresses" 2>/dev/null) != IPv6 ]] || use_addresses 6
 bin=$("$here/build.sh" --prefix)
 if [[ $verb == kubectl ]]; then init_of node0 >/dev/null || fail "no cluster runs from $dir: ./dev k8s up"; fi
 case $verb in
