@@ -19,6 +19,7 @@
 #include "connectors/file_paths.h"
 #include "connectors/formats/json_writer.h"
 #include "connectors/sink_shape.h"
+#include "engine/api/memory.h"
 #include "engine/api/registry.h"
 #include "engine/api/segment_log.h"
 #include "engine/base/bytes.h"
@@ -176,10 +177,15 @@ class FileSink final : public Sink {
     // What the log cannot take now waits here, at most one batch: the next call comes back to it
     // first.
     WEIR_TRY(WriteQueue().status());
+    BookRows();
     return Step::Done();
   }
 
-  Status OnWake() override { return cut_ ? WriteQueue().status() : Cut().status(); }
+  Status OnWake() override {
+    const Status status = cut_ ? WriteQueue().status() : Cut().status();
+    BookRows();
+    return status;
+  }
 
   void Prepare(CheckpointId) override {
     cut_ = false;
@@ -189,6 +195,7 @@ class FileSink final : public Sink {
   Result<std::optional<LaneState>> Prepared(CheckpointId n) override {
     if (!cut_) {
       WEIR_ASSIGN(const bool cut, Cut());
+      BookRows();
       if (!cut) return std::optional<LaneState>();
     }
     for (const uint64_t ticket : cut_tickets_) {
@@ -258,6 +265,14 @@ class FileSink final : public Sink {
     cut_tickets_ = std::exchange(tickets_, {});
     cut_ = true;
     return true;
+  }
+
+  /// Encoded rows that the log has not got yet.
+  void BookRows() {
+    size_t held = partition_bytes_;
+    for (const Piece& piece : pending_) held += piece.text.size();
+    context_->memory().Use(static_cast<int64_t>(held) - static_cast<int64_t>(booked_));
+    booked_ = held;
   }
 
   static void Forward(const RowErrors& from, uint32_t rows, RowErrors& to) {
@@ -366,6 +381,7 @@ class FileSink final : public Sink {
     }
     Forward(encoding, row, errors);
     Forward(unread, row, errors);
+    BookRows();
     return row == batch.rows() ? Step::Done() : Step::Wait(row);
   }
 
@@ -417,6 +433,7 @@ class FileSink final : public Sink {
                                // taken; at most one batch
   Partitions partitions_;      // partition_by: rows by directory
   size_t partition_bytes_ = 0;
+  size_t booked_ = 0;  // of both
   // The open part.
   bool open_ = false, header_due_ = false;
   PartFile current_;

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/api/memory.h"
 #include "engine/runtime/mailbox.h"
 
 namespace weir::runtime {
@@ -118,6 +119,7 @@ class FileSegmentLog final : public SegmentLog {
     return ticket;
   }
   Result<bool> Durable(uint64_t ticket) override {
+    Book();
     if (shared_->durable.load(std::memory_order_acquire) >= ticket) return true;
     if (const Status* failed = shared_->failure.load(std::memory_order_acquire)) return *failed;
     return false;
@@ -127,6 +129,13 @@ class FileSegmentLog final : public SegmentLog {
   void FlushBlock() {
     if (block_.empty()) return;
     Put({.kind = Order::Kind::kWrite, .bytes = std::exchange(block_, {})});
+    Book();
+  }
+  /// What waits for the disk, as of the last block or question.
+  void Book() {
+    const uint64_t queued = appended_ - shared_->written.load(std::memory_order_acquire);
+    context_.memory().Use(static_cast<int64_t>(queued) - static_cast<int64_t>(booked_));
+    booked_ = queued;
   }
   void Put(Order order) {
     shared_->orders.Put(std::move(order));
@@ -137,7 +146,7 @@ class FileSegmentLog final : public SegmentLog {
   NodeContext& context_;
   const std::shared_ptr<Shared> shared_;
   std::string block_;
-  uint64_t size_ = 0, appended_ = 0, ticket_ = 0;
+  uint64_t size_ = 0, appended_ = 0, ticket_ = 0, booked_ = 0;
 };
 
 }  // namespace

@@ -296,6 +296,23 @@ TEST_F(FileSinkTest, RollsBySizeAndMakesADirectoryForEachValue) {
   EXPECT_EQ(Visible(), Range(0, 1010));
 }
 
+TEST_F(FileSinkTest, BooksTheRowsThatItHoldsUntilTheyAreOnTheDisk) {
+  const SchemaRef two = SchemaOf("id int64, kind string");
+  FileSinkRun run(*env_, directory_.string(), 1, R"(, "partition_by": ["kind"])", two);
+  ASSERT_TRUE(run.Open("", 0).ok());
+  EXPECT_EQ(run.context->memory().used(), 0U);
+  run.Write(two, 0, 1000);  // {"id":7,"kind":"o/dd"} and a line end
+  EXPECT_GE(run.context->memory().used(), size_t{1000} * 20);
+  run.Prepare(1);
+  EXPECT_EQ(run.context->memory().used(), 0U);
+
+  FileSinkRun whole(*env_, (directory_ / "whole").string(), 1, "", schema_);
+  ASSERT_TRUE(whole.Open("", 0).ok());
+  whole.Write(schema_, 0, 1000);
+  whole.Prepare(1);
+  EXPECT_EQ(whole.context->memory().used(), 0U);
+}
+
 TEST_F(FileSinkTest, RowsBehindABarrierWaitForTheNextCheckpoint) {
   FileSinkRun run(*env_, directory_.string(), 1, R"(, "roll": {"size": "1KiB"})", schema_);
   auto log = std::make_unique<SlowDisk>(runtime::MakeFileSegmentLog(*run.context));
