@@ -216,12 +216,14 @@ struct FileReader {
   uint64_t raw_offset = 0;  // of the next byte of the file
   std::string raw;          // read, not yet decompressed
   FileIdentity identity;
+  uint64_t size_seen = 0;  // follow: of the last look at its start
+  EventTime modified_seen{};
 
   // The answer of one job.
   std::string head, bytes;
   bool at_end = false;     // nothing follows at the moment
   bool rotated = false;    // follow: the name belongs to another file now, or to none
-  bool truncated = false;  // follow: shorter than what was read
+  bool truncated = false;  // follow: shorter than what was read, or another text
   bool cut_off = false;    // compressed: ends inside of a member
   Status status;
   std::atomic<bool> done = false;
@@ -300,11 +302,29 @@ struct FileReader {
 
   Status LookAtFile() {
     WEIR_ASSIGN(const uint64_t size, file->Size());
-    truncated = size < raw_offset;
     const Result<DirectoryEntry> entry = env->Stat(path);
     rotated = rotated || !entry.ok() ||
               (identity.inode != 0 &&
                (entry->inode != identity.inode || entry->device != identity.device));
+    truncated = size < raw_offset;
+    const EventTime modified = rotated ? modified_seen : entry->modified;
+    if (truncated || (size == size_seen && modified == modified_seen)) return Status::Ok();
+    size_seen = size;
+    modified_seen = modified;
+    return LookAtStart();
+  }
+
+  /// Written anew in place of what was read it is another text, however long. The hash covers more
+  /// as the file grows: many are found empty.
+  Status LookAtStart() {
+    std::string prefix(kIdentityBytes, '\0');
+    WEIR_ASSIGN(const size_t got, file->Read(0, prefix));
+    const std::string_view start = std::string_view(prefix).substr(0, got);
+    truncated = got < identity.prefix_bytes ||
+                Hash64(start.substr(0, identity.prefix_bytes)) != identity.hash;
+    if (truncated) return Status::Ok();
+    identity.prefix_bytes = got;
+    identity.hash = Hash64(start);
     return Status::Ok();
   }
 
@@ -314,9 +334,9 @@ struct FileReader {
       WEIR_ASSIGN(const size_t got, file->Read(raw_offset, more));
       raw.append(more, 0, got);
       raw_offset += got;
-      if (got == 0 && raw.empty()) {
+      // The decompressor may owe what had no room.
+      if (got == 0 && raw.empty() && decompressor->at_boundary()) {
         at_end = true;
-        cut_off = !decompressor->at_boundary();
         return Status::Ok();
       }
     }
@@ -463,6 +483,7 @@ class FileSource final : public Source {
     }
     WEIR_TRY(reader.status);
     if (reader.truncated) return Restart(split);
+    if (settings_->follow) split.position.identity = reader.identity;
     if (!reader.head.empty()) ShowHead(split, reader.head);
     if (!reader.bytes.empty()) split.grown_at = now;
     const bool left = settings_->follow && reader.rotated && now - split.grown_at >= kRotatedGrace;

@@ -37,7 +37,9 @@ class CsvFramer {
   size_t Frame(std::string_view bytes, bool at_end, std::vector<Record>& records) {
     size_t used = 0;
     if (at_start_) {
-      if (bytes.size() < kByteOrderMark.size() && !at_end) return 0;
+      // What may become one waits; a short first line does not, or a followed file would hold it.
+      if (!at_end && bytes.size() < kByteOrderMark.size() && kByteOrderMark.starts_with(bytes))
+        return 0;
       if (bytes.starts_with(kByteOrderMark)) used = kByteOrderMark.size();
       at_start_ = false;
     }
@@ -47,23 +49,26 @@ class CsvFramer {
         const size_t end = rest.find('\n');
         if (end == std::string_view::npos) return bytes.size();
         skipping_ = false;
+        ++line_;
         used += end + 1;
         continue;
       }
+      // Only as far as a record may go: what is behind must not change what it is, or it would hang
+      // on how much of the file has been read so far.
+      const size_t length_most = record_bytes_max_ + 1;
       int64_t lines = 0;
-      const size_t end = RecordEnd(rest, &lines);
+      const size_t end = RecordEnd(rest.substr(0, length_most + 1), &lines);
       const bool whole = end != std::string_view::npos;
-      const size_t length = whole ? end : rest.size();
-      const bool too_long = length > record_bytes_max_ + 1;
+      const bool too_long = !whole && rest.size() > length_most;
       if (!whole && !too_long && !at_end) return used;
-      std::string_view text = rest.substr(0, too_long ? record_bytes_max_ + 1 : length);
+      const size_t length = whole ? end : std::min(rest.size(), length_most);
+      std::string_view text = rest.substr(0, length);
       if (!too_long && text.ends_with('\r')) text.remove_suffix(1);
       Emit(text, records);
-      line_ += lines;
+      line_ += too_long ? std::count(text.begin(), text.end(), '\n') : lines;
       // After an open quote has swallowed the limit, the next line is taken for a new beginning.
-      const bool resync = too_long && !whole;
-      skipping_ = resync;
-      used += whole ? end + 1 : resync ? record_bytes_max_ + 1 : rest.size();
+      skipping_ = too_long;
+      used += whole ? end + 1 : length;
     }
     return used;
   }
@@ -403,12 +408,21 @@ class CsvEncoder final : public Encoder {
 
 void Check(NodeConfig& node, const Schema&, bool) {
   const Json& delimiter = node.json("format/delimiter");
-  if (!delimiter.is_string()) return;
-  const std::string& text = delimiter.get_ref<const std::string&>();
-  if (text.size() != 1 || text == "\"" || text == "\n" || text == "\r" ||
-      static_cast<uint8_t>(text.front()) >= 0x80) {
-    node.Error("format/delimiter", "W0203",
-               "a delimiter is one ASCII character, no quote and no line end");
+  if (delimiter.is_string()) {
+    const std::string& text = delimiter.get_ref<const std::string&>();
+    if (text.size() != 1 || text == "\"" || text == "\n" || text == "\r" ||
+        static_cast<uint8_t>(text.front()) >= 0x80) {
+      node.Error("format/delimiter", "W0203",
+                 "a delimiter is one ASCII character, no quote and no line end");
+    }
+  }
+  const Json& null = node.json("format/null");
+  if (!null.is_string()) return;
+  const char special[] = {FormatOptions::Of(node).delimiter, '"', '\n', '\r'};
+  if (null.get_ref<const std::string&>().find_first_of(
+          std::string_view(special, sizeof(special))) != std::string::npos) {
+    node.Error("format/null", "W0203",
+               "it stands unquoted, so it may hold no delimiter, quote or line end");
   }
 }
 

@@ -14,7 +14,9 @@ bool IsBlank(std::string_view line) {
 size_t LineFramer::Frame(std::string_view bytes, bool at_end, std::vector<Record>& records) {
   size_t used = 0;
   if (at_start_) {
-    if (bytes.size() < kByteOrderMark.size() && !at_end) return 0;
+    // What may become one waits; a short first line does not, or a followed file would hold it.
+    if (!at_end && bytes.size() < kByteOrderMark.size() && kByteOrderMark.starts_with(bytes))
+      return 0;
     if (bytes.starts_with(kByteOrderMark)) used = kByteOrderMark.size();
     at_start_ = false;
   }

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -170,6 +171,199 @@ TEST_F(FileSourceTest, ReadsAllMembersOfGzipAndNoticesACut) {
   run = Start("*.gz", "", {}, &status);
   ASSERT_TRUE(run->PollUntil([&] { return run->AllEnded(); }).ok());
   EXPECT_TRUE(run->out.records.back().truncated);
+}
+
+/// One frame, without a checksum behind it.
+std::string Frame(const std::string& text) {
+  std::string frame(ZSTD_compressBound(text.size()), '\0');
+  const size_t size = ZSTD_compress(frame.data(), frame.size(), text.data(), text.size(), 1);
+  EXPECT_EQ(ZSTD_isError(size), 0U);
+  frame.resize(size);
+  return frame;
+}
+
+/// "0000000\n" and on: eight bytes each.
+std::string NumberedLines(int first, int count) {
+  std::string text;
+  for (int i = first; i < first + count; ++i) {
+    const std::string digits = std::to_string(i);
+    text += std::string(7 - digits.size(), '0') + digits + "\n";
+  }
+  return text;
+}
+
+TEST_F(FileSourceTest, ReadsAllFramesOfZstandardAndNoticesACut) {
+  // A frame that may be passed over, as pzstd writes it, and an empty one between two.
+  const std::string skippable("\x50\x2A\x4D\x18\x03\x00\x00\x00xyz", 11);
+  const std::string whole = Frame("1\n2") + skippable + Frame("") + Frame("2\n3\n");
+  Put("a.txt.zst", whole, false);
+  Put("empty.txt.zst", "", false);
+  Status status;
+  auto run = Start("*.zst", "", {}, &status);
+  ASSERT_TRUE(run->PollUntil([&] { return run->AllEnded(); }).ok());
+  EXPECT_THAT(run->Values(), ElementsAre("1", "22", "3"));
+  EXPECT_FALSE(run->out.records.back().truncated);
+  fs::remove(directory_ / "empty.txt.zst");
+  for (size_t cut = 1; cut < Frame("2\n3\n").size(); ++cut) {
+    Put("a.txt.zst", whole.substr(0, whole.size() - cut), false);
+    run = Start("*.zst", "", {}, &status);
+    ASSERT_TRUE(run->PollUntil([&] { return run->AllEnded(); }).ok()) << cut;
+    ASSERT_THAT(run->out.records, testing::Not(testing::IsEmpty())) << cut;
+    EXPECT_TRUE(run->out.records.back().truncated) << cut;
+  }
+  for (const std::string& damaged : {Frame("1\n") + "no frame", std::string("no frame at all")}) {
+    Put("a.txt.zst", damaged, false);
+    run = Start("*.zst", "", {}, &status);
+    const Status read = run->PollUntil([&] { return run->AllEnded(); });
+    EXPECT_EQ(read.code(), Code::kCorruption);
+    EXPECT_THAT(read.message(), HasSubstr("a.txt.zst"));
+    EXPECT_THAT(read.message(), HasSubstr("not zstd"));
+  }
+}
+
+// The decompressor may have taken all of a file and still owe text that had no room.
+TEST_F(FileSourceTest, ReadsCompressedFilesOfAnySizeWhole) {
+  constexpr int kLinesOfAMebibyte = 131'072;
+  for (const int lines : {kLinesOfAMebibyte - 1, kLinesOfAMebibyte, kLinesOfAMebibyte + 13,
+                          3 * kLinesOfAMebibyte + 20'000}) {
+    const std::string text = NumberedLines(0, lines);
+    Put("a.txt.zst", Frame(text), false);
+    gzFile file = gzopen((directory_ / "a.txt.gz").c_str(), "wb");
+    ASSERT_EQ(gzwrite(file, text.data(), static_cast<unsigned>(text.size())),
+              static_cast<int>(text.size()));
+    gzclose(file);
+    for (const char* name : {"a.txt.zst", "a.txt.gz"}) {
+      // Once at a stroke, once in attempts that go on at the saved position.
+      for (const size_t stop_after : {size_t{SIZE_MAX}, size_t{100'000}}) {
+        std::string read;
+        std::vector<SplitState> restored;
+        bool ended = false;
+        for (int attempt = 0; attempt < 10 && !ended; ++attempt) {
+          Status status;
+          const auto run = Start(name, "", restored, &status);
+          ASSERT_TRUE(status.ok()) << status.ToString();
+          run->out.wanted = 50'000;
+          const Status polled = run->PollUntil(
+              [&] { return run->AllEnded() || run->out.records.size() >= stop_after; });
+          ASSERT_TRUE(polled.ok()) << polled.ToString();
+          for (const auto& record : run->out.records) {
+            ASSERT_FALSE(record.truncated) << name << ", " << lines << " lines: " << record.value;
+            read += record.value + "\n";
+          }
+          ended = run->AllEnded();
+          restored = run->Positions();
+        }
+        EXPECT_TRUE(read == text) << name << ": " << read.size() << " of " << text.size()
+                                  << " bytes";
+      }
+    }
+  }
+}
+
+TEST_F(FileSourceTest, ReadsARotatedFileToItsEndAndTheNewOneFromItsBeginning) {
+  for (const char* glob : {"app.log", "app.log*"}) {
+    Put("app.log", "1\n2\n", false);
+    Status status;
+    auto run = Start(glob, R"(, "follow": true)", {}, &status);
+    ASSERT_TRUE(run->PollUntil([&] { return run->out.records.size() == 2; }).ok());
+    fs::rename(directory_ / "app.log", directory_ / "app.log.1");
+    Put("app.log.1", "3\n4", true);  // its writer has not noticed yet
+    Put("app.log", "5\n", false);
+    ASSERT_TRUE(run->Discover().ok());
+    ASSERT_THAT(run->splits, SizeIs(2)) << glob;
+    ASSERT_TRUE(run->PollUntil([&] { return run->out.records.size() == 4; }).ok());
+    EXPECT_THAT(run->Values(), UnorderedElementsAre("1", "2", "3", "5"));
+    // Stopped between the two: what is left of the old one is found under its new name.
+    const std::vector<SplitState> restored = run->Positions();
+    run.reset();
+    Put("app.log.1", "4\n", true);
+    Put("app.log", "6\n", true);
+    run = Start(glob, R"(, "follow": true)", restored, &status);
+    ASSERT_TRUE(status.ok()) << status.ToString();
+    EXPECT_THAT(run->splits, SizeIs(2)) << glob;
+    ASSERT_TRUE(run->PollUntil([&] { return run->out.records.size() == 2; }).ok());
+    EXPECT_THAT(run->Values(), UnorderedElementsAre("44", "6"));
+    EXPECT_EQ(run->context->counters["file_truncated"].value(), 0);
+    EXPECT_EQ(run->context->counters["file_lost"].value(), 0);
+    ASSERT_TRUE(run->Discover().ok());
+    EXPECT_THAT(run->splits, SizeIs(2)) << "each file has one split, whatever it is called";
+    run.reset();
+    fs::remove(directory_ / "app.log");
+    fs::remove(directory_ / "app.log.1");
+  }
+}
+
+TEST_F(FileSourceTest, CountsARotatedFileThatIsGoneBeforeItWasReadAgain) {
+  Put("app.log", "1\n2\n", false);
+  Status status;
+  auto run = Start("app.log", R"(, "follow": true)", {}, &status);
+  ASSERT_TRUE(run->PollUntil([&] { return run->out.records.size() == 2; }).ok());
+  const std::vector<SplitState> restored = run->Positions();
+  run.reset();
+  Put("keeps-the-inode", "", false);
+  fs::rename(directory_ / "app.log", directory_ / "app.log.1");
+  Put("app.log", "3\n", false);
+  fs::remove(directory_ / "app.log.1");
+  run = Start("app.log", R"(, "follow": true)", restored, &status);
+  ASSERT_TRUE(status.ok()) << status.ToString();
+  ASSERT_TRUE(run->PollUntil([&] {
+                   return run->out.records.size() == 1 &&
+                          run->out.reports[0].status == SplitStatus::kEnded;
+                 })
+                  .ok());
+  EXPECT_THAT(run->Values(), ElementsAre("3"));
+  EXPECT_EQ(run->context->counters["file_lost"].value(), 1);
+}
+
+// As copytruncate does: the inode stays, the text does not.
+TEST_F(FileSourceTest, ReadsATruncatedFileFromItsBeginningAndCountsThat) {
+  // Shorter than what was read, as long, longer; begun empty, and begun with more than is hashed.
+  const std::string long_text = NumberedLines(0, 300);
+  const auto texts = std::vector<std::pair<std::string, std::string>>{
+      {"1\n2\n3\n", "4\n"}, {"1\n2\n3\n", "4\n5\n6\n7\n"}, {long_text, "x" + long_text}};
+  for (const auto& [before, after] : texts) {
+    for (const bool begun_empty : {false, true}) {
+      SCOPED_TRACE(after.substr(0, 10) + (begun_empty ? ", begun empty" : ""));
+      Put("app.log", begun_empty ? "" : before, false);
+      Status status;
+      auto run = Start("app.log", R"(, "follow": true)", {}, &status);
+      const auto lines = [](const std::string& text) {
+        return static_cast<size_t>(std::ranges::count(text, '\n'));
+      };
+      if (begun_empty) {
+        ASSERT_TRUE(run->PollUntil([&] {
+                         return run->out.reports.contains(0) &&
+                                run->out.reports[0].status == SplitStatus::kCaughtUp;
+                       })
+                        .ok());
+        Put("app.log", before, true);
+      }
+      ASSERT_TRUE(run->PollUntil([&] {
+                       return run->out.records.size() == lines(before) &&
+                              run->out.reports[0].status == SplitStatus::kCaughtUp;
+                     })
+                      .ok());
+      Put("app.log", after, false);
+      ASSERT_TRUE(run->PollUntil([&] {
+                       return run->out.records.size() == lines(before) + lines(after) &&
+                              run->out.reports[0].status == SplitStatus::kCaughtUp;
+                     })
+                      .ok());
+      std::string read;
+      for (const std::string& value : run->Values()) read += value + "\n";
+      EXPECT_EQ(read, before + after);
+      EXPECT_EQ(run->context->counters["file_truncated"].value(), 1);
+      // A restart goes on behind it.
+      const std::vector<SplitState> restored = run->Positions();
+      run.reset();
+      Put("app.log", "last\n", true);
+      run = Start("app.log", R"(, "follow": true)", restored, &status);
+      ASSERT_TRUE(run->PollUntil([&] { return !run->out.records.empty(); }).ok());
+      EXPECT_THAT(run->Values(), ElementsAre("last"));
+      run.reset();
+      fs::remove(directory_ / "app.log");
+    }
+  }
 }
 
 TEST_F(FileSourceTest, FollowsGrowth) {

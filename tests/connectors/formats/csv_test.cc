@@ -103,6 +103,91 @@ TEST(CsvEncoder, QuotesWhatNeedsItAndTellsNullFromEmpty) {
   EXPECT_EQ(decoded.rows[5], "{a: NULL, b: 2}");
 }
 
+TEST(CsvFormat, TakesItsDelimiterAndItsTextForNull) {
+  const std::string schema = R"({"a": "string?", "b": "int32?"})";
+  struct Given {
+    std::string options, text;
+    std::vector<std::string> rows;
+    size_t errors;
+  };
+  const std::vector<Given> all = {
+      {R"("delimiter": ";")", "x,y;1", {"{a: 'x,y', b: 1}"}, 0},
+      {R"("delimiter": ";")", "\"x;y\";1", {"{a: 'x;y', b: 1}"}, 0},
+      {R"("delimiter": ";")", "x,1", {}, 1},
+      {R"("delimiter": "\t")", "x\t", {"{a: 'x', b: NULL}"}, 0},
+      {R"("delimiter": " ")", "\"a b\" 2", {"{a: 'a b', b: 2}"}, 0},
+      {R"("null": "\\N")", "\\N,\\N", {"{a: NULL, b: NULL}"}, 0},
+      // In quotes it is a text, and without a text for NULL an empty field is none either.
+      {R"("null": "\\N")", "\"\\N\",1", {"{a: '\\\\N', b: 1}"}, 0},
+      {R"("null": "\\N")", ",1", {"{a: '', b: 1}"}, 0},
+      {R"("null": "\\N")", "x,", {}, 1},
+      {R"("null": "NULL", "delimiter": "|")", "NULL|7", {"{a: NULL, b: 7}"}, 0},
+      {R"("null": "NULL", "delimiter": "|")", "null|7", {"{a: 'null', b: 7}"}, 0},
+      {R"("null": "0")", "0,0", {"{a: NULL, b: NULL}"}, 0},
+      {R"("null": "0")", "\"0\",\"0\"", {"{a: '0', b: 0}"}, 0},
+  };
+  for (const Given& given : all) {
+    const std::string format = R"({"type": "csv", "header": false, )" + given.options + "}";
+    const Decoded decoded = DecodeTexts(format, schema, {given.text});
+    EXPECT_EQ(decoded.rows, given.rows) << given.options << " " << given.text;
+    EXPECT_THAT(decoded.errors, SizeIs(given.errors)) << given.options << " " << given.text;
+  }
+  EXPECT_THAT(DecodeFile(R"({"type": "csv", "delimiter": "|"})", schema, "b|a\n1|x,\n").rows,
+              ElementsAre("{a: 'x,', b: 1}"))
+      << "the header line has it too";
+}
+
+TEST(CsvFormat, ReadsBackWhatItWroteWithAnyDelimiterAndTextForNull) {
+  RowBuilder rows(SchemaOf("a string?, b int64?"));
+  const std::vector<std::string> texts = {"",   ",",    ";",      "\t",  "|", "\"", "\r",
+                                          "\n", "NULL", "\"NULL", "\\N", "0", " x "};
+  for (const std::string& text : texts) {
+    rows.column(0).AppendString(text);
+    rows.column(1).Append<int64_t>(0);
+    rows.FinishRow();
+  }
+  for (int i = 0; i < 2; ++i) {
+    i == 0 ? rows.column(0).AppendNull() : rows.column(0).AppendString("x");
+    rows.column(1).AppendNull();
+    rows.FinishRow();
+  }
+  const Batch batch = rows.Build();
+  for (const char* delimiter : {",", ";", "\\t", "|", " "}) {
+    for (const char* null : {"", "NULL", "\\\\N", "0", "-"}) {
+      const std::string format = std::string(R"({"type": "csv", "delimiter": ")") + delimiter +
+                                 R"(", "null": ")" + null + "\"}";
+      std::string file;
+      const std::vector<std::string> lines = EncodeRows(format, "{}", batch, &file);
+      for (const std::string& line : lines) file += line + "\n";
+      const Decoded decoded = DecodeFile(format, R"({"a": "string?", "b": "int64?"})", file);
+      EXPECT_THAT(decoded.errors, IsEmpty()) << format;
+      ASSERT_THAT(decoded.rows, SizeIs(batch.rows())) << format << "\n" << file;
+      for (uint32_t row = 0; row < batch.rows(); ++row)
+        EXPECT_EQ(decoded.rows[row], batch.RowToString(row)) << format;
+    }
+  }
+}
+
+TEST(CsvFormat, RefusesADelimiterOrATextForNullThatCannotBeReadBack) {
+  // What the compiler of jobs asks of the format.
+  const auto codes = [](const std::string& options) {
+    const auto node = MakeNode("file_source", R"({"path": "a.csv", "schema": {"a": "string?"}, )"
+                                              R"("format": {"type": "csv", )" +
+                                                  options + "}}");
+    TestRegistry().FindFormat("csv")->check(*node->config, *SchemaOf("a string?"), true);
+    return node->Codes();
+  };
+  EXPECT_THAT(codes(R"("delimiter": "\t")"), IsEmpty());
+  EXPECT_THAT(codes(R"("null": "NULL")"), IsEmpty());
+  for (const char* delimiter : {"", ";;", "\\\"", "\\n", "\\r", "ö"})
+    EXPECT_THAT(codes(std::string(R"("delimiter": ")") + delimiter + "\""), ElementsAre("W0203"))
+        << delimiter;
+  for (const char* null : {"a,b", "\\\"", "a\\nb", "\\r"})
+    EXPECT_THAT(codes(std::string(R"("null": ")") + null + "\""), ElementsAre("W0203")) << null;
+  EXPECT_THAT(codes(R"("delimiter": ";", "null": "a;b")"), ElementsAre("W0203"));
+  EXPECT_THAT(codes(R"("delimiter": ";", "null": "a,b")"), IsEmpty());
+}
+
 TEST(RawFormat, PassesRecordsThrough) {
   const Decoded decoded =
       DecodeTexts(R"({"type": "raw"})", R"({"value": "bytes"})", {"a", "", "\xFF"});
