@@ -1,5 +1,6 @@
 #include "engine/runtime/snapshot.h"
 
+#include <limits>
 #include <utility>
 
 #include "engine/base/bytes.h"
@@ -34,10 +35,21 @@ Status Damaged(std::string_view what) {
   return Status(Code::kCorruption, "task snapshot: " + std::string(what));
 }
 
+/// Makes `in` fail: what it holds cannot be meant.
+void Refuse(ByteReader& in) { in.Raw(in.left() + 1); }
+
+/// A number of the width of T; a larger one would be taken for another task or key group.
+template <class T>
+T Number(ByteReader& in) {
+  const uint64_t value = in.Varint();
+  if (value > std::numeric_limits<T>::max()) Refuse(in);
+  return static_cast<T>(value);
+}
+
 /// A count that the bytes left could hold: damaged counts never make us allocate.
 uint64_t Count(ByteReader& in) {
   const uint64_t count = in.Varint();
-  return count <= in.left() ? count : (in.Raw(in.left() + 1), 0);
+  return count <= in.left() ? count : (Refuse(in), 0);
 }
 
 void WriteTask(const TaskSnapshot& snapshot, std::string& out) {
@@ -50,10 +62,10 @@ void WriteTask(const TaskSnapshot& snapshot, std::string& out) {
   writer.Varint(snapshot.changes);
 }
 void ReadTask(ByteReader& in, TaskSnapshot& snapshot) {
-  snapshot.task.chain = static_cast<uint32_t>(in.Varint());
-  snapshot.task.task = {static_cast<uint16_t>(in.Varint())};
-  snapshot.groups.first = {static_cast<uint16_t>(in.Varint())};
-  snapshot.groups.last = {static_cast<uint16_t>(in.Varint())};
+  snapshot.task.chain = Number<uint32_t>(in);
+  snapshot.task.task = {Number<uint16_t>(in)};
+  snapshot.groups.first = {Number<uint16_t>(in)};
+  snapshot.groups.last = {Number<uint16_t>(in)};
   snapshot.finished = in.Fixed<uint8_t>() != 0;
   snapshot.changes = in.Varint();
 }
@@ -89,7 +101,7 @@ void ReadBuffered(ByteReader& in, TaskSnapshot& snapshot) {
   for (uint64_t count = Count(in); count != 0 && in.ok(); --count) {
     std::map<uint16_t, uint64_t>& groups = snapshot.buffered[std::string(in.String())];
     for (uint64_t group_count = Count(in); group_count != 0 && in.ok(); --group_count) {
-      const auto group = static_cast<uint16_t>(in.Varint());
+      const auto group = Number<uint16_t>(in);
       groups[group] = in.Varint();
     }
   }
@@ -109,7 +121,7 @@ void ReadLists(ByteReader& in, TaskSnapshot& snapshot) {
   for (uint64_t count = Count(in); count != 0 && in.ok(); --count) {
     ListItems& list = snapshot.lists.emplace_back();
     list.node_id = in.String();
-    list.state = {static_cast<uint16_t>(in.Varint())};
+    list.state = {Number<uint16_t>(in)};
     for (uint64_t items = Count(in); items != 0 && in.ok(); --items)
       list.items.emplace_back(in.String());
   }
@@ -159,7 +171,7 @@ Status ReadInFlight(ByteReader& in, TaskSnapshot& snapshot) {
   for (uint64_t count = Count(in); count != 0 && in.ok(); --count) {
     InFlightRows rows;
     rows.node_id = in.String();
-    rows.port = {static_cast<uint16_t>(in.Varint())};
+    rows.port = {Number<uint16_t>(in)};
     const std::string_view batch = in.String();
     if (!in.ok()) break;
     WEIR_ASSIGN(rows.batch, DecodeBatch(batch));
@@ -182,9 +194,10 @@ void ReadLanes(ByteReader& in, TaskSnapshot& snapshot) {
   for (uint64_t count = Count(in); count != 0 && in.ok(); --count) {
     NodeLane& lane = snapshot.lanes.emplace_back();
     lane.node_id = in.String();
-    lane.lane.lane = {static_cast<uint16_t>(in.Varint())};
+    lane.lane.lane = {Number<uint16_t>(in)};
     lane.lane.handle = in.String();
     lane.guarantee = static_cast<Guarantee>(in.Fixed<uint8_t>());
+    if (lane.guarantee > Guarantee::kExactlyOnce) Refuse(in);
   }
 }
 
@@ -205,9 +218,9 @@ void WriteImage(const StateImage& image, std::string& out) {
 }
 StateImage ReadImage(ByteReader& in) {
   StateImage image;
-  image.format = static_cast<uint32_t>(in.Varint());
-  image.groups.first = {static_cast<uint16_t>(in.Varint())};
-  image.groups.last = {static_cast<uint16_t>(in.Varint())};
+  image.format = Number<uint32_t>(in);
+  image.groups.first = {Number<uint16_t>(in)};
+  image.groups.last = {Number<uint16_t>(in)};
   for (uint64_t count = Count(in); count != 0 && in.ok(); --count) {
     ImageFile& file = image.files.emplace_back();
     file.name = in.String();
@@ -253,6 +266,7 @@ Result<TaskSnapshot> DecodeTaskSnapshot(std::string_view bytes) {
                                            " is not known; this version reads format " +
                                            std::to_string(kFormat));
   TaskSnapshot snapshot;
+  Block last{};
   while (true) {
     const auto block = static_cast<Block>(in.Fixed<uint8_t>());
     const std::string_view body = in.String();
@@ -260,6 +274,13 @@ Result<TaskSnapshot> DecodeTaskSnapshot(std::string_view bytes) {
     if (!in.ok()) return Damaged("it is cut off");
     if (crc != Crc32c(body, Crc32c(std::string_view(reinterpret_cast<const char*>(&block), 1))))
       return Damaged("a checksum does not match");
+    // One behind the other; only the image may be missing.
+    const bool follows = static_cast<int>(block) == static_cast<int>(last) + 1 ||
+                         (block == Block::kEnd && last == Block::kLanes);
+    if (block <= Block::kEnd && !follows)
+      return Damaged("block " + std::to_string(static_cast<int>(block)) + " follows block " +
+                     std::to_string(static_cast<int>(last)));
+    last = block;
     ByteReader reader(body);
     switch (block) {
       case Block::kTask:
@@ -287,7 +308,7 @@ Result<TaskSnapshot> DecodeTaskSnapshot(std::string_view bytes) {
         snapshot.image = ReadImage(reader);
         break;
       case Block::kEnd:
-        if (in.left() != 0) return Damaged("bytes follow its end");
+        if (in.left() != 0 || !body.empty()) return Damaged("bytes follow its end");
         return snapshot;
       default:
         return Damaged("block " + std::to_string(static_cast<int>(block)) + " is not known");
