@@ -10,6 +10,7 @@
 namespace weir {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
@@ -242,6 +243,58 @@ TEST(KafkaSink, WritesDeadLettersAsTheRecordsThatTheyWere) {
   EXPECT_EQ(headers.count("weir.err.code"), 1U);
   EXPECT_EQ(headers.find("weir.err.code")->second, "decode.json");
   EXPECT_EQ(headers.find("weir.err.offset")->second, "42");
+}
+
+TEST(KafkaSink, TakesTheTimestampOfItsExpression) {
+  KafkaRig rig(SharedKafka().value().plaintext);
+  const SchemaRef schema = SchemaOf("id int64, name string, _event_time timestamp");
+  const auto times = [&](const std::string& timestamp) {
+    const std::string topic = UniqueTopic("timestamp");
+    SinkRun run(
+        rig,
+        Options(topic, R"("key": ["id"], "create": {"partitions": 1, "replication": 1})" +
+                           (timestamp.empty() ? "" : R"(, "timestamp": ")" + timestamp + "\"")),
+        schema, kAppend, {});
+    EXPECT_EQ(run.node->Messages(), "");
+    EXPECT_TRUE(run.sink->Open(*run.context, {}).ok());
+    RowErrors errors;
+    run.Write(Rows(schema, 0, 4, {}), errors);
+    EXPECT_TRUE(errors.empty());
+    EXPECT_TRUE(run.Checkpoint(1).ok());
+    std::vector<int64_t> found;
+    for (const auto& record : ReadBack(rig, topic)) found.push_back(record.timestamp.us / 1000);
+    return found;
+  };
+  constexpr int64_t kEvent = 1'700'000'000'000;
+  // The clock of the context is at the same time, to the millisecond: rows show whose it is.
+  EXPECT_THAT(times(""), ElementsAre(kEvent, kEvent + 1, kEvent + 2, kEvent + 3));
+  EXPECT_THAT(
+      times("_event_time + INTERVAL '1 hour'"),
+      ElementsAre(kEvent + 3'600'000, kEvent + 3'600'001, kEvent + 3'600'002, kEvent + 3'600'003));
+  // Where it is NULL or cannot be computed: the processing time.
+  EXPECT_THAT(times("CASE WHEN id < 3 THEN from_epoch(1000 / (id - 1)) END"),
+              ElementsAre(1, kEvent, 1'000'000, kEvent));
+  EXPECT_THAT(times("TIMESTAMP '1960-01-01T00:00:00Z'"), ElementsAre(1, 1, 1, 1))
+      << "brokers take none before 1970";
+  EXPECT_THAT(
+      MakeNode("kafka_sink", Options("t", R"("timestamp": "id")"), {.input = schema})->Codes(),
+      ElementsAre("W0422"));
+  EXPECT_THAT(
+      MakeNode("kafka_sink", Options("t", R"("timestamp": "nope")"), {.input = schema})->Codes(),
+      ElementsAre("W0412"));
+}
+
+TEST(KafkaSink, SaysWhenThereAreTooFewBrokersForItsReplicas) {
+  KafkaRig rig(SharedKafka().value().plaintext);
+  const std::string topic = UniqueTopic("replicas");
+  SinkRun run(rig, Options(topic, R"("create": {"partitions": 2, "replication": 3})"),
+              SchemaOf("id int64, name string"), kAppend, {});
+  ASSERT_EQ(run.node->Messages(), "");
+  const Status status = run.sink->Open(*run.context, {});
+  EXPECT_FALSE(status.ok());
+  EXPECT_THAT(status.message(), AllOf(HasSubstr(topic), HasSubstr("eplication factor")));
+  const std::vector<std::string> names = {topic};
+  EXPECT_THAT(rig.Admin()->Topics(names, Seconds(10)).value(), SizeIs(0));
 }
 
 TEST(KafkaSink, NeedsAnExistingTopicOrLeaveToCreateIt) {

@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -573,6 +575,80 @@ TEST(KafkaSource, LogsInAndEncrypts) {
     EXPECT_TRUE(status.ok()) << status.ToString();
     EXPECT_EQ(run.Values(), Numbered(0, 10));
   }
+}
+
+/// A certificate with its key in files below `prefix`, by an authority that has the name of the
+/// broker's and not its key: a client shows only what that name has signed.
+void MakeForeignCertificate(const std::string& prefix) {
+  const std::string command =
+      "set -e; cd '" + prefix.substr(0, prefix.rfind('/')) + "'; p='" + prefix +
+      "'; exec 2>/dev/null; "
+      "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj '/CN=Weir test CA' -keyout "
+      "$p.ca.key -out $p.ca; "
+      "openssl req -newkey rsa:2048 -nodes -subj /CN=mallory -keyout $p.key -out $p.csr; "
+      "openssl x509 -req -in $p.csr -CA $p.ca -CAkey $p.ca.key -set_serial 7 -days 2 -out $p.pem; "
+      "rm $p.ca.key $p.ca $p.csr";
+  ASSERT_EQ(std::system(command.c_str()), 0);  // NOLINT: a test's own command
+}
+
+// The broker asks for a certificate and checks the one that is shown, so a refusal tells that it
+// was.
+TEST(KafkaSource, ShowsItsCertificateAndTrustsWhomItIsToldTo) {
+  KafkaRig rig(Addresses().plaintext);
+  const std::string topic = UniqueTopic("certificate");
+  rig.CreateTopic(topic, 1);
+  rig.Fill(topic, 1, 0, 10, "v");
+  const std::string foreign = ::testing::TempDir() + topic;
+  MakeForeignCertificate(foreign);
+  const std::string cert = FileText(Addresses().client_certificate_path);
+  const std::string key = FileText(Addresses().client_key_path);
+  const auto use = [&](const Json& security) {
+    Json connections;
+    connections["main"] = {{"type", "kafka"}, {"brokers", Addresses().ssl}, {"security", security}};
+    connections["main"]["security"]["protocol"] = "ssl";
+    rig.connections = connections.dump();
+  };
+  for (const Json& security :
+       {Json{{"ca_file", Addresses().ca_path}},
+        Json{{"ca_file", Addresses().ca_path}, {"cert", cert}, {"key", key}},
+        Json{{"ca", FileText(Addresses().ca_path)}, {"cert", cert}, {"key", key}}}) {
+    use(security);
+    SourceRun run(rig, Options(topic, R"("stop_at": "latest")"));
+    const Status started = run.Start({});
+    ASSERT_TRUE(started.ok()) << started.ToString();
+    ASSERT_TRUE(run.PollUntil([&] { return run.AllEnded(); }).ok());
+    EXPECT_EQ(run.Values(), Numbered(0, 10));
+  }
+  struct Refused {
+    Json security;
+    std::string code, part;
+  };
+  const Json trusted = {{"ca_file", Addresses().ca_path}};
+  const auto with = [&](const std::string& c, const std::string& k) {
+    Json security = trusted;
+    security["cert"] = c;
+    security["key"] = k;
+    return security;
+  };
+  for (const Refused& refused : {
+           Refused{Json::object(), "W0702", "certificate"},  // authorities of the system
+           Refused{Json{{"ca_file", foreign + ".pem"}}, "W0702", "certificate"},
+           Refused{with(FileText(foreign + ".pem"), FileText(foreign + ".key")), "W0702", "SSL"},
+           Refused{with(cert, FileText(foreign + ".key")), "W0704", "key"},
+           Refused{with(cert, "no key"), "W0704", "key"},
+           Refused{Json{{"ca_file", foreign + ".absent"}}, "W0704", "ssl.ca.location"},
+       }) {
+    use(refused.security);
+    const auto node =
+        MakeNode("kafka_source", Options(topic, ""), {.connections = rig.connections});
+    ASSERT_EQ(node->Messages(), "");
+    node->config->type().probe(*node->config, node->shape, *rig.clients, *rig.env, node->problems);
+    EXPECT_THAT(node->Messages(), AllOf(HasSubstr(refused.code + " /nodes/node/connection"),
+                                        HasSubstr(refused.part)));
+    EXPECT_THAT(node->Messages(), Not(HasSubstr("PRIVATE KEY")));
+  }
+  std::remove((foreign + ".key").c_str());
+  std::remove((foreign + ".pem").c_str());
 }
 
 TEST(KafkaSource, SaysThatTheLoginWasRefusedAndNeverThePassword) {
