@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <string>
+#include <vector>
+
 #include "engine/base/env_posix.h"
 #include "tests/harness/sim_env.h"
 
@@ -64,6 +68,74 @@ TEST(ProcessMemoryGovernor, TakesFromHotStateWhatOthersUseBeyondTheirReservation
 TEST(DetectMemoryLimit, FindsANumberOnThisMachine) {
   const std::unique_ptr<Env> env = MakePosixEnv(1);
   EXPECT_GE(DetectMemoryLimit(*env), 64 * kMiB);
+}
+
+using Files = std::map<std::string, std::string>;
+
+/// The limit on a machine of these files.
+size_t LimitOn(const Files& files) {
+  SimWorld world(1);
+  const std::unique_ptr<Env> env = world.StartProcess("weir");
+  for (const auto& [path, text] : files) {
+    for (size_t slash = path.find('/', 1); slash != std::string::npos;
+         slash = path.find('/', slash + 1))
+      EXPECT_TRUE(env->MakeDirectory(path.substr(0, slash)).ok());
+    EXPECT_TRUE(WriteFileDurably(*env, path, text).ok()) << path;
+  }
+  return DetectMemoryLimit(*env);
+}
+
+TEST(DetectMemoryLimit, OfVersion2) {
+  const std::string root = "/sys/fs/cgroup/";
+  struct Given {
+    std::string what, group;
+    Files limits;
+    size_t limit;
+  };
+  const std::vector<Given> all = {
+      {"a container: its group is the root",
+       "0::/\n",
+       {{root + "memory.max", "268435456\n"}, {root + "memory.high", "1024\n"}},
+       256 * kMiB},
+      {"a pod: the limit of the container is above what is seen",
+       "0::/../../outside\n",
+       {{root + "memory.max", "268435456\n"}},
+       256 * kMiB},
+      {"the group above has less",
+       "0::/a/b\n",
+       {{root + "a/b/memory.max", "536870912\n"}, {root + "a/memory.max", "134217728\n"}},
+       128 * kMiB},
+      {"the group above has more",
+       "0::/a/b\n",
+       {{root + "a/b/memory.max", "134217728\n"}, {root + "a/memory.max", "536870912\n"}},
+       128 * kMiB},
+      {"a group beside it does not count",
+       "0::/a/b\n",
+       {{root + "a/c/memory.max", "134217728\n"}, {root + "a/b/memory.max", "max\n"}},
+       3072 * kMiB},
+      {"more than the machine leaves",
+       "0::/a\n",
+       {{root + "a/memory.max", "4294967296\n"}},
+       3072 * kMiB},
+      {"beside version 1",
+       "3:cpu:/x\n0::/a\n",
+       {{root + "unified/a/memory.max", "134217728\n"}},
+       128 * kMiB},
+      {"no end of line", "0::/a", {{root + "a/memory.max", "134217728"}}, 128 * kMiB},
+      {"nothing that could be read",
+       "0::/a\n",
+       {{root + "a/memory.max", "\n"}, {root + "memory.max", "-1\n"}},
+       3072 * kMiB},
+      {"no files of groups", "0::/a\n", {}, 3072 * kMiB},
+  };
+  for (const Given& given : all) {
+    Files files = given.limits;
+    files["/proc/meminfo"] = "MemTotal:        4194304 kB\nMemFree: 1 kB\n";
+    files["/proc/self/cgroup"] = given.group;
+    EXPECT_EQ(LimitOn(files), given.limit) << given.what;
+  }
+  EXPECT_EQ(LimitOn({}), 2048 * kMiB) << "nothing is known";
+  EXPECT_EQ(LimitOn({{root + "memory.max", "134217728\n"}}), 128 * kMiB);
 }
 
 TEST(DetectMemoryLimit, TakesTheLeastOfItsGroupAndThoseAbove) {
