@@ -66,6 +66,39 @@ TEST(HttpApi, WhatIsNoRequestGetsAnError) {
   EXPECT_EQ(CodeOf(client.ReceiveAll()).front(), '4');
 }
 
+TEST(HttpApi, HasNoPathsButItsOwnHoweverTheyAreWritten) {
+  const auto server = Served(WithApi());
+  for (const char* path :
+       {"/../../etc/passwd", "/api/v1/jobs/../../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd",
+        "/..%252f..%252fetc%252fpasswd", "/..\\..\\etc\\passwd", "//etc/passwd", "/etc/passwd",
+        "/metrics/../healthz", "/healthz/", "/HEALTHZ", "/healthz%00", "/.", "/debug",
+        "/debug/pprof/", "/debug/vars", "/core", "/api", "/api/v1",
+        "/api/v1/jobs/clicks/secrets"}) {
+    const std::string answer = RawClient::Get(server->address(), path);
+    EXPECT_EQ(CodeOf(answer).front(), '4') << path << "\n" << answer;
+    EXPECT_EQ(answer.find("root:"), std::string::npos) << path;
+  }
+}
+
+// What two servers in a row could read differently gets no second answer, and the connection ends.
+TEST(HttpApi, TakesOneRequestForOne) {
+  const auto server = Served(WithApi());
+  const std::string second = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  for (const char* first :
+       {"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n0\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: "
+        "0\r\n\r\n",
+        "GET /healthz HTTP/1.1\nHost: localhost\n\n", "GET /healthz\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nHost : localhost\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\n Host: localhost\r\n\r\n"}) {
+    RawClient client(server->address());
+    ASSERT_TRUE(client.Send(first + second));
+    const std::string answers = client.ReceiveAll();
+    EXPECT_EQ(answers.find("weir_build_info"), std::string::npos) << first << "\n" << answers;
+  }
+}
+
 TEST(HttpApi, ProbesAnswerBesideIdleConnections) {
   const auto server = Served(ProbesAlone());
   std::vector<RawClient> idle;

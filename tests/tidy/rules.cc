@@ -630,6 +630,81 @@ Findings NoMachinePaths(const SourceTree& tree) {
   return findings;
 }
 
+namespace {
+
+constexpr const char* kAcceptancePath = "tests/acceptance.txt";
+
+/// Where a row names its tests: Suite.Case, file.py:test_name, ctest:NAME.
+std::set<std::string> NamedTests(const SourceTree& tree) {
+  static const RE2 kCase(R"(\bTEST(?:_F|_P)?\((\w+),\s*(\w+)\))");
+  static const RE2 kMethod(R"(\bdef (test_\w+)\()");
+  static const RE2 kCommand(R"(\badd_test\(NAME ([\w.]+))");
+  static const RE2 kFuzz(R"(\bweir_fuzz\((\w+))");
+  std::set<std::string> names;
+  for (const auto& [path, file] : tree.files()) {
+    if (!path.starts_with("tests/")) continue;
+    std::string one, two;
+    re2::StringPiece rest(file.is_cpp() ? file.code : file.text);
+    if (file.is_cpp()) {
+      while (RE2::FindAndConsume(&rest, kCase, &one, &two)) names.insert(one + "." + two);
+    } else if (path.ends_with(".py")) {
+      const std::string name = path.substr(path.rfind('/') + 1);
+      while (RE2::FindAndConsume(&rest, kMethod, &one)) names.insert(name + ":" + one);
+    } else if (path.ends_with("CMakeLists.txt")) {
+      while (RE2::FindAndConsume(&rest, kCommand, &one)) names.insert("ctest:" + one);
+      rest = file.text;
+      while (RE2::FindAndConsume(&rest, kFuzz, &one)) names.insert("ctest:fuzz." + one);
+    }
+  }
+  return names;
+}
+
+/// Every id that there is: J01 to J30, E01 to E11 and so on.
+std::set<std::string> AcceptanceIds() {
+  std::set<std::string> ids;
+  for (const auto& [letter, count] :
+       {std::pair('J', 30), std::pair('E', 11), std::pair('R', 16), std::pair('H', 18),
+        std::pair('N', 14), std::pair('S', 12), std::pair('C', 3)}) {
+    for (int number = 1; number <= count; ++number)
+      ids.insert(letter + std::string(number < 10 ? "0" : "") + std::to_string(number));
+  }
+  return ids;
+}
+
+}  // namespace
+
+Findings AcceptanceRows(const SourceTree& tree) {
+  Findings findings;
+  const auto found = tree.files().find(kAcceptancePath);
+  if (found == tree.files().end()) return findings;
+  const std::set<std::string> tests = NamedTests(tree);
+  std::set<std::string> missing = AcceptanceIds();
+  int number = 0;
+  const auto report = [&](int line, std::string message) {
+    findings.push_back({"acceptance_rows", kAcceptancePath, line, std::move(message)});
+  };
+  for (const std::string_view line : Lines(found->second.text)) {
+    ++number;
+    if (line.empty() || line.front() == '#') continue;
+    const size_t reason = std::min(line.find(" - "), line.size());
+    std::istringstream words{std::string(line.substr(0, reason))};
+    std::string id, test;
+    words >> id;
+    if (missing.erase(id) == 0) report(number, "'" + id + "' is no row, or stands here twice");
+    bool any = reason != line.size();
+    while (words >> test) {
+      any = true;
+      if (!tests.contains(test))
+        report(number, id + ": there is no test '" + test +
+                           "': name Suite.Case, file.py:test_name or ctest:NAME");
+    }
+    if (!any) report(number, id + ": name its tests, or behind ' - ' why it has none");
+  }
+  for (const std::string& id : missing)
+    report(0, "row " + id + " is missing: name its tests, or behind ' - ' why it has none");
+  return findings;
+}
+
 const std::vector<Rule>& AllRules() {
   static const std::vector<Rule> kRules = {
       {"include_direction", IncludeDirection},
@@ -648,6 +723,7 @@ const std::vector<Rule>& AllRules() {
       {"links_resolve", LinksResolve},
       {"named_pages_exist", NamedPagesExist},
       {"no_machine_paths", NoMachinePaths},
+      {"acceptance_rows", AcceptanceRows},
   };
   return kRules;
 }

@@ -51,6 +51,9 @@ Findings LinksResolve(const SourceTree& tree);
 Findings NamedPagesExist(const SourceTree& tree);
 Findings NoMachinePaths(const SourceTree& tree);
 
+/// The rows of tests/acceptance.txt: each id once, each with tests that exist or a reason.
+Findings AcceptanceRows(const SourceTree& tree);
+
 /// All of the above.
 const std::vector<Rule>& AllRules();
 

@@ -235,6 +235,36 @@ TEST(NoMachinePaths, FindsThem) {
               ElementsAre(Found("a/b.cc", "a path of one machine")));
 }
 
+TEST(AcceptanceRows, AreAllThereWithTestsThatExist) {
+  const auto messages = [](const std::string& rows) {
+    SourceTree tree;
+    tree.Add("tests/acceptance.txt", rows);
+    tree.Add("tests/base/a_test.cc", "TEST(Suite, Case) {}\n// TEST(Suite, Old) {}\n");
+    tree.Add("tests/process/life_test.py", "    def test_it_ends(self):\n");
+    tree.Add("tests/CMakeLists.txt",
+             "add_test(NAME chaos.kills COMMAND x)\nweir_fuzz(csv LINK y)\n");
+    std::vector<std::string> texts;
+    for (const Finding& finding : AcceptanceRows(tree)) texts.push_back(finding.message);
+    return texts;
+  };
+  std::string all;
+  for (const auto& [letter, count] :
+       {std::pair("J", 30), std::pair("E", 11), std::pair("R", 16), std::pair("H", 18),
+        std::pair("N", 14), std::pair("S", 12), std::pair("C", 2)}) {
+    for (int i = 1; i <= count; ++i)
+      all += letter + std::string(i < 10 ? "0" : "") + std::to_string(i) + " Suite.Case\n";
+  }
+  const auto with = [&](const std::string& row) { return messages("# rows\n\n" + all + row); };
+  EXPECT_THAT(with("C03 Suite.Case life_test.py:test_it_ends ctest:chaos.kills ctest:fuzz.csv\n"),
+              testing::IsEmpty());
+  EXPECT_THAT(with("C03 - it is planned\n"), testing::IsEmpty());
+  EXPECT_THAT(with("C03 Suite.Case - on one machine\n"), testing::IsEmpty());
+  for (const char* row :
+       {"", "C03\n", "C03 Suite.Old\n", "C03 life_test.py:test_it\n", "C03 ctest:fuzz.json\n",
+        "C03 Suite.Case\nC03 Suite.Case\n", "C03 Suite.Case\nC04 Suite.Case\n"})
+    EXPECT_THAT(with(row), testing::SizeIs(1)) << row;
+}
+
 TEST(ApplyExceptions, RemovesWhatIsAllowedAndReportsStaleLines) {
   const Findings findings = {{"no_fixme", "a.cc", 1, "m"}, {"no_fixme", "b.cc", 1, "m"}};
   EXPECT_THAT(ApplyExceptions(findings, "# comment\nno_fixme a.cc because of this\n"),
