@@ -15,6 +15,7 @@
 #include "engine/control/prepare.h"
 #include "engine/control/publish.h"
 #include "engine/control/restart_policy.h"
+#include "engine/control/stop_request.h"
 
 namespace weir::control {
 namespace {
@@ -72,7 +73,7 @@ class Coordinator final : public JobCoordinator {
         threshold_(plan_),
         loop_(env_),
         ownership_(
-            loop_, shared_->place, [this] { return stop_requested_; }, options_.say) {
+            loop_, shared_->place, [this] { return stop_.asked(); }, options_.say) {
     status_.checkpoints.duration.bounds = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1,  2,
                                            5,    10,   30,   60,  120, 300, 600};
     status_.checkpoints.duration.counts.resize(status_.checkpoints.duration.bounds.size() + 1);
@@ -206,7 +207,7 @@ class Coordinator final : public JobCoordinator {
   }
 
   void EndUnstarted(const Status& why) {
-    if (why.code() == Code::kCancelled && stop_requested_)
+    if (why.code() == Code::kCancelled && stop_.asked())
       return End(JobState::kStopped, Status::Ok(), "");
     End(JobState::kFailed, why, "");
   }
@@ -219,7 +220,7 @@ class Coordinator final : public JobCoordinator {
   }
 
   void BeginAttempt() {
-    if (stop_requested_) return End(JobState::kStopped, Status::Ok(), "");
+    if (stop_.asked()) return End(JobState::kStopped, Status::Ok(), "");
     SetState(JobState::kScheduling);
     if (!ownership_.owned()) return TakeOwner();
     if (running_once_) options_.store->RetryUntil(env_.Steady() + options_.connect_timeout);
@@ -242,7 +243,7 @@ class Coordinator final : public JobCoordinator {
   void HandlePrepareFailure(const Status& status) {
     if (status.code() == Code::kFenced) return LoseHead(status);
     const bool waits = status.retry() == Retry::kBackoff;
-    if (!running_once_ && waits && env_.Steady() < connect_deadline_ && !stop_requested_) {
+    if (!running_once_ && waits && env_.Steady() < connect_deadline_ && !stop_.asked()) {
       WEIR_LOG_EVERY_MS(5'000, kWarn, "cannot start yet, trying again", {"job", plan_.job},
                         {"error", status.message()});
       loop_.After(kConnectRetryInterval, [this] { BeginAttempt(); });
@@ -348,7 +349,7 @@ class Coordinator final : public JobCoordinator {
       AfterInAttempt(interval,
                      [this, node = node, interval = interval] { Discover(node, interval); });
     }
-    if (stop_requested_) ContinueStop();  // sources end at once
+    if (stop_.asked()) ContinueStop();  // sources end at once
     if (!ending_ && !pending_ && LanesAreRecovered()) ContinueEnd(plan_.checkpoint.interval);
   }
 
@@ -386,7 +387,7 @@ class Coordinator final : public JobCoordinator {
   }
 
   void MaybeCheckpoint() {
-    if (pending_ || cleaning_ || stop_requested_ || drained_)
+    if (pending_ || cleaning_ || stop_.asked() || drained_)
       return;  // each of these schedules what follows
     if (attempt_->changes() == last_changes_) {
       Update([&](JobStatus& status) {
@@ -410,9 +411,7 @@ class Coordinator final : public JobCoordinator {
     }
     Update([](JobStatus& status) { status.checkpoints.in_progress = true; });
     // One of a stop has only what is left of the stop's time.
-    const Duration time = stop_requested_ && !drain_
-                              ? std::min(plan_.checkpoint.timeout, stop_deadline_ - env_.Steady())
-                              : plan_.checkpoint.timeout;
+    const Duration time = stop_.TimeFor(plan_.checkpoint.timeout, env_.Steady());
     options_.store->RetryUntil(env_.Steady() + time);
     AfterInAttempt(time, [this, id = pending_->id] { ExpireCheckpoint(id); });
     attempt_->Trigger(pending_->id);
@@ -531,7 +530,7 @@ class Coordinator final : public JobCoordinator {
     completed_since_listing_ = kOrphanCollectionCheckpoints;  // its files are found by a listing
                                                               // after the next completed one
     if (kind == CheckpointKind::kStop) {
-      if (env_.Steady() < stop_deadline_)
+      if (!stop_.is_over(env_.Steady()))
         return AfterInAttempt(Seconds(1), [this] { ContinueStop(); });
       return EndWithoutFinal(why);
     }
@@ -558,12 +557,6 @@ class Coordinator final : public JobCoordinator {
     AwaitLanes(kind, id, env_.Steady() + options_.stop_timeout);
   }
 
-  static Status SinksLate(CheckpointId id) {
-    return Status(Code::kTimedOut, "sinks did not publish checkpoint " + std::to_string(id.value) +
-                                       " before the stop's time was over; it goes out at the next "
-                                       "start");
-  }
-
   void AwaitLanes(CheckpointKind kind, CheckpointId id, Duration deadline) {
     awaits_lanes_ = kind;
     if (attempt_->lanes_confirmed(id)) {
@@ -572,7 +565,7 @@ class Coordinator final : public JobCoordinator {
           Status::Ok());
     }
     if (env_.Steady() >= deadline && kind == CheckpointKind::kStop) {
-      return EndAttemptAndJob(JobState::kStopped, SinksLate(id));
+      return EndAttemptAndJob(JobState::kStopped, StopRequest::SinksLate(id));
     }
     AfterInAttempt(kLanePollInterval,
                    [this, kind, id, deadline] { AwaitLanes(kind, id, deadline); });
@@ -597,13 +590,13 @@ class Coordinator final : public JobCoordinator {
     finished_.insert(task);
     size_t all = 0;
     for (const PlanChain& chain : plan_.chains) all += chain.parallelism;
-    if (finished_.size() != all || (stop_requested_ && !drain_) || drained_) return;
+    if (finished_.size() != all || stop_.cuts_off() || drained_) return;
     // A short input ends between two looks at the bad records: none of its results is published
     // before they were judged.
     if (const Status status = threshold_.Judge(env_.Steady(), attempt_->Values()); !status.ok())
       return HandleFailure(threshold_.last_node(), status, "task_failed");
     drained_ = true;
-    if (!stop_requested_) SetState(JobState::kFinishing);
+    if (!stop_.asked()) SetState(JobState::kFinishing);
     if (pending_ || cleaning_ || !LanesAreRecovered())
       return;  // what is under way comes back through ContinueEnd
     TriggerCheckpoint(CheckpointKind::kFinished);
@@ -613,16 +606,14 @@ class Coordinator final : public JobCoordinator {
   void ContinueEnd(Duration next_checkpoint) {
     if (StopIsOverdue()) return EndWithoutFinal(StopTookTooLong());
     if (drained_) return TriggerCheckpoint(CheckpointKind::kFinished);
-    if (stop_requested_) return ContinueStop();
+    if (stop_.asked()) return ContinueStop();
     ScheduleCheckpoint(next_checkpoint);
   }
 
   void BeginStop(bool drain) {
-    if (stop_requested_ || ending_) return;
-    stop_requested_ = true;
+    if (stop_.asked() || ending_) return;
     if (cleaning_) options_.store->Interrupt();  // what it leaves is removed another time
-    drain_ = drain;
-    stop_deadline_ = env_.Steady() + plan_.checkpoint.timeout;
+    stop_.Ask(drain, env_.Steady() + plan_.checkpoint.timeout);
     loop_.After(plan_.checkpoint.timeout, [this] { HandleStopOverdue(); });
     switch (state()) {
       case JobState::kRunning:
@@ -646,35 +637,32 @@ class Coordinator final : public JobCoordinator {
   void ContinueStop() {
     if (state() == JobState::kRunning) {
       SetState(JobState::kStopping);
-      if (drain_) {
+      if (stop_.drains()) {
         attempt_->Drain();
       } else {
         attempt_->StopSources();
       }
     }
     if (pending_ || cleaning_ || !LanesAreRecovered()) return;  // comes back through ContinueEnd
-    if (drain_) return;                                         // HandleFinished goes on
+    if (stop_.drains()) return;                                 // HandleFinished goes on
     if (StopIsOverdue()) return EndWithoutFinal(StopTookTooLong());
     TriggerCheckpoint(CheckpointKind::kStop);
   }
 
-  bool StopIsOverdue() const {
-    return stop_requested_ && !drain_ && env_.Steady() >= stop_deadline_;
-  }
+  bool StopIsOverdue() const { return stop_.is_overdue(env_.Steady()); }
   Status StopTookTooLong() const {
-    return Status(Code::kTimedOut,
-                  std::string("the stop took longer than checkpoint.timeout") +
-                      (lanes_ && !LanesAreRecovered() ? ", while a sink still recovers" : ""));
+    return StopRequest::TookTooLong(lanes_ && !LanesAreRecovered());
   }
 
   /// A stop lasts as long as one checkpoint may, whatever was under way when it was asked for: one
   /// that hung already then does not have its time first and the last one its own after it.
   void HandleStopOverdue() {
     // All that is read goes through first, however long it takes.
-    if (drain_ && (!lanes_ || LanesAreRecovered())) return;
+    if (stop_.drains() && (!lanes_ || LanesAreRecovered())) return;
     if (attempt_ == nullptr) return;                     // StartAttempt looks
     if (awaits_lanes_ == CheckpointKind::kStop) return;  // stop_timeout bounds it
-    if (awaits_lanes_) return EndAttemptAndJob(JobState::kStopped, SinksLate(head_->checkpoint));
+    if (awaits_lanes_)
+      return EndAttemptAndJob(JobState::kStopped, StopRequest::SinksLate(head_->checkpoint));
     if (pending_ && pending_->publishing) return;  // its answer comes, and ContinueEnd ends
     if (pending_) {
       Update([](JobStatus& status) {
@@ -772,7 +760,7 @@ class Coordinator final : public JobCoordinator {
     discovery_.reset();
     current_attempt_.value = 0;  // later events of it are void
     Update([](JobStatus& status) { status.checkpoints.in_progress = false; });
-    if (stop_requested_) return End(JobState::kStopped, named.At("no final checkpoint"), node);
+    if (stop_.asked()) return End(JobState::kStopped, named.At("no final checkpoint"), node);
     if (why.retry() == Retry::kNever) return End(JobState::kFailed, named, node);
     const double random = static_cast<double>(env_.Random() >> 11) * 0x1p-53;
     const std::optional<Duration> delay = restart_.OnFailure(env_.Steady(), random);
@@ -817,11 +805,11 @@ class Coordinator final : public JobCoordinator {
   std::set<std::pair<std::string, uint16_t>> recovered_lanes_;  // node, lane
   std::set<TaskKey> finished_;
   Path restore_directory_;
-  Duration connect_deadline_{}, stop_deadline_{};
+  StopRequest stop_;
+  Duration connect_deadline_{};
   uint64_t last_id_ = 0, last_changes_ = 0, completed_since_listing_ = 0;
   uint32_t failures_in_row_ = 0;
-  bool cleaning_ = false, running_once_ = false, stop_requested_ = false, drain_ = false,
-       drained_ = false, ending_ = false;
+  bool cleaning_ = false, running_once_ = false, drained_ = false, ending_ = false;
 
   mutable std::mutex mutex_;
   // Guarded by mutex_; attempt_ is replaced by the loop thread alone, which may read it without the
