@@ -26,8 +26,8 @@ class Gzip final : public Decompressor {
     if (open_) inflateEnd(&stream_);
   }
   Result<size_t> Next(std::string_view in, size_t room, std::string& out) override {
+    if (in.empty()) return size_t{0};
     if (!open_) {
-      if (in.empty()) return size_t{0};
       stream_ = {};
       if (inflateInit2(&stream_, kGzipWindowBits) != Z_OK)
         return Status(Code::kLimit, "no memory to decompress");

@@ -14,8 +14,8 @@ namespace weir {
 class Decompressor {
  public:
   virtual ~Decompressor() = default;
-  /// Appends at most `room` bytes to `out`; answers the bytes of `in` that were used. What had no
-  /// room comes with the next call, also with one whose `in` is empty.
+  /// Appends at most `room` bytes to `out`; answers the bytes of `in` that were used: never all of
+  /// them while there is text that had no room.
   virtual Result<size_t> Next(std::string_view in, size_t room, std::string& out) = 0;
   /// False inside of a member: the file is cut off if it ends here.
   virtual bool at_boundary() const = 0;

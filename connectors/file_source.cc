@@ -334,9 +334,9 @@ struct FileReader {
       WEIR_ASSIGN(const size_t got, file->Read(raw_offset, more));
       raw.append(more, 0, got);
       raw_offset += got;
-      // The decompressor may owe what had no room.
-      if (got == 0 && raw.empty() && decompressor->at_boundary()) {
+      if (got == 0 && raw.empty()) {
         at_end = true;
+        cut_off = !decompressor->at_boundary();
         return Status::Ok();
       }
     }
