@@ -16,7 +16,8 @@ std::string RandomHex(Env& env, int digits) {
 
 std::string RandomUuid(Env& env) {
   std::string text = RandomHex(env, 32);
-  for (const size_t place : {8, 13, 18, 23}) text.insert(place, 1, '-');
+  for (const size_t place : {size_t{8}, size_t{13}, size_t{18}, size_t{23}})
+    text.insert(place, 1, '-');
   return text;
 }
 
