@@ -468,6 +468,7 @@ class JsonDecoder final : public Decoder {
   static bool Equal(const Slot& slot, const char* name) {
     // Text is padded, names have mostly 16 bytes or less.
     if (slot.size > 16) return std::memcmp(slot.text.data(), name, slot.size) == 0;
+    if (slot.size == 0) return false;  // nothing was kept for this place: its name was too long
     uint64_t a = 0, b = 0;
     std::memcpy(&a, slot.text.data(), 8);
     std::memcpy(&b, name, 8);
