@@ -535,12 +535,13 @@ class ClusterTest(unittest.TestCase):
         """State four times as large as the pod's memory: a right result, and no OOMKilled."""
         limit = 128
         keys = int(4 * (limit << 20) / (memory_limit.KEY_CHARS + memory_limit.NOTE_CHARS + memory_limit.ACCUMULATOR_BYTES)) + 1
-        # The input comes by a claim of its own, bound to a volume by name.
-        volume = cluster.get("/api/v1/persistentvolumes/node0-11")
+        # The input comes by a claim of its own, bound to a volume by name: one that no release has got before.
+        volume = next(v for v in cluster.get("/api/v1/persistentvolumes")["items"]
+                      if v["metadata"]["name"].startswith("node0-") and v["status"]["phase"] == "Available")
         folder = pathlib.Path(volume["spec"]["local"]["path"])
         rows = memory_limit.write_input(str(folder / "input.ndjson"), keys)
         claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "input"}, "spec": {
-            "accessModes": ["ReadWriteOnce"], "storageClassName": "local", "volumeName": "node0-11", "resources": {"requests": {"storage": "1Gi"}}}}
+            "accessModes": ["ReadWriteOnce"], "storageClassName": "local", "volumeName": volume["metadata"]["name"], "resources": {"requests": {"storage": "1Gi"}}}}
         kubectl("create", "-f", "-", input=json.dumps(claim))
         job = memory_limit.job(FILES, 2)
         job["nodes"]["rows"]["path"] = "/input/input.ndjson"
