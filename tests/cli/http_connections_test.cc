@@ -178,7 +178,7 @@ TEST(HttpConnections, TheOldestMakesRoom) {
   for (int i = 0; i < 4; ++i) silent.emplace_back(server->address());
   EXPECT_EQ(RawClient::Get(server->address(), "/"), kOk);
   EXPECT_TRUE(silent[0].IsClosed());
-  for (int i = 1; i < 4; ++i) EXPECT_TRUE(silent[i].IsSilent()) << i;
+  for (size_t i = 1; i < silent.size(); ++i) EXPECT_TRUE(silent[i].IsSilent()) << i;
 }
 
 TEST(HttpConnections, WhoIsBeingAnsweredKeepsItsPlace) {
