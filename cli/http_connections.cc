@@ -23,6 +23,8 @@
 #include <utility>
 #include <vector>
 
+#include "engine/base/check.h"
+
 namespace weir::cli {
 namespace {
 
@@ -31,6 +33,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int kBacklog = 128;
 constexpr int kPortMax = 65535;
 constexpr size_t kReadBytes = 4096;
+constexpr size_t kAcceptedAtOnce = 16;
 /// After an accept that failed for want of descriptors or memory.
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 constexpr std::string_view kEndOfHead = "\r\n\r\n";
@@ -219,7 +222,10 @@ class Connections final : public HttpConnections {
               ? -1
               : 1 + static_cast<int>(
                         std::chrono::duration_cast<std::chrono::milliseconds>(next - now).count());
-      if (::poll(polled.data(), polled.size(), timeout) <= 0) continue;
+      const int ready = ::poll(polled.data(), polled.size(), timeout);
+      // For want of memory, or of descriptors allowed: not at once again.
+      if (ready < 0 && errno != EINTR) std::this_thread::sleep_for(kAcceptPause);
+      if (ready <= 0) continue;
       size_t number = 2;
       for (auto it = connections_.begin(); it != connections_.end(); ++number) {
         const bool keep = polled[number].revents == 0 || Progress(*it);
@@ -243,14 +249,16 @@ class Connections final : public HttpConnections {
     for (auto& [id, answer] : answers) {
       const auto it = std::find_if(connections_.begin(), connections_.end(),
                                    [id = id](const Connection& one) { return one.id == id; });
-      if (it == connections_.end()) continue;  // it made room
+      WEIR_CHECK(it != connections_.end());  // who waits for an answer does not make room
       if (!BeginAnswer(*it, std::move(answer))) connections_.erase(it);
     }
     return true;
   }
 
+  /// A bounded number at once: between two turns those that came before are read, so that a crowd
+  /// of new ones does not push out a request that has arrived.
   void Accept() {
-    while (true) {
+    for (size_t taken = 0; taken < kAcceptedAtOnce; ++taken) {
       Descriptor socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (socket.get() < 0) {
         if (errno == EINTR || errno == ECONNABORTED) continue;
@@ -270,6 +278,7 @@ class Connections final : public HttpConnections {
       connections_.push_back({.socket = std::move(socket),
                               .id = ++ids_,
                               .deadline = Clock::now() + limits_.request_max});
+      if (!Read(connections_.back())) connections_.pop_back();  // most have sent their request
     }
   }
 

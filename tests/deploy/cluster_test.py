@@ -575,7 +575,7 @@ class ClusterTest(unittest.TestCase):
         self.assertEqual(memory_limit.compare(str(work / "memory"), keys), [])
 
     def test_checkpoints_in_s3(self):
-        """No claim: the job moves to any node. A node that is cut off lives on with its pod, and the job goes on elsewhere at once; what the old pod still does is fenced."""
+        """No claim: the job moves to any node. A node that is cut off lives on with its pod, and the job goes on elsewhere once its OWNER has not been renewed for 15 s; what the old pod still does is fenced."""
         program = pathlib.Path(run(SOURCE / "deploy" / "third_party" / "versitygw.sh", "--path").stdout.strip())
         if not program.exists():
             self.skipTest(f"SKIPPED: there is no S3 server {program}: deploy/third_party/versitygw.sh builds it")
