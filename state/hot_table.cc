@@ -520,13 +520,14 @@ bool HotTable::Gather(Slice& slice, uint16_t group, std::string_view after, cons
   if (slice.lists.empty()) return true;
   for (Item* item : slice.lists[slice.BucketOf(group)]) {
     if (item->group != group) continue;
-    if (!after.empty() && item->key_view() <= after) continue;
-    if (range != nullptr && !range->end && item->key_view() > range->bound) continue;
+    const std::string_view key = item->key_view();
+    if (!after.empty() && key <= after) continue;
+    if (range != nullptr && !range->end && key > range->bound) continue;
     if (item->marked(kPending)) return false;
     if (keyed_rows_ ? static_cast<KeyEntry*>(item)->rows.empty()
                     : (item->absent() || Expired(*static_cast<Row*>(item))))
       continue;
-    gathered_.push_back(item);
+    gathered_.push_back({Prefix(key), item});
   }
   return true;
 }
@@ -551,37 +552,30 @@ void HotTable::AppendItem(Item* item, RowBlock& block) {
   }
 }
 
-/// False: not all of it had room. In key order if that is so, or if a key has several rows.
+/// False: not all of it had room. In key order, so that an operator may stop behind any row of a
+/// block and go on from its key.
 bool HotTable::AppendGathered(RowBlock& block) {
+  const auto less = [](const Sortable& a, const Sortable& b) {
+    return a.prefix != b.prefix ? a.prefix < b.prefix : a.item->key_view() < b.item->key_view();
+  };
   const size_t room = RowBlock::kRowsMax - std::min<size_t>(block.rows.size(), RowBlock::kRowsMax);
-  const bool all = gathered_.size() <= room;
-  if (!all || keyed_rows_) OrderGathered(room);
+  bool all = true;
+  if (gathered_.size() > room) {
+    std::nth_element(gathered_.begin(), gathered_.begin() + static_cast<ptrdiff_t>(room),
+                     gathered_.end(), less);
+    gathered_.resize(room);
+    all = false;
+  }
+  std::sort(gathered_.begin(), gathered_.end(), less);
   constexpr size_t kAhead = 8;
   for (size_t i = 0; i < gathered_.size(); ++i) {
-    if (i + kAhead < gathered_.size()) __builtin_prefetch(gathered_[i + kAhead]);
-    AppendItem(gathered_[i], block);
-    UseItem(*gathered_[i]);
+    if (i + kAhead < gathered_.size()) __builtin_prefetch(gathered_[i + kAhead].item);
+    AppendItem(gathered_[i].item, block);
+    UseItem(*gathered_[i].item);
     // Whole keys: one with very many rows may pass the bound of a block.
     if (block.rows.size() >= RowBlock::kRowsMax && i + 1 < gathered_.size()) return false;
   }
   return all;
-}
-
-/// The first `room` of what was gathered, in key order.
-void HotTable::OrderGathered(size_t room) {
-  ordered_.clear();
-  for (Item* item : gathered_) ordered_.push_back({Prefix(item->key_view()), item});
-  const auto less = [](const Sortable& a, const Sortable& b) {
-    return a.prefix != b.prefix ? a.prefix < b.prefix : a.item->key_view() < b.item->key_view();
-  };
-  if (ordered_.size() > room) {
-    std::nth_element(ordered_.begin(), ordered_.begin() + static_cast<ptrdiff_t>(room),
-                     ordered_.end(), less);
-    ordered_.resize(room);
-  }
-  std::sort(ordered_.begin(), ordered_.end(), less);
-  gathered_.clear();
-  for (const Sortable& sortable : ordered_) gathered_.push_back(sortable.item);
 }
 
 namespace {
@@ -601,20 +595,6 @@ void PrefetchList(const Slice& slice, uint32_t group) {
   __builtin_prefetch(slice.lists[slice.BucketOf(static_cast<uint16_t>(group))].data());
 }
 
-/// The block ends although more follows: the next one begins behind its last key, so that has to be
-/// the highest of its group, whose rows begin at `group_begins`.
-void EndAtHighestKey(RowBlock& block, size_t group_begins) {
-  block.more = true;
-  const auto highest =
-      std::max_element(block.key.begin() + static_cast<ptrdiff_t>(group_begins), block.key.end());
-  if (highest == block.key.end()) return;
-  const size_t at = static_cast<size_t>(highest - block.key.begin());
-  std::swap(block.rows[at], block.rows.back());
-  std::swap(block.key[at], block.key.back());
-  std::swap(block.hash[at], block.hash.back());
-  std::swap(block.sort[at], block.sort.back());
-}
-
 }  // namespace
 
 Ready HotTable::ScanNamespace(Namespace ns, GroupRange groups, std::string_view after_key,
@@ -629,15 +609,6 @@ Ready HotTable::ScanNamespace(Namespace ns, GroupRange groups, std::string_view 
              shared_.groups.Contains(groups.last));
   Slice* slice = FindSlice(ns);
   if (slice == nullptr) return Ready::kReady;
-  size_t group_begins = 0;
-  const auto end_here = [&] {
-    if (keyed_rows_) {
-      block.more = true;  // in key order as it is
-    } else {
-      EndAtHighestKey(block, group_begins);
-    }
-    return Ready::kReady;
-  };
   for (uint32_t at = groups.first.value; at <= groups.last.value; ++at) {
     const auto group = static_cast<uint16_t>(at);
     if (at + 2 <= groups.last.value) PrefetchList(*slice, at + 2);
@@ -657,11 +628,14 @@ Ready HotTable::ScanNamespace(Namespace ns, GroupRange groups, std::string_view 
     }
     if (!wait) wait = !Gather(*slice, group, after, range);
     if (wait) {
-      return block.rows.empty() ? Ready::kWait : end_here();
+      if (block.rows.empty()) return Ready::kWait;
+      block.more = true;
+      return Ready::kReady;
     }
-    if (!block.rows.empty() && block.rows.size() + gathered_.size() > RowBlock::kRowsMax)
-      return end_here();
-    if (!gathered_.empty()) group_begins = block.rows.size();
+    if (!block.rows.empty() && block.rows.size() + gathered_.size() > RowBlock::kRowsMax) {
+      block.more = true;
+      return Ready::kReady;
+    }
     const bool all = AppendGathered(block);
     const bool goes_on = !all || (range != nullptr && !range->end);
     const bool nothing =
@@ -671,7 +645,10 @@ Ready HotTable::ScanNamespace(Namespace ns, GroupRange groups, std::string_view 
       Release(*range);
       if (nothing) return ScanNamespace(ns, {{group}, groups.last}, bound, block);
     }
-    if (goes_on) return end_here();
+    if (goes_on) {
+      block.more = true;
+      return Ready::kReady;
+    }
   }
   return Ready::kReady;
 }

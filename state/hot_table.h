@@ -178,7 +178,6 @@ class HotTable {
   void Release(const Range& range);
   bool Gather(Slice& slice, uint16_t group, std::string_view after, const Range* range);
   bool AppendGathered(RowBlock& block);
-  void OrderGathered(size_t room);
   void AppendItem(Item* item, RowBlock& block);
   void UseItem(Item& item);
   enum class Evictable : uint8_t { kNo, kYes, kNoRoom };
@@ -206,8 +205,7 @@ class HotTable {
     uint64_t prefix;
     Item* item;
   };
-  std::vector<Item*> gathered_;    // scratch
-  std::vector<Sortable> ordered_;  // scratch
+  std::vector<Sortable> gathered_;  // scratch
 };
 
 /// The methods that all kinds of keyed state have, in terms of their table.
