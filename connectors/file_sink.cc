@@ -182,7 +182,7 @@ class FileSink final : public Sink {
   }
 
   Status OnWake() override {
-    const Status status = cut_ ? WriteQueue().status() : Cut().status();
+    Status status = cut_ ? WriteQueue().status() : Cut().status();
     BookRows();
     return status;
   }
