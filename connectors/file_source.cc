@@ -1,10 +1,11 @@
 // file_source: files as splits. Reading, and what has to be looked up about a file, happens on the
 // pool, one job per file at a time; the worker frames records out of the bytes that have come. A
-// position is the byte where the next record begins, with the file's identity: device, inode and
-// the hash of its first KiB, so that a rotated or replaced file is not taken for the one that was
-// read.
+// position is the byte where it goes on, what framing has to know there, and the file's identity:
+// device, inode and the hash of its first KiB, so that a rotated or replaced file is not taken for
+// the one that was read.
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <charconv>
 #include <map>
@@ -21,6 +22,7 @@ namespace weir {
 namespace {
 
 constexpr size_t kIdentityBytes = 1024;
+constexpr uint64_t kLinesMost = uint64_t{1} << 62;  // what a position may tell: numbers go on there
 constexpr size_t kReadBytes = size_t{256} << 10;
 constexpr size_t kOutputBytesMax =
     size_t{1} << 20;  // of one decompression step: a bomb fills this, not memory
@@ -45,38 +47,57 @@ struct FileSourceSettings {
 };
 using SettingsRef = std::shared_ptr<const FileSourceSettings>;
 
-/// "offset/line/ended/device/inode/prefix bytes/hash".
+/// "offset/lines/ended/device/inode/prefix bytes/hash/cut short" (docs/formats/snapshot.md).
 struct FilePosition {
   uint64_t offset = 0;  // bytes of the decompressed text
-  uint64_t line = 0;    // records' lines before it
+  uint64_t lines = 0;   // as FramingState has them, like `cut_short`
   bool ended = false;
   FileIdentity identity;
+  bool cut_short = false;
 
   std::string ToText() const {
     std::string text;
-    for (const uint64_t part : {offset, line, uint64_t{ended}, identity.device, identity.inode,
-                                identity.prefix_bytes, identity.hash}) {
+    for (const uint64_t part : {offset, lines, uint64_t{ended}, identity.device, identity.inode,
+                                identity.prefix_bytes, identity.hash, uint64_t{cut_short}}) {
       text += (text.empty() ? "" : "/") + std::to_string(part);
     }
     return text;
   }
   static Result<FilePosition> Parse(std::string_view text) {
     FilePosition position;
-    uint64_t ended = 0;
-    for (uint64_t* part :
-         {&position.offset, &position.line, &ended, &position.identity.device,
-          &position.identity.inode, &position.identity.prefix_bytes, &position.identity.hash}) {
+    uint64_t ended = 0, cut_short = 0;
+    const std::array<uint64_t*, 8> parts = {&position.offset,
+                                            &position.lines,
+                                            &ended,
+                                            &position.identity.device,
+                                            &position.identity.inode,
+                                            &position.identity.prefix_bytes,
+                                            &position.identity.hash,
+                                            &cut_short};
+    for (uint64_t* part : parts) {
+      // Older ones end before it, and tell nothing of a record that was cut.
+      if (part == &cut_short && text.empty()) break;
       const size_t end = std::min(text.find('/'), text.size());
       const auto [stop, error] = std::from_chars(text.data(), text.data() + end, *part);
       if (error != std::errc() || stop != text.data() + end)
         return Status(Code::kCorruption,
-                      "not a position of a file: seven numbers with slashes are expected");
+                      "not a position of a file: eight numbers with slashes are expected");
       text.remove_prefix(std::min(end + 1, text.size()));
     }
     position.ended = ended != 0;
-    if (position.identity.prefix_bytes > kIdentityBytes)
+    position.cut_short = cut_short != 0;
+    if (position.identity.prefix_bytes > kIdentityBytes || position.lines > kLinesMost ||
+        cut_short > 1)
       return Status(Code::kCorruption, "not a position of a file: out of range");
     return position;
+  }
+
+  FramingState framing() const {
+    return {.lines = static_cast<int64_t>(lines), .cut_short = cut_short};
+  }
+  void SetFraming(const FramingState& state) {
+    lines = static_cast<uint64_t>(state.lines);
+    cut_short = state.cut_short;
   }
 };
 
@@ -438,7 +459,8 @@ class FileSource final : public Source {
     bool end_framed = false;
     std::vector<Record> records;
     size_t next_record = 0;
-    int64_t line_base = 0;  // what is added to the framer's line numbers
+    FramingState framing;  // behind what is framed
+    bool resumed = false;  // the framer knows where it goes on, or is at the file's start
   };
 
   Status Begin(Split& split) {
@@ -452,7 +474,8 @@ class FileSource final : public Source {
     split.reader->head_wanted = split.position.offset > 0 && split.framer->needs_file_start();
     split.framer->BeginFile(split.reader->path);
     split.buffer_offset = split.position.offset;
-    split.line_base = static_cast<int64_t>(split.position.line);
+    split.framing = split.position.framing();
+    split.resumed = split.position.offset == 0;
     return Status::Ok();
   }
 
@@ -484,7 +507,7 @@ class FileSource final : public Source {
     WEIR_TRY(reader.status);
     if (reader.truncated) return Restart(split);
     if (settings_->follow) split.position.identity = reader.identity;
-    if (!reader.head.empty()) ShowHead(split, reader.head);
+    if (!split.resumed) WEIR_TRY(Resume(split, reader.head));
     if (!reader.bytes.empty()) split.grown_at = now;
     const bool left = settings_->follow && reader.rotated && now - split.grown_at >= kRotatedGrace;
     split.caught_up = settings_->follow && reader.at_end && !left;
@@ -503,6 +526,7 @@ class FileSource final : public Source {
 
   Status Frame(Split& split, bool cut_off) {
     WEIR_ASSIGN(split.framed, split.framer->Frame(split.buffer, split.all_there, split.records));
+    split.framing = split.framer->framing();
     if (!split.all_there) return Status::Ok();
     split.framed = split.buffer.size();
     split.end_framed = true;
@@ -511,6 +535,7 @@ class FileSource final : public Source {
       if (split.records.empty()) {
         Record record;
         record.value = std::string_view(split.buffer).substr(split.buffer.size());
+        record.offset = split.framing.lines + 1;
         split.records.push_back(record);
       }
       split.records.back().truncated = true;
@@ -518,13 +543,14 @@ class FileSource final : public Source {
     return Status::Ok();
   }
 
-  /// A format with a header line reads it again when a file is gone on with.
-  static void ShowHead(Split& split, std::string_view head) {
-    const size_t end = head.rfind('\n');
-    if (end == std::string_view::npos) return;
+  /// A format with a header line reads it again when a file is gone on with. The records behind it
+  /// have been given out.
+  static Status Resume(Split& split, std::string_view head) {
     std::vector<Record> passed;
-    const Result<size_t> used = split.framer->Frame(head.substr(0, end + 1), false, passed);
-    if (used.ok()) split.line_base -= passed.empty() ? 1 : passed.back().offset;
+    if (!head.empty()) WEIR_TRY(split.framer->Frame(head, /*at_end=*/false, passed).status());
+    split.framer->ResumeFile(split.framing);
+    split.resumed = true;
+    return Status::Ok();
   }
 
   Status Restart(Split& split) {
@@ -549,17 +575,17 @@ class FileSource final : public Source {
     for (; count < wanted && split.next_record < split.records.size(); ++count) {
       Record& record = split.records[split.next_record++];
       record.topic = split.reader->path;
-      record.offset += split.line_base;
-      split.position.line = static_cast<uint64_t>(record.offset);
       out.Append(number, record);
     }
     const bool more = split.next_record < split.records.size();
     if (more) {
-      split.position.offset = split.buffer_offset +
-                              static_cast<uint64_t>(split.records[split.next_record].value.data() -
-                                                    split.buffer.data());
+      const Record& next = split.records[split.next_record];
+      split.position.offset =
+          split.buffer_offset + static_cast<uint64_t>(next.value.data() - split.buffer.data());
+      split.position.SetFraming({.lines = next.offset - 1, .cut_short = false});
     } else {
       split.position.offset = split.buffer_offset + split.framed;
+      split.position.SetFraming(split.framing);
       if (split.end_framed) split.ended = true;
     }
     split.position.ended = split.ended;

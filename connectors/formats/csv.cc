@@ -33,6 +33,13 @@ class CsvFramer {
     header_.reset();
     line_ = 0;
   }
+  FramingState state() const { return {.lines = line_, .cut_short = skipping_}; }
+  /// The header line stays.
+  void Resume(const FramingState& state) {
+    at_start_ = false;
+    skipping_ = state.cut_short;
+    line_ = state.lines;
+  }
 
   size_t Frame(std::string_view bytes, bool at_end, std::vector<Record>& records) {
     size_t used = 0;
@@ -167,6 +174,8 @@ class CsvDecoder final : public Decoder {
     return framer_.Frame(bytes, at_end, records);
   }
   void BeginFile(std::string_view) override { framer_.BeginFile(); }
+  FramingState framing() const override { return framer_.state(); }
+  void ResumeFile(const FramingState& state) override { framer_.Resume(state); }
 
   Result<Step> Decode(std::span<const Record> records, RowBuilder& rows,
                       RowErrors& errors) override {

@@ -16,6 +16,12 @@ class LineFramer {
   LineFramer(size_t record_bytes_max, bool keep_blank)
       : record_bytes_max_(record_bytes_max), keep_blank_(keep_blank) {}
   void BeginFile() { *this = LineFramer(record_bytes_max_, keep_blank_); }
+  FramingState state() const { return {.lines = line_, .cut_short = skipping_}; }
+  void Resume(const FramingState& state) {
+    at_start_ = false;
+    skipping_ = state.cut_short;
+    line_ = state.lines;
+  }
   /// As Decoder::Frame; Record::offset is the line's number from 1.
   size_t Frame(std::string_view bytes, bool at_end, std::vector<Record>& records);
 

@@ -23,6 +23,8 @@ class RawDecoder final : public Decoder {
     return framer_.Frame(bytes, at_end, records);
   }
   void BeginFile(std::string_view) override { framer_.BeginFile(); }
+  FramingState framing() const override { return framer_.state(); }
+  void ResumeFile(const FramingState& state) override { framer_.Resume(state); }
 
   Result<Step> Decode(std::span<const Record> records, RowBuilder& rows,
                       RowErrors& errors) override {

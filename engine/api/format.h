@@ -65,6 +65,12 @@ struct SourceColumn {
   bool event_time = false;  // an unreadable value is bad_event_time instead of a decode error
 };
 
+/// How far the framing of a file has come: what a saved position has to tell beside the offset.
+struct FramingState {
+  int64_t lines = 0;       // the number of the line before, as Record::offset counts them
+  bool cut_short = false;  // the record before was cut, and the rest of its line is still to come
+};
+
 class Decoder {
  public:
   virtual ~Decoder() = default;
@@ -78,6 +84,11 @@ class Decoder {
   /// A file that is gone on with is shown to Frame from its start, up to the first record, before
   /// the rest (csv: the header line).
   virtual bool needs_file_start() const { return false; }
+  /// Where Frame has come to: behind the bytes it has used.
+  virtual FramingState framing() const = 0;
+  /// After BeginFile, and after the file's start if that is needed: what Frame is given next lies
+  /// behind a position with this state.
+  virtual void ResumeFile(const FramingState& state) = 0;
   /// Appends the planned columns of each good record to the first columns of `rows` (FinishRow
   /// included); a bad one to `errors` with its position in `records`. kDone, or a Status only for
   /// what is no record's fault (CSV header without a needed column).

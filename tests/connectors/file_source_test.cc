@@ -74,10 +74,9 @@ class FileSourceTest : public ::testing::Test {
   std::unique_ptr<Run> Start(const std::string& glob, const std::string& more,
                              const std::vector<SplitState>& restored, Status* status) {
     auto run = std::make_unique<Run>();
-    run->node =
-        MakeNode("file_source",
-                 R"({"path": ")" + (directory_ / glob).string() +
-                     R"(", "schema": {"value": "string"}, "format": {"type": "raw"})" + more + "}");
+    run->node = MakeNode("file_source", R"({"path": ")" + (directory_ / glob).string() +
+                                            R"(", "schema": )" + schema_ + R"(, "format": )" +
+                                            format_ + more + "}");
     EXPECT_EQ(run->node->Messages(), "");
     const SourceParts parts = std::get<Factory<SourceParts>>(run->node->config->type().create)(
                                   *run->node->config, run->node->shape)
@@ -96,6 +95,7 @@ class FileSourceTest : public ::testing::Test {
 
   const fs::path directory_;
   const std::unique_ptr<Env> env_ = MakePosixEnv(2);
+  std::string format_ = R"({"type": "raw"})", schema_ = R"({"value": "string"})";
 };
 
 TEST_F(FileSourceTest, ReadsEachFileOnceAndEnds) {
@@ -221,6 +221,13 @@ TEST_F(FileSourceTest, ReadsAllFramesOfZstandardAndNoticesACut) {
   }
 }
 
+void PutGzip(const fs::path& path, const std::string& text) {
+  gzFile file = gzopen(path.c_str(), "wb");
+  ASSERT_EQ(gzwrite(file, text.data(), static_cast<unsigned>(text.size())),
+            static_cast<int>(text.size()));
+  gzclose(file);
+}
+
 // Text that had no room comes with the next piece, however little of the file is left.
 TEST_F(FileSourceTest, ReadsCompressedFilesOfAnySizeWhole) {
   constexpr int kLinesOfAMebibyte = 131'072;
@@ -230,10 +237,7 @@ TEST_F(FileSourceTest, ReadsCompressedFilesOfAnySizeWhole) {
     std::string text;
     for (int i = 0; i < lines; ++i) text += NumberedLines(i / 1000, 1);
     Put("a.txt.zst", Frame(text), false);
-    gzFile file = gzopen((directory_ / "a.txt.gz").c_str(), "wb");
-    ASSERT_EQ(gzwrite(file, text.data(), static_cast<unsigned>(text.size())),
-              static_cast<int>(text.size()));
-    gzclose(file);
+    PutGzip(directory_ / "a.txt.gz", text);
     for (const char* name : {"a.txt.zst", "a.txt.gz"}) {
       // Once at a stroke, once in attempts that go on at the saved position.
       for (const size_t stop_after : {size_t{SIZE_MAX}, size_t{100'000}}) {
@@ -259,6 +263,154 @@ TEST_F(FileSourceTest, ReadsCompressedFilesOfAnySizeWhole) {
                                   << " bytes";
       }
     }
+  }
+}
+
+/// All that tells one record from another.
+std::vector<std::string> Shown(std::span<const TestSourceOutput::Copied> records) {
+  std::vector<std::string> shown;
+  shown.reserve(records.size());
+  for (const auto& record : records) {
+    shown.push_back(std::to_string(record.offset) + (record.truncated ? " cut " : " ") +
+                    record.key + "|" + record.value);
+  }
+  return shown;
+}
+
+// A line beyond max_record comes in several pieces: a stop between them must not make a record of
+// its own of the rest. Every position that a task could have saved is gone on from.
+TEST_F(FileSourceTest, GoesOnInsideOfALineThatWasCutAsWithoutAStop) {
+  const std::string rest(size_t{5} << 19, 'x');  // more than a piece, decompressed ones too
+  struct Case {
+    std::string format, schema, text;
+  };
+  const std::string columns = R"({"a": "string?", "b": "string?"})";
+  const std::string csv = R"({"type": "csv", "max_record": "1KiB", "header": )";
+  const std::vector<Case> cases = {
+      {R"({"type": "raw", "max_record": "1KiB"})", R"({"value": "string"})",
+       "\xEF\xBB\xBF"
+       "1\n\n2" +
+           rest + "\r\n3\n\n" + rest + "\n4"},
+      {R"({"type": "json", "max_record": "1KiB"})", columns,
+       "{}\n\n{\"a\": \"" + rest + "\"}\n\n{\"b\": \"1\"}\n"},
+      {csv + "false}", columns, "1,2\n\n\"3\n3\"," + rest + "\n\"4\n4\",\n5,6\n"},
+      // The quote swallows the limit: the rest of the line behind it is skipped, and the next one
+      // is a beginning.
+      {csv + "true}", columns,
+       "\xEF\xBB\xBF"
+       "b,\"a\"\n\"1\n\n1\",2\n3,\"3\n3\n" +
+           rest + "\nx,y\n4,5\n"},
+  };
+  for (const Case& one : cases) {
+    format_ = one.format;
+    schema_ = one.schema;
+    Put("a.txt", one.text, false);
+    Put("a.txt.zst", Frame(one.text), false);
+    PutGzip(directory_ / "a.txt.gz", one.text);
+    for (const char* name : {"a.txt", "a.txt.zst", "a.txt.gz"}) {
+      SCOPED_TRACE(one.format + " " + name);
+      Status status;
+      const auto whole = Start(name, "", {}, &status);
+      ASSERT_TRUE(status.ok()) << status.ToString();
+      whole->out.wanted = 1;
+      // Where a task could have stopped, and how many records had been given out.
+      std::map<std::string, size_t> stops;
+      const Status read_whole = whole->PollUntil([&] {
+        if (!whole->out.reports.empty())
+          stops.emplace(whole->out.reports[0].position, whole->out.records.size());
+        return whole->AllEnded();
+      });
+      ASSERT_TRUE(read_whole.ok()) << read_whole.ToString();
+      const std::vector<std::string> expected = Shown(whole->out.records);
+      EXPECT_TRUE(std::ranges::any_of(stops, [](const auto& stop) {
+        return stop.first.ends_with("/1");
+      })) << "none was inside of the line";
+      for (const auto& [position, count] : stops) {
+        std::vector<SplitState> restored = whole->splits;
+        restored[0].position = position;
+        const auto again = Start(name, "", restored, &status);
+        ASSERT_TRUE(status.ok()) << status.ToString();
+        const Status read = again->PollUntil([&] { return again->AllEnded(); });
+        ASSERT_TRUE(read.ok()) << read.ToString();
+        std::vector<std::string> shown = Shown(std::span(whole->out.records).first(count));
+        std::ranges::move(Shown(again->out.records), std::back_inserter(shown));
+        EXPECT_EQ(shown, expected) << "stopped at " << position;
+      }
+    }
+  }
+}
+
+TEST_F(FileSourceTest, FollowsALineThatWasCutOverSeveralStops) {
+  const std::string part(5000, 'x');
+  struct Case {
+    std::string format, schema, begin;
+    std::vector<std::string> records;
+  };
+  const std::string header = "a,\"b\n" + std::string(1020, 'x');
+  const std::vector<Case> cases = {
+      {R"({"type": "raw", "max_record": "1KiB"})",
+       R"({"value": "string"})",
+       "1\n2",
+       {"1 |1", "2 cut |2" + std::string(1024, 'x'), "3 |3"}},
+      // The header line is the one that is cut, in its quotes.
+      {R"({"type": "csv", "max_record": "1KiB", "header": true})",
+       R"({"a": "string?"})",
+       "a,\"b\n",
+       {"3 " + header + "|3"}},
+  };
+  for (const Case& one : cases) {
+    SCOPED_TRACE(one.format);
+    format_ = one.format;
+    schema_ = one.schema;
+    Put("app.log", one.begin + part, false);
+    std::vector<SplitState> restored;
+    std::vector<std::string> shown;
+    // The last piece ends the line.
+    for (const std::string& more : {part, part, part + "\n3\n"}) {
+      Status status;
+      const auto run = Start("app.log", R"(, "follow": true)", restored, &status);
+      ASSERT_TRUE(status.ok()) << status.ToString();
+      ASSERT_TRUE(run->PollUntil([&] {
+                       return run->out.reports.contains(0) &&
+                              run->out.reports[0].status == SplitStatus::kCaughtUp;
+                     })
+                      .ok());
+      std::ranges::move(Shown(run->out.records), std::back_inserter(shown));
+      restored = run->Positions();
+      EXPECT_TRUE(restored[0].position.ends_with("/1")) << restored[0].position;
+      Put("app.log", more, true);
+    }
+    Status status;
+    const auto run = Start("app.log", R"(, "follow": true)", restored, &status);
+    ASSERT_TRUE(run->PollUntil([&] { return !run->out.records.empty(); }).ok());
+    std::ranges::move(Shown(run->out.records), std::back_inserter(shown));
+    EXPECT_EQ(shown, one.records);
+    const auto whole = Start("app.log", "", {}, &status);
+    ASSERT_TRUE(whole->PollUntil([&] { return whole->AllEnded(); }).ok());
+    EXPECT_EQ(Shown(whole->out.records), one.records) << "read at a stroke";
+    fs::remove(directory_ / "app.log");
+  }
+}
+
+TEST_F(FileSourceTest, ReadsPositionsOfOlderVersions) {
+  Put("a.txt", "1\n2\n3\n", false);
+  Status status;
+  auto run = Start("a.txt", "", {}, &status);
+  run->out.wanted = 1;
+  ASSERT_TRUE(run->PollUntil([&] { return run->out.records.size() == 1; }).ok());
+  const std::vector<SplitState> saved = run->Positions();
+  const std::string& position = saved[0].position;
+  ASSERT_TRUE(position.ends_with("/0")) << position;
+  std::vector<SplitState> restored = saved;
+  restored[0].position = position.substr(0, position.size() - 2);
+  run = Start("a.txt", "", restored, &status);
+  ASSERT_TRUE(status.ok()) << status.ToString();
+  ASSERT_TRUE(run->PollUntil([&] { return run->AllEnded(); }).ok());
+  EXPECT_THAT(Shown(run->out.records), ElementsAre("2 |2", "3 |3"));
+  for (const char* wrong : {"/2", "/x"}) {
+    restored[0].position = position.substr(0, position.size() - 2) + wrong;
+    Start("a.txt", "", restored, &status);
+    EXPECT_EQ(status.code(), Code::kCorruption) << wrong;
   }
 }
 
