@@ -3,6 +3,7 @@
 // own: what a record may wait is the checkpoint's affair.
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 
 #include "connectors/kafka_client.h"
@@ -13,6 +14,19 @@ namespace {
 constexpr int kMessagesMax = 1'000'000;
 constexpr int kLingerMs = 5;
 constexpr size_t kQueueBytesLeast = size_t{1} << 20;
+
+/// Counted by the library's list before and after the delivery: what is added is taken off again.
+uint64_t HeaderBytes(const rd_kafka_headers_t* headers) {
+  if (headers == nullptr) return 0;
+  uint64_t bytes = 0;
+  const char* name = nullptr;
+  const void* value = nullptr;
+  size_t size = 0;
+  for (size_t i = 0;
+       rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i)
+    bytes += std::strlen(name) + size;
+  return bytes;
+}
 
 class RealKafkaProducer final : public KafkaProducer {
  public:
@@ -31,6 +45,7 @@ class RealKafkaProducer final : public KafkaProducer {
                             header.value ? static_cast<ssize_t>(header.value->size()) : 0);
       }
     }
+    const uint64_t header_bytes = HeaderBytes(headers);
     // The library copies what MSG_F_COPY covers and never writes to it. An empty value or key must
     // not look absent, so it gets an address.
     const auto bytes = [](const std::optional<std::string_view>& text) {
@@ -52,7 +67,7 @@ class RealKafkaProducer final : public KafkaProducer {
         RD_KAFKA_V_OPAQUE(reinterpret_cast<void*>(flushes_)), RD_KAFKA_V_END);  // NOLINT
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
       ++deliveries_.sent;
-      bytes_queued_ += size(record.key) + size(record.value);
+      bytes_queued_ += size(record.key) + size(record.value) + header_bytes;
       return Status::Ok();
     }
     if (headers != nullptr) rd_kafka_headers_destroy(headers);
@@ -97,7 +112,10 @@ class RealKafkaProducer final : public KafkaProducer {
     while (rd_kafka_event_t* event = handle_->NextEvent(Duration{0})) {
       if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR) {
         while (const rd_kafka_message_t* message = rd_kafka_event_message_next(event)) {
-          bytes_queued_ -= std::min<uint64_t>(bytes_queued_, message->len + message->key_len);
+          rd_kafka_headers_t* headers = nullptr;
+          rd_kafka_message_headers(message, &headers);
+          bytes_queued_ -= std::min<uint64_t>(
+              bytes_queued_, message->len + message->key_len + HeaderBytes(headers));
           if (reinterpret_cast<uintptr_t>(message->_private) < flushes_)  // NOLINT: see Produce
             --deliveries_.flushing;
           if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -118,7 +136,7 @@ class RealKafkaProducer final : public KafkaProducer {
   const std::unique_ptr<KafkaHandle> handle_;
   std::map<std::string, rd_kafka_topic_t*, std::less<>> topics_;
   mutable KafkaDeliveries deliveries_;  // brought up to date when asked
-  mutable uint64_t bytes_queued_ = 0;   // keys and values that no report has come for
+  mutable uint64_t bytes_queued_ = 0;   // of records that no report has come for
   uintptr_t flushes_ = 0;
   std::optional<Status> outcome_;
 };
@@ -135,8 +153,9 @@ Result<std::unique_ptr<KafkaProducer>> MakeRealKafkaProducer(const KafkaProducer
       {"enable.idempotence", "true"},
       {"acks", "all"},
       {"message.timeout.ms", std::to_string(config.delivery_timeout.us / 1000)},
+      // Rounded up: a record between the two sizes would wait for room in an empty queue.
       {"queue.buffering.max.kbytes",
-       std::to_string(std::max(config.queue_bytes, kQueueBytesLeast) >> 10)},
+       std::to_string((std::max(config.queue_bytes, kQueueBytesLeast) + 1023) / 1024)},
       {"queue.buffering.max.messages", std::to_string(kMessagesMax)},
       {"partitioner", "murmur2_random"},
       {"statistics.interval.ms", "0"},

@@ -142,11 +142,13 @@ class KafkaSink final : public Sink {
     const size_t half =
         std::clamp(context.client_memory().target(), kQueueBytesLeast, kQueueBytes) / 2;
     queued_records_max_ = half / kQueuedRecordBytes;
-    // The largest record must fit, or it would wait for ever.
-    const size_t record_bytes = record_bytes_max_ == 0 ? kQueueBytes : record_bytes_max_;
+    queued_bytes_max_ = half;
+    // The client must take the largest record, or that would wait for ever; how much is queued,
+    // this sink sees to.
+    const uint64_t record_bytes = record_bytes_max_ == 0 ? kMessageBytesMost : record_bytes_max_;
     KafkaProducerConfig config{.connection = settings_->connection,
                                .transactional_id = {},
-                               .queue_bytes = std::max(half, record_bytes),
+                               .queue_bytes = std::max<size_t>(half, record_bytes),
                                .delivery_timeout = {}};
     // The client refuses what the topic would, before it is queued and cannot be told apart any
     // more.
@@ -341,6 +343,11 @@ class KafkaSink final : public Sink {
                                       settings_->topic + "' takes " +
                                       std::to_string(record_bytes_max_) + " (max.message.bytes)");
     }
+    // A record larger than the share goes alone: with nothing under way no report would wake it.
+    const uint64_t queued = producer_->bytes_queued();
+    if (queued > 0 && queued + bytes > queued_bytes_max_)
+      return Status(Code::kQueueFull, "the sink's share is queued", Fault::kExternal,
+                    Retry::kBackoff);
     WEIR_TRY(producer_->Produce(record));
     bytes_ += bytes;
     return Status::Ok();
@@ -382,8 +389,8 @@ class KafkaSink final : public Sink {
   const SettingsRef settings_;
   SinkContext* context_ = nullptr;
   std::unique_ptr<KafkaProducer> producer_;
-  uint64_t record_bytes_max_ = 0;  // of the topic; 0: unknown
-  uint64_t queued_records_max_ = 0;
+  uint64_t record_bytes_max_ = 0;                           // of the topic; 0: unknown
+  uint64_t queued_records_max_ = 0, queued_bytes_max_ = 0;  // the sink's share of the memory
   uint64_t bytes_ = 0;
   EncodedRows rows_;
   // Of the batch in hand.

@@ -123,6 +123,7 @@ class KafkaProducer {
   virtual void Flush() = 0;  // W  starts: nothing lingers any more; deliveries tell the rest
   virtual void Start(const KafkaTransactionCall& call) = 0;  // W  for the exactly-once sink
   virtual std::optional<Status> Outcome() = 0;  // W  of the one started last; empty while it runs
+  /// W. Keys, values and headers of the records that no report has come for.
   virtual uint64_t bytes_queued() const = 0;
 };
 

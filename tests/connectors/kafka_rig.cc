@@ -15,6 +15,16 @@ constexpr std::chrono::seconds kWaitMax(60);
 constexpr Duration kDeadline = Seconds(20);
 constexpr int kTransactionMs = 30'000;
 
+rd_kafka_t* MakePlain(const std::string& brokers) {
+  rd_kafka_conf_t* conf = rd_kafka_conf_new();
+  std::array<char, 256> error{};
+  WEIR_CHECK(rd_kafka_conf_set(conf, "bootstrap.servers", brokers.c_str(), error.data(),
+                               error.size()) == RD_KAFKA_CONF_OK);
+  rd_kafka_t* client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error.data(), error.size());
+  WEIR_CHECK(client != nullptr);
+  return client;
+}
+
 rd_kafka_t* MakeTransactional(const std::string& brokers, const std::string& transactional_id) {
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
   std::array<char, 256> error{};
@@ -68,13 +78,27 @@ void KafkaRig::CreateTopic(const std::string& topic, int partitions) {
       [&] { return Admin()->Offsets(all, KafkaAdmin::When::kEarliest, {}, kDeadline).ok(); }));
 }
 
+void KafkaRig::SetMessageBytesMax(const std::string& topic, uint64_t bytes) {
+  rd_kafka_t* client = MakePlain(connection.brokers);
+  rd_kafka_ConfigResource_t* resource =
+      rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str());
+  WEIR_CHECK(rd_kafka_ConfigResource_add_incremental_config(
+                 resource, "max.message.bytes", RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET,
+                 std::to_string(bytes).c_str()) == nullptr);
+  rd_kafka_queue_t* answers = rd_kafka_queue_new(client);
+  rd_kafka_IncrementalAlterConfigs(client, &resource, 1, nullptr, answers);
+  rd_kafka_event_t* answer = rd_kafka_queue_poll(answers, static_cast<int>(kDeadline.us / 1000));
+  WEIR_CHECK(answer != nullptr && rd_kafka_event_error(answer) == RD_KAFKA_RESP_ERR_NO_ERROR);
+  rd_kafka_event_destroy(answer);
+  rd_kafka_queue_destroy(answers);
+  rd_kafka_ConfigResource_destroy(resource);
+  rd_kafka_destroy(client);
+  const std::unique_ptr<KafkaAdmin> admin = Admin();
+  WEIR_CHECK(WaitFor([&] { return admin->MessageBytesMax(topic, kDeadline).value() == bytes; }));
+}
+
 void KafkaRig::DeleteRecordsBefore(const std::string& topic, int32_t partition, int64_t offset) {
-  rd_kafka_conf_t* conf = rd_kafka_conf_new();
-  std::array<char, 256> error{};
-  WEIR_CHECK(rd_kafka_conf_set(conf, "bootstrap.servers", connection.brokers.c_str(), error.data(),
-                               error.size()) == RD_KAFKA_CONF_OK);
-  rd_kafka_t* client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error.data(), error.size());
-  WEIR_CHECK(client != nullptr);
+  rd_kafka_t* client = MakePlain(connection.brokers);
   rd_kafka_topic_partition_list_t* offsets = rd_kafka_topic_partition_list_new(1);
   rd_kafka_topic_partition_list_add(offsets, topic.c_str(), partition)->offset = offset;
   rd_kafka_DeleteRecords_t* request = rd_kafka_DeleteRecords_new(offsets);

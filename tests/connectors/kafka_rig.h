@@ -33,6 +33,8 @@ struct KafkaRig {
   void Produce(const KafkaRecord& record);
   void FlushAll();
   std::unique_ptr<KafkaAdmin> Admin();
+  /// A setting of the topic, from when this returns on.
+  void SetMessageBytesMax(const std::string& topic, uint64_t bytes);
   /// As retention does: records below `offset` are gone.
   void DeleteRecordsBefore(const std::string& topic, int32_t partition, int64_t offset);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "connectors/in_process_kafka.h"
 #include "engine/base/json.h"
 #include "engine/data/row_builder.h"
 #include "tests/connectors/kafka_rig.h"
@@ -180,21 +181,121 @@ TEST(KafkaSink, BooksWhatItsClientHoldsAndKeepsWithinItsPart) {
   EXPECT_EQ(run.sink->progress().records_committed, 20'000U);
 }
 
+/// Rows whose names have these sizes.
+Batch RowsOfSizes(const SchemaRef& schema, const std::vector<size_t>& sizes) {
+  RowBuilder rows(schema, 1000, size_t{1} << 30);
+  for (const size_t size : sizes) {
+    rows.column(0).Append<int64_t>(static_cast<int64_t>(size));
+    rows.column(1).AppendString(std::string(size, 'x'));
+    rows.column(2).Append<int64_t>(1'700'000'000'000'000);
+    rows.FinishRow();
+  }
+  return rows.Build();
+}
+
+// The client has to take the largest record that the topic does, and would queue as much of small
+// ones.
+TEST(KafkaSink, QueuesNoMoreThanItsShareHoweverLargeARecordMayBe) {
+  constexpr size_t kShare = size_t{1} << 20, kRecord = 100'000, kLarge = 3'000'000;
+  const std::unique_ptr<InProcessKafka> in_process = InProcessKafka::Start().value();
+  // The second one tells no limit.
+  for (const std::string& brokers : {SharedKafka().value().plaintext, in_process->brokers()}) {
+    const bool told = brokers != in_process->brokers();
+    SCOPED_TRACE(told ? "limit known" : "limit unknown");
+    KafkaRig rig(brokers);
+    const std::string topic = UniqueTopic("share");
+    if (told) {
+      rig.CreateTopic(topic, 1);
+      rig.SetMessageBytesMax(topic, uint64_t{64} << 20);
+    } else {
+      ASSERT_TRUE(in_process->CreateTopic(topic, 1).ok());
+    }
+    const SchemaRef schema = SchemaOf("id int64, name string, _event_time timestamp");
+    SinkRun run(rig, Options(topic, ""), schema, kAppend, {});
+    ASSERT_EQ(run.node->Messages(), "");
+    run.context->client_account.most = kShare;
+    ASSERT_TRUE(run.sink->Open(*run.context, {}).ok());
+    const auto most_used = [&](Batch rest) {
+      size_t most = 0;
+      RowErrors errors;
+      EXPECT_TRUE(WaitFor([&] {
+        const Result<Step> step = run.sink->Write(rest, errors);
+        EXPECT_TRUE(step.ok()) << step.status().ToString();
+        most = std::max(most, run.context->client_account.used());
+        if (!step.ok() || step->kind == Step::kDone) return true;
+        rest = rest.Slice(step->rows_done, rest.rows() - step->rows_done);
+        return false;
+      }));
+      EXPECT_TRUE(errors.empty());
+      return most;
+    };
+    const size_t most = most_used(RowsOfSizes(schema, std::vector<size_t>(60, kRecord)));
+    EXPECT_GT(most, kRecord);
+    EXPECT_LE(most, kShare);
+    ASSERT_TRUE(run.Checkpoint(1).ok());
+    EXPECT_EQ(run.sink->progress().records_committed, 60U);
+    if (!told) continue;
+    // One that is larger than the share goes through, alone.
+    const size_t with_large = most_used(RowsOfSizes(schema, {kRecord, kLarge, kRecord}));
+    EXPECT_GE(with_large, kLarge);
+    EXPECT_LT(with_large, kLarge + kRecord);
+    ASSERT_TRUE(run.Checkpoint(2).ok());
+    EXPECT_EQ(run.sink->progress().records_committed, 63U);
+  }
+}
+
+TEST(KafkaProducer, CountsAllThatItsQueuedRecordsHold) {
+  KafkaRig rig(SharedKafka().value().plaintext);
+  const std::string topic = UniqueTopic("counted");
+  rig.CreateTopic(topic, 1);
+  const std::unique_ptr<KafkaProducer> producer =
+      rig.clients
+          ->MakeKafkaProducer({.connection = rig.connection, .transactional_id = {}}, Waker())
+          .value();
+  const std::vector<Header> headers = {{"trace", "0123456789"}, {"none", std::nullopt}, {"", ""}};
+  KafkaRecord record;
+  record.topic = topic;
+  record.key = "key";
+  record.value = "value";
+  record.timestamp_ms = 1;
+  record.headers = headers;
+  ASSERT_TRUE(producer->Produce(record).ok());
+  // Reports are collected by the next call that asks for them.
+  EXPECT_EQ(producer->bytes_queued(), std::string_view("keyvaluetrace0123456789none").size());
+  ASSERT_TRUE(WaitFor([&] { return producer->deliveries().delivered == 1; }));
+  EXPECT_EQ(producer->bytes_queued(), 0U);
+}
+
+TEST(KafkaProducer, TakesARecordAsLargeAsItsQueue) {
+  KafkaRig rig(SharedKafka().value().plaintext);
+  const std::string topic = UniqueTopic("full");
+  rig.CreateTopic(topic, 1);
+  rig.SetMessageBytesMax(topic, 4'000'000);
+  // No multiple of what the client counts its queue in.
+  constexpr size_t kQueueBytes = (size_t{1} << 20) + 1000;
+  KafkaProducerConfig config{
+      .connection = rig.connection, .transactional_id = {}, .queue_bytes = kQueueBytes};
+  config.connection.settings["message.max.bytes"] = Secret("4000000");
+  const std::unique_ptr<KafkaProducer> producer =
+      rig.clients->MakeKafkaProducer(config, Waker()).value();
+  const std::string value(kQueueBytes, 'x');
+  KafkaRecord record;
+  record.topic = topic;
+  record.value = value;
+  record.timestamp_ms = 1;
+  const Status produced = producer->Produce(record);
+  ASSERT_TRUE(produced.ok()) << produced.ToString();
+  ASSERT_TRUE(WaitFor([&] { return producer->deliveries().delivered == 1; }));
+}
+
 TEST(KafkaSink, RefusesSingleRecordsThatTheTopicDoesNotTake) {
   KafkaRig rig(SharedKafka().value().plaintext);
   const std::string topic = UniqueTopic("large");
   const SchemaRef schema = SchemaOf("id int64, name string, _event_time timestamp");
   SinkRun run(rig, Options(topic, R"("create": {"partitions": 1})"), schema, kAppend, {});
   ASSERT_TRUE(run.sink->Open(*run.context, {}).ok());
-  RowBuilder rows(schema, 16);
-  for (const size_t size : {size_t{10}, size_t{2'000'000}, size_t{20}}) {
-    rows.column(0).Append<int64_t>(static_cast<int64_t>(size));
-    rows.column(1).AppendString(std::string(size, 'x'));
-    rows.column(2).Append<int64_t>(1'700'000'000'000'000);
-    rows.FinishRow();
-  }
   RowErrors errors;
-  run.Write(rows.Build(), errors);
+  run.Write(RowsOfSizes(schema, {10, 2'000'000, 20}), errors);
   ASSERT_THAT(errors.errors(), SizeIs(1));
   EXPECT_EQ(errors.errors()[0].row, 1U);
   EXPECT_EQ(errors.errors()[0].code, RecordCode::kSinkTooLarge);
