@@ -41,6 +41,7 @@ struct Partition {
   rd_kafka_queue_t* queue = nullptr;
   KafkaQueueSignal* signal = nullptr;
   bool more = true;  // the last call did not empty the queue
+  bool finished = false;
   bool end_reached = false;
   int64_t end_offset = -1;  // of the end that was told last
   KafkaPartition statistics;
@@ -118,12 +119,22 @@ class RealKafkaConsumer final : public KafkaConsumer, private HeaderReader {
   }
 
   void Finish(PartitionIndex index) override {
-    const KafkaPosition& position = partitions_[index.value]->position;
+    Partition& partition = *partitions_[index.value];
+    if (partition.finished) return;
+    partition.finished = true;
+    ++finished_;
+    const KafkaPosition& position = partition.position;
     rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, position.topic.c_str(), position.partition);
     // Its failure would leave a partition that is fetched for nothing.
     rd_kafka_pause_partitions(handle_->get(), list);
     rd_kafka_topic_partition_list_destroy(list);
+    // What has been fetched beyond the wanted would stay in memory until the client is closed.
+    for (ssize_t got = 1; got > 0;) {
+      got =
+          rd_kafka_consume_batch_queue(partition.queue, /*timeout_ms=*/0, raw_.data(), raw_.size());
+      for (ssize_t i = 0; i < got; ++i) rd_kafka_message_destroy(raw_[static_cast<size_t>(i)]);
+    }
   }
 
   void Release() override {
@@ -153,7 +164,7 @@ class RealKafkaConsumer final : public KafkaConsumer, private HeaderReader {
   }
 
   uint64_t queue_bytes_max() const override {
-    return partitions_.size() * partition_queue_bytes_max_;
+    return (partitions_.size() - finished_) * partition_queue_bytes_max_;
   }
 
   void Commit(std::span<const KafkaPosition> positions) override {
@@ -343,6 +354,7 @@ class RealKafkaConsumer final : public KafkaConsumer, private HeaderReader {
   const std::shared_ptr<KafkaReaper> reaper_;
   std::unique_ptr<KafkaHandle> handle_;  // from the first Assign on
   std::vector<std::unique_ptr<Partition>> partitions_;
+  size_t finished_ = 0;  // of the partitions
   std::map<std::pair<std::string, int32_t>, size_t> numbers_;
   std::array<rd_kafka_message_t*, kBatchMessagesMax> raw_{};
   std::vector<rd_kafka_message_t*> held_;

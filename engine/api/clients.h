@@ -72,7 +72,8 @@ class KafkaConsumer {
   virtual void Finish(PartitionIndex partition) = 0;
   virtual void Release() = 0;  // W  views of all Polls since the last Release die
   virtual KafkaPartition status(PartitionIndex partition) const = 0;  // W
-  /// W. What the queues of all assigned partitions may hold of messages: more with each Assign.
+  /// W. What the queues of all partitions that are not finished may hold of messages: more with
+  /// each Assign, less with each Finish.
   virtual uint64_t queue_bytes_max() const = 0;
   /// W. Offsets for lag tools, in the background; failures are counted.
   virtual void Commit(std::span<const KafkaPosition> positions) = 0;

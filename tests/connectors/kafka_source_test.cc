@@ -512,6 +512,33 @@ TEST(KafkaConsumer, FetchesNothingForFinishedPartitions) {
   EXPECT_EQ(poll(0), 0);
 }
 
+// What a finished partition was given beyond the wanted is freed, so that its queue counts no more.
+TEST(KafkaConsumer, CountsNoQueuesOfFinishedPartitions) {
+  KafkaRig rig(Addresses().plaintext);
+  const std::string topic = UniqueTopic("freed");
+  rig.CreateTopic(topic, 2);
+  rig.Fill(topic, 2, 0, 2000, "v");
+  const std::unique_ptr<KafkaConsumer> consumer =
+      rig.clients->MakeKafkaConsumer({.connection = rig.connection, .group_id = topic}, Waker())
+          .value();
+  const std::vector<KafkaPosition> positions = {{topic, 0, 0}, {topic, 1, 0}};
+  ASSERT_TRUE(consumer->Assign(positions).ok());
+  const uint64_t both = consumer->queue_bytes_max();
+  ASSERT_GT(both, 0U);
+  const auto queued = [&] {
+    consumer->Release();  // takes the statistics
+    return consumer->status(PartitionIndex{0}).queued_messages;
+  };
+  ASSERT_TRUE(WaitFor([&] { return queued() > 0; }));
+  consumer->Finish(PartitionIndex{0});
+  EXPECT_EQ(consumer->queue_bytes_max(), both / 2);
+  EXPECT_TRUE(WaitFor([&] { return queued() == 0; }));
+  consumer->Finish(PartitionIndex{0});
+  EXPECT_EQ(consumer->queue_bytes_max(), both / 2) << "once only";
+  consumer->Finish(PartitionIndex{1});
+  EXPECT_EQ(consumer->queue_bytes_max(), 0U);
+}
+
 TEST(KafkaSource, ReportsMissingTopicsAndSilentBrokersBeforeTheJobStarts) {
   KafkaRig rig(Addresses().plaintext);
   const auto probe = [](KafkaRig& with, const std::string& options) {

@@ -305,7 +305,8 @@ class SimKafka::SimConsumer final : public KafkaConsumer, private HeaderReader {
 
   uint64_t queue_bytes_max() const override {
     uint64_t records = 0;
-    for (const auto& assigned : state_->partitions) records += assigned->queue_most;
+    for (const auto& assigned : state_->partitions)
+      records += assigned->finished ? 0 : assigned->queue_most;
     return records * kSimRecordBytes;
   }
 
