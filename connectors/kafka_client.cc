@@ -1,7 +1,11 @@
 #include "connectors/kafka_client.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <system_error>
 
 #include "connectors/connectors.h"
 #include "engine/api/kafka_properties.h"
@@ -19,9 +23,24 @@ constexpr int64_t kLogEveryMs = 5000;
 constexpr size_t kSecretBytesLeast = 4;  // a shorter one would blacken ordinary text
 constexpr int kSyslogWarning = 4;
 constexpr Duration kReaperIdle = Seconds(3600);
+constexpr const char* kAuthoritiesSetting = "ssl.ca.location";
 
 bool IsSecret(std::string_view setting) {
   return setting.ends_with("password") || setting.ends_with(".pem") || setting.ends_with("secret");
+}
+
+/// The library says that it failed, and neither with which file nor why.
+Status CheckAuthorities(const KafkaConnection& connection) {
+  const auto found = connection.settings.find(kAuthoritiesSetting);
+  // "probe" is no file: the library looks where systems have theirs.
+  if (found == connection.settings.end() || found->second.Reveal() == "probe" ||
+      ::access(found->second.Reveal().c_str(), R_OK) == 0)
+    return Status::Ok();
+  const std::string reason = std::generic_category().message(errno);
+  return Status(Code::kInvalidArgument,
+                "option ca_file of the connection (ssl.ca.location): cannot read '" +
+                    OneLine(connection.ca_file, kErrorTextBytesMax) + "': " + reason,
+                Fault::kUser, Retry::kNever);
 }
 
 /// Notices of failed connections repeat with every attempt.
@@ -147,6 +166,7 @@ Result<std::unique_ptr<KafkaHandle>> KafkaHandle::Make(rd_kafka_type_t type,
                       "librdkafka before 2.5 cannot always repeat a batch identically",
                       {"version", rd_kafka_version_str()});
   }
+  WEIR_TRY(CheckAuthorities(connection));
   std::map<std::string, Secret> settings;
   const KafkaPropertySide other =
       type == RD_KAFKA_PRODUCER ? KafkaPropertySide::kConsumer : KafkaPropertySide::kProducer;
@@ -181,9 +201,11 @@ Result<std::unique_ptr<KafkaHandle>> KafkaHandle::Make(rd_kafka_type_t type,
   corpse.handle = rd_kafka_new(type, configuration, error.data(), error.size());
   if (corpse.handle == nullptr) {
     rd_kafka_conf_destroy(configuration);
-    return Status(Code::kInvalidArgument,
-                  "the Kafka client cannot be made: " + corpse.shared->redactor.Clean(error.data()),
-                  Fault::kUser, Retry::kNever);
+    std::string text = corpse.shared->redactor.Clean(error.data());
+    if (text.find(kAuthoritiesSetting) != std::string::npos)
+      text += " (ca_file: '" + OneLine(connection.ca_file, kErrorTextBytesMax) + "')";
+    return Status(Code::kInvalidArgument, "the Kafka client cannot be made: " + text, Fault::kUser,
+                  Retry::kNever);
   }
   std::unique_ptr<KafkaHandle> handle(
       new KafkaHandle(std::move(corpse), std::move(reaper)));  // NOLINT: private constructor

@@ -28,6 +28,7 @@ namespace weir {
 struct KafkaConnection {
   std::string brokers;
   std::map<std::string, Secret> settings;  // security.*, sasl.*, ssl.*, allowed properties
+  std::string ca_file;  // ssl.ca.location as the job has it, secrets not resolved: for messages
 };
 
 using PartitionIndex =

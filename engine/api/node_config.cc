@@ -564,6 +564,8 @@ Result<KafkaConnection> NodeConfig::Kafka(std::string_view path) const {
     if (protocol == "ssl" || protocol == "sasl_ssl") {
       WEIR_TRY(set(security, "ca", "ssl.ca.pem").At(where));
       WEIR_TRY(set(security, "ca_file", "ssl.ca.location").At(where));
+      if (result.settings.contains("ssl.ca.location"))
+        result.ca_file = security["ca_file"].get<std::string>();
       WEIR_TRY(set(security, "cert", "ssl.certificate.pem").At(where));
       WEIR_TRY(set(security, "key", "ssl.key.pem").At(where));
     }

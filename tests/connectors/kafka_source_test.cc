@@ -664,6 +664,12 @@ TEST(KafkaSource, ShowsItsCertificateAndTrustsWhomItIsToldTo) {
            Refused{with(cert, FileText(foreign + ".key")), "W0704", "key"},
            Refused{with(cert, "no key"), "W0704", "key"},
            Refused{Json{{"ca_file", foreign + ".absent"}}, "W0704", "ssl.ca.location"},
+           Refused{Json{{"ca_file", foreign + ".absent"}}, "W0704",
+                   "ca_file of the connection (ssl.ca.location): cannot read '" + foreign +
+                       ".absent': No such file or directory"},
+           // Readable, and no certificate.
+           Refused{Json{{"ca_file", foreign + ".key"}}, "W0704",
+                   "(ca_file: '" + foreign + ".key')"},
        }) {
     use(refused.security);
     const auto node =
@@ -676,6 +682,19 @@ TEST(KafkaSource, ShowsItsCertificateAndTrustsWhomItIsToldTo) {
   }
   std::remove((foreign + ".key").c_str());
   std::remove((foreign + ".pem").c_str());
+}
+
+TEST(KafkaSource, NamesACaFileAsTheJobDoes) {
+  KafkaRig rig(Addresses().plaintext);
+  rig.connections = Secure(Addresses().ssl, "ssl", R"("ca_file": "${secret:tls/ca}")");
+  const auto node = MakeNode("kafka_source", Options("any", ""), {.connections = rig.connections});
+  node->job->resolve_secret = [](std::string_view, const void*) -> Result<std::string> {
+    return std::string("/canary/absent.pem");
+  };
+  node->config->type().probe(*node->config, node->shape, *rig.clients, *rig.env, node->problems);
+  EXPECT_THAT(node->Messages(),
+              HasSubstr("cannot read '${secret:tls/ca}': No such file or directory"));
+  EXPECT_THAT(node->Messages(), Not(HasSubstr("canary")));
 }
 
 TEST(KafkaSource, SaysThatTheLoginWasRefusedAndNeverThePassword) {

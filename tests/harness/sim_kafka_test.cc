@@ -16,7 +16,7 @@ class RealSite final : public KafkaSite {
   Clients& clients() override { return *clients_; }
   KafkaConnection connection() override {
     static const KafkaAddresses kAddresses = SharedKafka().value();
-    return {.brokers = kAddresses.plaintext, .settings = {}};
+    return {.brokers = kAddresses.plaintext, .settings = {}, .ca_file = {}};
   }
   bool Until(const std::function<bool()>& done) override {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
