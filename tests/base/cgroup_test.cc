@@ -6,9 +6,7 @@
 namespace weir {
 namespace {
 
-using ::testing::Contains;
 using ::testing::IsSupersetOf;
-using ::testing::Not;
 
 CgroupFolder V1(std::string path) { return {"/sys/fs/cgroup" + std::move(path), true}; }
 CgroupFolder V2(std::string path) { return {"/sys/fs/cgroup" + std::move(path), false}; }

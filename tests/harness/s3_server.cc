@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "engine/base/check.h"
 #include "tests/harness/paths.h"
 
 namespace weir {
@@ -35,8 +36,8 @@ int FreePort() {
   const int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address = Loopback(0);
   socklen_t size = sizeof(address);
-  bind(probe, reinterpret_cast<sockaddr*>(&address), size);
-  getsockname(probe, reinterpret_cast<sockaddr*>(&address), &size);
+  WEIR_CHECK(bind(probe, reinterpret_cast<sockaddr*>(&address), size) == 0);
+  WEIR_CHECK(getsockname(probe, reinterpret_cast<sockaddr*>(&address), &size) == 0);
   close(probe);
   return ntohs(address.sin_port);
 }
@@ -126,9 +127,9 @@ void S3Server::Kill() {
 }
 
 Result<S3Server*> SharedS3Server() {
-  static const auto shared = S3Server::Start();
-  if (!shared.ok()) return shared.status();
-  return shared.value().get();
+  static const auto kShared = S3Server::Start();
+  if (!kShared.ok()) return kShared.status();
+  return kShared.value().get();
 }
 
 }  // namespace weir
