@@ -13,10 +13,8 @@
 namespace weir {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::SizeIs;
 
 namespace fs = std::filesystem;
 

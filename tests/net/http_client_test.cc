@@ -67,12 +67,12 @@ SilentNames silent_names;
 extern "C" int getaddrinfo(const char* host, const char* service, const addrinfo* hints,
                            addrinfo** found) {
   using Function = int (*)(const char*, const char*, const addrinfo*, addrinfo**);
-  static const auto real = reinterpret_cast<Function>(dlsym(RTLD_NEXT, "getaddrinfo"));
+  static const auto kReal = reinterpret_cast<Function>(dlsym(RTLD_NEXT, "getaddrinfo"));
   if (host != nullptr && host == weir::net::SilentNames::kHost) {
     weir::net::silent_names.Wait();
     return EAI_AGAIN;
   }
-  return real(host, service, hints, found);
+  return kReal(host, service, hints, found);
 }
 
 namespace weir::net {

@@ -243,16 +243,15 @@ TEST(FileCheckpointStore, HoldsAllThatItHasTakenWhenThePowerFails) {
 }
 
 TEST(FileCheckpointStore, LeavesNothingUnderTheNameOfACallThatFailed) {
-  const TestDirectory directory_;
-  const std::unique_ptr<Env> env_ = MakePosixEnv(1);
+  const TestDirectory directory;
+  const std::unique_ptr<Env> env = MakePosixEnv(1);
   for (uint64_t n = 1;; ++n) {
     SCOPED_TRACE("call " + std::to_string(n));
-    const std::string undo = directory_.path() + "/undo" + std::to_string(n);
-    ASSERT_TRUE(env_->MakeDirectory(undo).ok());
-    FaultEnv faults(*env_, undo, n);
+    const std::string undo = directory.path() + "/undo" + std::to_string(n);
+    ASSERT_TRUE(env->MakeDirectory(undo).ok());
+    FaultEnv faults(*env, undo, n);
     const auto store =
-        OpenFileStore(faults, "file://" + directory_.path() + "/faulty" + std::to_string(n))
-            .value();
+        OpenFileStore(faults, "file://" + directory.path() + "/faulty" + std::to_string(n)).value();
     FaultPlan plan;
     plan.fail_at = n;
     faults.SetPlan(plan);
