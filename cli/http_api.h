@@ -1,9 +1,9 @@
 #pragma once
-// HttpApi: /metrics, /healthz, /readyz, /api/v1/version and /api/v1/jobs of a running job, one request for each
-// connection of an HttpConnections, which bounds connections, headers and times. Answers are text
-// or JSON with nosniff. Requests of web pages are refused, and where there is an API also those
-// under a name that is not this machine's. Started and stopped by the main thread; the functions it
-// is given are called on its threads and must be thread-safe. Errors: those of
+// HttpApi: /metrics, /healthz, /readyz, /api/v1/version and /api/v1/jobs of a running job, one
+// request for each connection of an HttpConnections, which bounds connections, headers and times.
+// Answers are text or JSON with nosniff. Requests of web pages are refused, and where there is an
+// API also those under a name that is not this machine's. Started and stopped by the main thread;
+// the functions it is given are called on its threads and must be thread-safe. Errors: those of
 // HttpConnections::Start.
 
 #include <functional>
