@@ -240,7 +240,7 @@ class SlowToRemove final : public ForwardingStore {
       return ForwardingStore::Remove(name);
     while (!interrupted_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
-    const Status status = ForwardingStore::Remove(name);
+    Status status = ForwardingStore::Remove(name);
     removed_ = true;
     return status;
   }

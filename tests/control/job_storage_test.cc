@@ -183,6 +183,7 @@ TEST_F(JobStorageTest, CountsOnlyTheCheckpointsThatHeadHasNamed) {
     std::vector<std::string> folders;
     const StoredCheckpoints stored = storage.ListCheckpoints(head).value();
     EXPECT_EQ(stored.highest.value, 12U);
+    folders.reserve(stored.complete.size());
     for (const StoredCheckpoint& one : stored.complete)
       folders.push_back(one.manifest.substr(7, one.manifest.find("/MANIFEST") - 7));
     return folders;
