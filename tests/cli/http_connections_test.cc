@@ -210,7 +210,7 @@ TEST(HttpConnections, TimesRunOut) {
   limits.request_max = limits.answer_max = milliseconds(20);
   const std::string large(size_t{32} << 20, 'x');
   const auto server =
-      Listening("127.0.0.1:0", limits, [&large](const std::string&) { return large; });
+      Listening("127.0.0.1:0", limits, [&large](const std::string&) { return std::string(large); });
   RawClient silent(server->address());
   EXPECT_TRUE(silent.IsClosed());
   std::optional<RawClient> deaf;

@@ -92,6 +92,7 @@ class RetentionTest : public ::testing::Test {
   std::vector<std::string> Names() {
     std::vector<std::string> names;
     const std::vector<StoredFile> files = base_->List("clicks/u/").value();
+    names.reserve(files.size());
     for (const StoredFile& file : files) names.push_back(file.name.substr(9));
     return names;
   }

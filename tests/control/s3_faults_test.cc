@@ -34,12 +34,12 @@ constexpr uint32_t kRetain = 2;
 
 /// More than a part.
 const std::string& Large() {
-  static const std::string bytes = [] {
+  static const std::string kBytes = [] {
     std::string made(kPartBytes + 1000, '\0');
     for (size_t i = 0; i < made.size(); ++i) made[i] = static_cast<char>(i * 2654435761U >> 11);
     return made;
   }();
-  return bytes;
+  return kBytes;
 }
 
 class S3Faults : public ::testing::Test {
@@ -73,13 +73,13 @@ class S3Faults : public ::testing::Test {
   std::unique_ptr<CheckpointStore> OpenDirectly(const std::string& prefix) {
     return Open(server_->endpoint(), prefix);
   }
-  std::string NewPrefix() { return "faults/" + std::to_string(++prefixes_); }
+  std::string NewPrefix() { return "faults/" + std::to_string(++prefixes); }
 
   const std::unique_ptr<Env> env_ = MakePosixEnv(2);
   S3Server* server_ = nullptr;
   std::unique_ptr<HttpFaultProxy> proxy_;
   std::string root_;
-  inline static int prefixes_ = 0;  // the server is shared
+  inline static int prefixes = 0;  // the server is shared
 };
 
 /// What a coordinator does to its storage.
