@@ -154,6 +154,7 @@ std::pair<int, std::string> RunDashboard(const std::string& sink_path,
   std::vector<std::string> words = {"weir", "dashboard", file};
   words.insert(words.end(), more.begin(), more.end());
   std::vector<const char*> argv;
+  argv.reserve(words.size());
   for (const std::string& word : words) argv.push_back(word.c_str());
   ::testing::internal::CaptureStdout();
   ::testing::internal::CaptureStderr();
@@ -191,10 +192,9 @@ TEST(DashboardCommand, TakesOnlyANamespaceThatKubernetesTakes) {
 TEST(Rules, LookAtOneNamespaceOnly) {
   const std::string rules = MakeRules("views", "streams");
   EXPECT_THAT(rules, HasSubstr("absent(weir_job_state{job_name=\"views\",namespace=\"streams\"})"));
-  std::string rest = rules;
-  for (size_t at = rest.find("job_name=\"views\""); at != std::string::npos;
-       at = rest.find("job_name=\"views\"", at + 1))
-    EXPECT_EQ(rest.substr(at + 16, 20), ",namespace=\"streams\"");
+  for (size_t at = rules.find("job_name=\"views\""); at != std::string::npos;
+       at = rules.find("job_name=\"views\"", at + 1))
+    EXPECT_EQ(rules.substr(at + 16, 20), ",namespace=\"streams\"");
 }
 
 TEST(Rules, LookAtOneJobOnly) {
