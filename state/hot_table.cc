@@ -5,7 +5,6 @@
 namespace weir::state {
 namespace {
 
-constexpr size_t kCacheLine = 64;
 constexpr size_t kKeyRoomDefault = 24;
 constexpr size_t kKeyRoomMax = 64;
 constexpr uint32_t kRangeAgeMax = 256;             // passes of eviction
@@ -578,25 +577,6 @@ bool HotTable::AppendGathered(RowBlock& block) {
   return all;
 }
 
-namespace {
-
-/// Rows of a group are spread over a slice's memory, and between two firings of a window records
-/// have pushed them out of the caches.
-void PrefetchItems(const Slice& slice, uint32_t group) {
-  if (slice.lists.empty()) return;
-  for (const Item* item : slice.lists[slice.BucketOf(static_cast<uint16_t>(group))]) {
-    const char* bytes = reinterpret_cast<const char*>(item);
-    __builtin_prefetch(bytes);
-    __builtin_prefetch(bytes + kCacheLine);
-  }
-}
-void PrefetchList(const Slice& slice, uint32_t group) {
-  if (slice.lists.empty()) return;
-  __builtin_prefetch(slice.lists[slice.BucketOf(static_cast<uint16_t>(group))].data());
-}
-
-}  // namespace
-
 Ready HotTable::ScanNamespace(Namespace ns, GroupRange groups, std::string_view after_key,
                               RowBlock& block) {
   block.rows.clear();
@@ -611,8 +591,6 @@ Ready HotTable::ScanNamespace(Namespace ns, GroupRange groups, std::string_view 
   if (slice == nullptr) return Ready::kReady;
   for (uint32_t at = groups.first.value; at <= groups.last.value; ++at) {
     const auto group = static_cast<uint16_t>(at);
-    if (at + 2 <= groups.last.value) PrefetchList(*slice, at + 2);
-    if (at + 1 <= groups.last.value) PrefetchItems(*slice, at + 1);
     if (Dropped(*slice, group)) continue;
     const std::string_view after = group == groups.first.value ? after_key : std::string_view();
     Range* range = nullptr;

@@ -19,13 +19,8 @@ std::string Written(const std::string& format, const weir::Batch& batch) {
                                       .type = weir::OptionType::kFormat,
                                       .doc = "Format of the records."}},
                          .create = weir::Factory<weir::SinkParts>(nullptr)};
-  static const weir::Registry* registry = [] {
-    auto* filled = new weir::Registry();
-    weir::RegisterConnectors(*filled);
-    return filled;
-  }();
   weir::Problems problems;
-  const weir::NodeConfig config(*registry, *type, "node",
+  const weir::NodeConfig config(weir::FuzzRegistry(), *type, "node",
                                 weir::Json::parse(R"({"format": )" + format + "}"), {},
                                 std::make_shared<const weir::JobSettings>(), &problems);
   const auto encoder = config.MakeEncoder(batch.schema_ref());

@@ -22,20 +22,25 @@ struct FuzzDecoder {
   SchemaRef schema;
 };
 
-/// All columns of `schema` (JSON) by `format` (JSON).
-inline FuzzDecoder MakeFuzzDecoder(const std::string& format, const std::string& schema) {
+/// The formats, and all else that connectors bring.
+inline const Registry& FuzzRegistry() {
   static const Registry* registry = [] {
     auto* filled = new Registry();
     RegisterConnectors(*filled);
     return filled;
   }();
+  return *registry;
+}
+
+/// All columns of `schema` (JSON) by `format` (JSON).
+inline FuzzDecoder MakeFuzzDecoder(const std::string& format, const std::string& schema) {
   static const NodeType* type = new NodeType{
       .name = "fuzz_source",
       .doc = "A source whose records the fuzzer makes.",
       .options = {{.name = "format", .type = OptionType::kFormat, .doc = "Format of the records."}},
       .create = Factory<SourceParts>(nullptr)};
   Problems problems;
-  const NodeConfig config(*registry, *type, "node",
+  const NodeConfig config(FuzzRegistry(), *type, "node",
                           Json::parse(R"({"format": )" + format + R"(, "schema": )" + schema + "}"),
                           {}, std::make_shared<const JobSettings>(), &problems);
   const std::vector<SourceColumn> columns = config.DeclaredColumns("schema");
